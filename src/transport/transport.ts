@@ -1,0 +1,147 @@
+import type { Frame } from "../graph/frame.js";
+import type { Flavor, Offset } from "../mem/flavor.js";
+
+/** Names a connection row of one transport. */
+export type ConnectionIndex = Flavor<"ConnectionIndex">;
+/** Names a session row of the session layer (without its generation: see session handles). */
+export type SessionIndex = Flavor<"SessionIndex">;
+
+/** Transport protocols by VPP's numbers. */
+export const TRANSPORT_TCP = 0;
+export const TRANSPORT_UDP = 1;
+/** Transports that a stack may hold; an index in tables. */
+export const MAX_TRANSPORTS = 8;
+
+// Every transport keeps its connections as rows of int32 words in the window; the first 16 words of a row are common.
+/** Session of the connection, -1 while it has none. */
+export const C_SESSION = 0;
+/** Window offset of the rx fifo, 0 while there is none. */
+export const C_RX_FIFO = 1;
+/** Window offset of the tx fifo, 0 while there is none. */
+export const C_TX_FIFO = 2;
+/** FIB index of the connection's packets. */
+export const C_FIB = 3;
+/** The CF_ flags below, transport flags from bit 8 on. */
+export const C_FLAGS = 4;
+/** Local port << 16 | remote port. */
+export const C_PORTS = 5;
+/** Local address: one word (IPv4) or four. */
+export const C_LCL = 6;
+/** Remote address: one word (IPv4) or four. */
+export const C_RMT = 10;
+/** State, in the transport's own numbering. */
+export const C_STATE = 14;
+/** Hop limit << 8 | traffic class (DSCP << 2 | ECN), as they go into IP headers. */
+export const C_IP_FIELDS = 15;
+/** Words of the common part. */
+export const C_COMMON_WORDS = 16;
+
+/** The row is in use. */
+export const CF_USED = 1;
+/** The connection runs over IPv6. */
+export const CF_IP6 = 2;
+/** The connection waits in the transmit queue of the session layer. */
+export const CF_TX_QUEUED = 4;
+
+/** One end of a connection, as control calls name it. Addresses as one (IPv4) or four words. */
+export interface Endpoint {
+  readonly family: 4 | 6;
+  /** Four words; IPv4 uses the first. All zero: any. */
+  readonly address: Int32Array;
+  /** 0 to 65535; 0: any, or to be chosen. */
+  readonly port: number;
+}
+
+/** What a new active connection is to be. */
+export interface ConnectRequest {
+  readonly remote: Endpoint;
+  /** Chosen by the session layer: a concrete address and port. */
+  readonly local: Endpoint;
+  readonly fib: number;
+  /** Opaque number that {@link TransportUpcalls.connected} gives back. */
+  readonly context: number;
+}
+
+/** Why an ICMP error is reported, whatever the family. */
+export type IcmpErrorKind = "net-unreachable" | "host-unreachable" | "port-unreachable" | "protocol-unreachable" |
+  "prohibited" | "too-big" | "time-exceeded" | "parameter-problem";
+
+/**
+ * A transport protocol behind the session layer (VPP's transport vft). Indices are the transport's own; every call is
+ * made on the engine's thread, between or inside dispatches. No call throws.
+ */
+export interface Transport {
+  /** VPP's name, as in URIs. */
+  readonly name: string;
+  /** VPP's number, e.g. {@link TRANSPORT_TCP}. */
+  readonly proto: number;
+  /** True when messages keep their boundaries (UDP); false for byte streams. */
+  readonly isDatagram: boolean;
+  /** The row of connection `c` starts at word `rows.base + c * rows.stride`. */
+  readonly rows: { readonly base: number; readonly stride: number };
+
+  /** Makes a listening connection for a listener session. Returns its index, or a negative session error. */
+  startListen(session: SessionIndex, local: Endpoint, fib: number): ConnectionIndex;
+  /** Ends a listener. Connections that it accepted live on; half-open ones are dropped. */
+  stopListen(listener: ConnectionIndex): void;
+  /**
+   * Starts an active open; {@link TransportUpcalls.connected} tells its end, which may come before this returns.
+   * Returns the connection, or a negative session error.
+   */
+  connect(request: ConnectRequest): ConnectionIndex;
+  /** The application will send no more: FIN after what is queued. */
+  halfClose(c: ConnectionIndex): void;
+  /** The application is done in both directions; unread received data makes it a reset (RFC 9293 3.6.1). */
+  close(c: ConnectionIndex): void;
+  /** Ends at once with a reset. */
+  reset(c: ConnectionIndex): void;
+
+  /**
+   * Sends what may be sent now: fills `frame` (next index = proto * 2 + (IPv6 ? 1 : 0)) with at most `budget` packets.
+   * Returns true when more could be sent at once; false when it waits for an event and will ask for itself.
+   */
+  transmit(c: ConnectionIndex, frame: Frame, budget: number): boolean;
+  /** The application took bytes from the rx fifo: time to think of a window update. */
+  rxDequeued(c: ConnectionIndex): void;
+  /** An ICMP error quoted a packet of this connection: `sequence` is the quoted TCP sequence number, `mtu` with too-big. */
+  icmpError(c: ConnectionIndex, kind: IcmpErrorKind, sequence: number, mtu: number): void;
+
+  /** One connection for `show session verbose`: state and counters, several lines with `verbose` 2. */
+  format(c: ConnectionIndex, verbose: number): string;
+}
+
+/**
+ * What transports tell the session layer. Connections pass their own index with their proto; sessions are named by the
+ * row's C_SESSION. Calls only note what happened: applications hear of it in session-input, after the vector.
+ */
+export interface TransportUpcalls {
+  /**
+   * A passive open is complete: makes the session, its fifos, and fills C_SESSION, C_RX_FIFO and C_TX_FIFO.
+   * Returns 0, or a negative session error: the transport then resets the connection.
+   */
+  accepted(proto: number, c: ConnectionIndex, listener: SessionIndex): number;
+  /** Whether the listener takes another half-open connection; false counts a drop. */
+  mayAccept(listener: SessionIndex): boolean;
+  /**
+   * An active open ended: error 0 makes the session as in {@link accepted}, a negative session error reports failure.
+   * Returns 0, or a negative session error: the transport then resets the connection.
+   */
+  connected(proto: number, c: ConnectionIndex, context: number, error: number): number;
+  /** Bytes or datagrams were put into the session's rx fifo. */
+  received(session: SessionIndex): void;
+  /** The tx fifo was drained by acknowledgement: room for the writer. */
+  acknowledged(session: SessionIndex): void;
+  /** The peer will send no more (FIN): end of stream after what is in the rx fifo. */
+  closing(session: SessionIndex): void;
+  /** The peer, or a failure, ended the connection at once. `error` is the negative session error behind it. */
+  reset(session: SessionIndex, error: number): void;
+  /** All sent and acknowledged, both sides closed: the application may forget the session (TIME_WAIT goes on below). */
+  closed(session: SessionIndex): void;
+  /** The connection's row is about to be freed: the session must not name it any more. */
+  deleted(session: SessionIndex): void;
+  /** The connection wants {@link Transport.transmit} to be called (idempotent, by CF_TX_QUEUED). */
+  wantTransmit(proto: number, c: ConnectionIndex): void;
+}
+
+/** Where the bytes of a connection are kept while they wait: implemented by the fifo segment. */
+export type FifoOffset = Offset;
