@@ -1,0 +1,20 @@
+{
+  "targets": [
+    {
+      "target_name": "weft",
+      "sources": [
+        "addon.c",
+        "memory.c",
+        "netns.c",
+        "netlink.c",
+        "tap.c",
+        "packet-ring.c",
+        "burst.c",
+        "poller.c"
+      ],
+      "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],
+      "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
+      "cflags!": ["-fno-omit-frame-pointer"]
+    }
+  ]
+}
