@@ -58,6 +58,8 @@ export interface ConnectRequest {
   /** Chosen by the session layer: a concrete address and port. */
   readonly local: Endpoint;
   readonly fib: number;
+  /** Size of the rx fifo that the session will get: bounds the window in the SYN. */
+  readonly rxFifoBytes: number;
   /** Opaque number that {@link TransportUpcalls.connected} gives back. */
   readonly context: number;
 }
@@ -80,8 +82,11 @@ export interface Transport {
   /** The row of connection `c` starts at word `rows.base + c * rows.stride`. */
   readonly rows: { readonly base: number; readonly stride: number };
 
-  /** Makes a listening connection for a listener session. Returns its index, or a negative session error. */
-  startListen(session: SessionIndex, local: Endpoint, fib: number): ConnectionIndex;
+  /**
+   * Makes a listening connection for a listener session whose children get rx fifos of `rxFifoBytes`. Returns its index,
+   * or a negative session error.
+   */
+  startListen(session: SessionIndex, local: Endpoint, fib: number, rxFifoBytes: number): ConnectionIndex;
   /** Ends a listener. Connections that it accepted live on; half-open ones are dropped. */
   stopListen(listener: ConnectionIndex): void;
   /**

@@ -1,0 +1,57 @@
+/** TCP's settings; names and defaults as in the configuration's `tcp` section. Times in milliseconds unless named so. */
+export interface TcpConfig {
+  /** Connection rows, listeners and half-opens included. */
+  readonly maxConnections: number;
+  /** Largest transport payload announced in the MSS option; also bounded by the interface's MTU. */
+  readonly mtuBytes: number;
+  /** Initial congestion window, segments (RFC 6928). */
+  readonly initialCwndSegments: number;
+  /** Retransmission timeout before the first sample (RFC 6298 2.1). */
+  readonly rtoInitialMs: number;
+  /** Least retransmission timeout (RFC 6298 2.4 says 1 s; VPP and Linux use 200 ms). */
+  readonly rtoMinMs: number;
+  /** Largest retransmission timeout, backoff included (RFC 6298 2.5). */
+  readonly rtoMaxMs: number;
+  /** R2 for data: the connection ends when nothing was acknowledged for so long (RFC 9293 SHLD-11). */
+  readonly userTimeoutMs: number;
+  /** R2 for a SYN: an active open fails after so long (RFC 9293 MUST-23). */
+  readonly connectTimeoutMs: number;
+  /** How long a passive open may stay in SYN_RCVD. */
+  readonly synRcvdTimeoutMs: number;
+  /** 2 MSL. */
+  readonly timeWaitMs: number;
+  /** FIN_WAIT_2 without a user: how long to wait for the peer's FIN. */
+  readonly finWait2Ms: number;
+  /** LAST_ACK, CLOSING and FIN_WAIT_1 end after so long, whatever is acknowledged. */
+  readonly closingTimeoutMs: number;
+  /** Challenge ACKs per second of the whole stack (RFC 5961 7). */
+  readonly challengeAcksPerSecond: number;
+  /** Window scaling and timestamps are offered (RFC 7323). */
+  readonly windowScale: boolean;
+  readonly timestamps: boolean;
+  /** Largest superframe payload handed to the device, bytes. */
+  readonly maxGsoBytes: number;
+  /** Congestion control of new connections. */
+  readonly congestionControl: "newreno";
+}
+
+/** The defaults. */
+export const DEFAULT_TCP_CONFIG: TcpConfig = {
+  maxConnections: 4096,
+  mtuBytes: 65535,
+  initialCwndSegments: 10,
+  rtoInitialMs: 1000,
+  rtoMinMs: 200,
+  rtoMaxMs: 60_000,
+  userTimeoutMs: 120_000,
+  connectTimeoutMs: 180_000,
+  synRcvdTimeoutMs: 60_000,
+  timeWaitMs: 10_000,
+  finWait2Ms: 30_000,
+  closingTimeoutMs: 30_000,
+  challengeAcksPerSecond: 1000,
+  windowScale: true,
+  timestamps: true,
+  maxGsoBytes: 65_000,
+  congestionControl: "newreno",
+};
