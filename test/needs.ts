@@ -30,11 +30,15 @@ function isThere(program: string): boolean {
 
 /**
  * Whether the tests that need these peer programs must be left out: `describe.skipIf(lacks("curl", "iperf3"))`.
- * `"netns"` stands for the right to make network namespaces, `"raw-socket"` and `"scapy"` for those libraries.
+ * `"netns"` stands for the right to make network namespaces, `"tun"` for that to make TAPs, `"raw-socket"` and `"scapy"` for those libraries.
  * Always false in CI, so that a missing program fails there. Write the names as literals: set-up reads them to say
  * which tests wait for what.
  */
 export function lacks(...programs: readonly string[]): boolean {
   if (inCi()) return false;
-  return programs.some((program) => (program === "netns" ? process.env["WEFT_NO_NETNS"] === "1" : !isThere(program)));
+  return programs.some((program) => {
+    if (program === "netns") return process.env["WEFT_NO_NETNS"] === "1";
+    if (program === "tun") return process.env["WEFT_NO_NETNS"] === "1" || process.env["WEFT_NO_TUN"] === "1";
+    return !isThere(program);
+  });
 }
