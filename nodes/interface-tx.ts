@@ -1,0 +1,67 @@
+import type { Interface } from "../src/device/interface.js";
+import { CONSUMED, FRAME_SIZE, type Frame } from "../src/graph/frame.js";
+import { NO_TRACE, type NodeForm, type NodeRuntime, nodeErrors } from "../src/graph/node.js";
+import { M_LEN, M_TAIL, M_TX_IF } from "../src/graph/packet-pool.js";
+import type { Host } from "./host.js";
+
+const errors = nodeErrors({ device_full: ["error", "the device did not take the packet"] });
+const E = errors.index;
+
+/** interface-tx: hands packets to the device of their interface, one burst per interface, counts them and frees them. */
+export const interfaceTx: NodeForm<Host> = {
+  name: "interface-tx",
+  next: [],
+  errors: errors.list,
+  trace: NO_TRACE,
+  process: (host) => {
+    const { i32 } = host.window;
+    const { pool, interfaces } = host;
+    const { meta } = pool;
+    const burst = new Int32Array(FRAME_SIZE);
+    const rest = new Int32Array(FRAME_SIZE);
+
+    function send(iface: Interface, buffers: Int32Array, count: number, node: NodeRuntime): void {
+      const sent = iface.device.tx(buffers, count);
+      let bytes = 0;
+      for (let i = 0; i < sent; i++) {
+        const m = meta + (buffers[i] << 4);
+        bytes = (bytes + i32[m + M_LEN] + (i32[m + M_TAIL] & 0xffffff)) | 0;
+      }
+      for (let i = 0; i < count; i++) pool.free(buffers[i]);
+      const { counters } = iface;
+      counters.txPackets += sent;
+      counters.txBytes += bytes;
+      if (sent < count) {
+        counters.txDrops += count - sent;
+        node.count(E.device_full, count - sent);
+      }
+    }
+
+    /** Splits `buffers` into those for `ifIndex`, gathered in `burst`, and `rest`; returns how many are in `burst`. */
+    function gather(buffers: Int32Array, count: number, ifIndex: number): number {
+      let taken = 0;
+      let left = 0;
+      for (let i = 0; i < count; i++) {
+        const b = buffers[i];
+        if (i32[meta + (b << 4) + M_TX_IF] === ifIndex) burst[taken++] = b;
+        else rest[left++] = b;
+      }
+      return taken;
+    }
+
+    return (frame: Frame, node: NodeRuntime) => {
+      const { buffers, next, count } = frame;
+      let source = buffers;
+      let left = count;
+      while (left > 0) {
+        const ifIndex = i32[meta + (source[0] << 4) + M_TX_IF];
+        const taken = gather(source, left, ifIndex);
+        // interface-output let no packet pass that names no interface.
+        send(interfaces.at(ifIndex) as Interface, burst, taken, node);
+        source = rest;
+        left = (left - taken) | 0;
+      }
+      for (let i = 0; i < count; i++) next[i] = CONSUMED;
+    };
+  },
+};
