@@ -64,7 +64,7 @@ export interface FifoSegmentLimits {
   readonly maxOooRows?: number;
   /** Largest cap of one fifo, at most 1 GiB; default 64 MiB. */
   readonly maxFifoBytes?: number;
-  /** Free memory that each chunk class keeps unmerged; default 1/64 of the segment, at most 1 MiB. */
+  /** Free memory that each chunk class keeps unmerged; default 1/32 of the segment, at most 1 MiB. */
   readonly keepBytes?: number;
 }
 
@@ -140,7 +140,7 @@ export class FifoSegment extends FifoChain {
     const units = Math.floor((bytes - descriptors - 4096) / (CHUNK_MIN_BYTES + 16));
     if (units < 1) throw new RangeError(`fifo segment: ${bytes} bytes are too few for ${maxFifos} fifos and one chunk`);
     const data = (descriptors + units * 16 + 4095) & -4096;
-    const keepBytes = limits.keepBytes ?? Math.min(1 << 20, bytes >> 6);
+    const keepBytes = limits.keepBytes ?? Math.min(1 << 20, bytes >> 5);
 
     const privateBytes = fifoSegmentPrivateBytes(limits);
     const own = privateOffset ?? window.reserve("fifo rows", privateBytes);
@@ -346,7 +346,7 @@ export class FifoSegment extends FifoChain {
     const r = this.row(f);
     const tail = i32[r + R_TAIL] | 0;
     const there = src.length - from;
-    const n = from >= 0 ? this.grow(f, r, len < there ? len : there) : 0;
+    const n = from >= 0 ? this.grow(f, r, len > there ? there : len) : 0;
     for (let done = 0; done < n; ) {
       const part = this.contiguous(r, n - done);
       copyIn(this.window, this.tailOffset(r), src, from + done, part);
@@ -535,7 +535,7 @@ export class FifoSegment extends FifoChain {
     const i32 = this.window.i32;
     const r = this.row(f);
     const room = dst.length - at;
-    const n = at >= 0 ? this.readable(r, 0, len < room ? len : room) : 0;
+    const n = at >= 0 ? this.readable(r, 0, len > room ? room : len) : 0;
     for (let done = 0; done < n; ) {
       const head = i32[r + R_HEAD] | 0;
       const left = (i32[r + R_HEAD_END] - head) | 0;
@@ -574,7 +574,7 @@ export class FifoSegment extends FifoChain {
     const i32 = this.window.i32;
     const r = this.row(f);
     const room = dst.length - at;
-    const n = at >= 0 ? this.readable(r, offset, len < room ? len : room) : 0;
+    const n = at >= 0 ? this.readable(r, offset, len > room ? room : len) : 0;
     if (n === 0) return 0;
     const start = (i32[r + R_HEAD] + offset) | 0;
     let chunk = this.seek(this.laterOf(i32[r + R_PEEK_CHUNK], i32[r + R_HEAD_CHUNK], start), start);

@@ -12,11 +12,7 @@ export interface Bench {
   readonly dst: number;
 }
 
-export function bench(
-  segmentBytes: number,
-  limits: Partial<FifoSegmentLimits> = {},
-  scratchBytes = 1 << 18,
-): Bench {
+export function bench(segmentBytes: number, limits: Partial<FifoSegmentLimits> = {}, scratchBytes = 1 << 18): Bench {
   const all: FifoSegmentLimits = { maxFifos: 16, ...limits };
   const window = MemoryWindow.plain(segmentBytes + 2 * scratchBytes + (1 << 20));
   const src = window.reserve("src", scratchBytes, 4096);

@@ -126,7 +126,13 @@ function run(ops: Op[], positions: number[]): void {
   expect(b.segment.chunks.validate()).toBeUndefined();
   for (const p of pairs) b.segment.freeFifo(p.f);
   expect(b.segment.inUse()).toBe(0);
-  expect(b.segment.stats()).toMatchObject({ activeFifos: 0, oooIntervals: 0, chunksInUse: 0, badFrees: 0, failures: 0 });
+  expect(b.segment.stats()).toMatchObject({
+    activeFifos: 0,
+    oooIntervals: 0,
+    chunksInUse: 0,
+    badFrees: 0,
+    failures: 0,
+  });
   b.segment.chunks.coalesce();
   expect(b.segment.chunks.validate()).toBeUndefined();
 }
@@ -147,36 +153,39 @@ test("the same across the wrap of the free-running positions", () => {
   );
 }, 60_000);
 
+function exhaust(ops: Op[]): void {
+  const b = bench(40 << 10, { maxFifos: 3, keepBytes: 0 });
+  const { segment } = b;
+  const pairs: Pair[] = [0, 1, 2].map(() => ({ f: segment.allocFifo(1 << 20), m: new FifoModel(1 << 20) }));
+  for (let i = 0; i < ops.length; i++) {
+    const [kind, which, x, y] = ops[i];
+    const { f, m } = pairs[which];
+    fill(b, 9001, i);
+    if (kind < 9) {
+      const n = segment.enqueue(f, b.src, x);
+      expect(n).toBeLessThanOrEqual(x);
+      m.enqueue(bytesAt(b.window, b.src, n));
+      if (n < x) expect(segment.inUse()).toBe(segment.stats().capacityBytes);
+    } else if (kind < 11) {
+      // Stored ahead of the tail and forgotten: must leave nothing behind, taken or not.
+      segment.enqueueOoo(f, y, b.src, x);
+      segment.oooClear(f);
+    } else {
+      expect(segment.dequeue(f, b.dst, x)).toBe(m.dequeue(x).length);
+    }
+    for (const p of pairs) expect(differs(b, p.f, p.m)).toBeUndefined();
+    expect(segment.chunks.validate()).toBeUndefined();
+  }
+  for (const { f, m } of pairs) {
+    expect(segment.dropAll(f)).toBe(m.readable.length);
+    expect(segment.ownedBytes(f)).toBe(0);
+  }
+  expect(segment.inUse()).toBe(0);
+}
+
 test("exhaustion: whatever fits is kept in order, and all memory comes back", () => {
   fc.assert(
-    fc.property(fc.array(op, { minLength: 20, maxLength: 120 }), (ops) => {
-      const b = bench(40 << 10, { maxFifos: 3, keepBytes: 0 });
-      const pairs: Pair[] = [0, 1, 2].map(() => ({ f: b.segment.allocFifo(1 << 20), m: new FifoModel(1 << 20) }));
-      for (let i = 0; i < ops.length; i++) {
-        const [kind, which, x, y] = ops[i];
-        const { f, m } = pairs[which];
-        fill(b, 9001, i);
-        if (kind < 9) {
-          const n = b.segment.enqueue(f, b.src, x);
-          expect(n).toBeLessThanOrEqual(x);
-          m.enqueue(bytesAt(b.window, b.src, n));
-          if (n < x) expect(b.segment.inUse()).toBe(b.segment.stats().capacityBytes);
-        } else if (kind < 11) {
-          // Stored ahead of the tail and forgotten: must leave nothing behind, taken or not.
-          b.segment.enqueueOoo(f, y, b.src, x);
-          b.segment.oooClear(f);
-        } else {
-          expect(b.segment.dequeue(f, b.dst, x)).toBe(m.dequeue(x).length);
-        }
-        for (const p of pairs) expect(differs(b, p.f, p.m)).toBeUndefined();
-        expect(b.segment.chunks.validate()).toBeUndefined();
-      }
-      for (const { f, m } of pairs) {
-        expect(b.segment.dropAll(f)).toBe(m.readable.length);
-        expect(b.segment.ownedBytes(f)).toBe(0);
-      }
-      expect(b.segment.inUse()).toBe(0);
-    }),
+    fc.property(fc.array(op, { minLength: 20, maxLength: 120 }), (ops) => exhaust(ops)),
     { seed: 99, numRuns: 60 },
   );
 }, 60_000);
