@@ -1,0 +1,245 @@
+import type { MemoryWindow } from "../mem/window.js";
+import { C_FIB, C_LCL, C_PORTS, C_RMT, type ConnectionIndex, MAX_TRANSPORTS } from "../transport/transport.js";
+
+/** Where each transport keeps its rows: what a table needs to compare keys. */
+export class ConnectionRows {
+  /** Word index of row 0, by protocol. */
+  readonly base = new Int32Array(MAX_TRANSPORTS);
+  /** Words from row to row, by protocol. */
+  readonly stride = new Int32Array(MAX_TRANSPORTS);
+}
+
+/** Slots of the first table; each further one has twice as many. */
+const FIRST_SLOTS = 1024;
+/** Slots of the old table that each insertion clears while a table grows: 2 would do to be done in time. */
+const MOVED_SLOTS = 8;
+/** Words of a slot: tag and value. */
+const SLOT_WORDS = 2;
+
+/** Bits of a value that hold the protocol. */
+const PROTO_BITS = 3;
+
+/** The tag of a key in a table: its keyed hash, with the FIB mixed in so that equal tuples in many FIBs spread. */
+export function tableTag(hash: number, fib: number): number {
+  return hash ^ Math.imul(fib, 0x9e37_79b1);
+}
+
+/**
+ * Finds connections by their five-tuple and FIB: open addressing with linear probing and backward-shift deletion, at
+ * most half full. A slot is a tag (the whole keyed hash) and a value `(connection << 3 | protocol) + 1`, 0 when empty;
+ * the key itself is compared in the connection's row, whose first line the caller is about to read anyhow. So a slot takes 8
+ * bytes, whatever the family.
+ *
+ * A table that fills up starts one of twice the size; every insertion moves a few slots over, and until all are moved a
+ * lookup that misses in the new one tries the old one. Slots before the cursor are empty, and because a moved
+ * entry leaves by backward shift, no probe sequence is broken on the way.
+ */
+export class ConnectionTable {
+  readonly #window: MemoryWindow;
+  readonly #rows: ConnectionRows;
+  readonly #base: number;
+  readonly #maxEntries: number;
+  readonly #maxSlots: number;
+  #table: number;
+  #mask: number;
+  #old = 0;
+  /** -1 while no table is being replaced. */
+  #oldMask = -1;
+  #cursor = 0;
+  #entries = 0;
+
+  /** Reserves (untouched until used) room for `maxEntries`, about 32 to 64 bytes each. Throws RangeError without room. */
+  constructor(window: MemoryWindow, name: string, rows: ConnectionRows, maxEntries: number) {
+    let slots = FIRST_SLOTS;
+    while (slots < maxEntries * 2) slots *= 2;
+    this.#window = window;
+    this.#rows = rows;
+    this.#maxEntries = maxEntries;
+    this.#maxSlots = slots;
+    // All sizes lie one behind the other: the table of n slots starts n - FIRST_SLOTS slots in.
+    this.#base = window.reserve(name, (2 * slots - FIRST_SLOTS) * SLOT_WORDS * 4) >> 2;
+    this.#table = this.#base;
+    this.#mask = FIRST_SLOTS - 1;
+  }
+
+  /** Connections in the table. */
+  get entries(): number {
+    return this.#entries;
+  }
+
+  /** Slots of the newest table. */
+  get slots(): number {
+    return this.#mask + 1;
+  }
+
+  /** Whether a table is being replaced by a larger one. */
+  get isGrowing(): boolean {
+    return this.#oldMask >= 0;
+  }
+
+  /** Reads the first slot that a lookup of `tag` will read, so that the line is on its way. */
+  touch(tag: number): number {
+    return this.#window.i32[this.#table + ((tag & this.#mask) << 1)];
+  }
+
+  /** The connection with this IPv4 key, -1 when there is none. `ports` is local << 16 | remote. */
+  find4(tag: number, fib: number, proto: number, lcl: number, rmt: number, ports: number): ConnectionIndex {
+    const { i32 } = this.#window;
+    const rowBase = this.#rows.base[proto];
+    const rowStride = this.#rows.stride[proto];
+    let table = this.#table;
+    let mask = this.#mask;
+    for (;;) {
+      for (let slot = tag & mask; ; slot = (slot + 1) & mask) {
+        const at = table + (slot << 1);
+        const value = (i32[at + 1] - 1) | 0;
+        if (value < 0) break;
+        if (i32[at] === tag && (value & (MAX_TRANSPORTS - 1)) === proto) {
+          const c = value >> PROTO_BITS;
+          const row = rowBase + Math.imul(c, rowStride);
+          if (
+            i32[row + C_PORTS] === ports &&
+            i32[row + C_RMT] === rmt &&
+            i32[row + C_LCL] === lcl &&
+            i32[row + C_FIB] === fib
+          ) {
+            return c;
+          }
+        }
+      }
+      if (this.#oldMask < 0 || table === this.#old) return -1;
+      table = this.#old;
+      mask = this.#oldMask;
+    }
+  }
+
+  /** The connection with this IPv6 key, -1 when there is none. */
+  find6(
+    tag: number,
+    fib: number,
+    proto: number,
+    l0: number,
+    l1: number,
+    l2: number,
+    l3: number,
+    r0: number,
+    r1: number,
+    r2: number,
+    r3: number,
+    ports: number,
+  ): ConnectionIndex {
+    const { i32 } = this.#window;
+    const rowBase = this.#rows.base[proto];
+    const rowStride = this.#rows.stride[proto];
+    let table = this.#table;
+    let mask = this.#mask;
+    for (;;) {
+      for (let slot = tag & mask; ; slot = (slot + 1) & mask) {
+        const at = table + (slot << 1);
+        const value = (i32[at + 1] - 1) | 0;
+        if (value < 0) break;
+        if (i32[at] === tag && (value & (MAX_TRANSPORTS - 1)) === proto) {
+          const c = value >> PROTO_BITS;
+          const row = rowBase + Math.imul(c, rowStride);
+          if (
+            i32[row + C_PORTS] === ports &&
+            i32[row + C_RMT + 3] === r3 &&
+            i32[row + C_RMT + 2] === r2 &&
+            i32[row + C_RMT + 1] === r1 &&
+            i32[row + C_RMT] === r0 &&
+            i32[row + C_LCL + 3] === l3 &&
+            i32[row + C_LCL + 2] === l2 &&
+            i32[row + C_LCL + 1] === l1 &&
+            i32[row + C_LCL] === l0 &&
+            i32[row + C_FIB] === fib
+          ) {
+            return c;
+          }
+        }
+      }
+      if (this.#oldMask < 0 || table === this.#old) return -1;
+      table = this.#old;
+      mask = this.#oldMask;
+    }
+  }
+
+  /** Adds a connection whose key is not in the table. False when the table is full. */
+  add(tag: number, proto: number, c: ConnectionIndex): boolean {
+    if (this.#entries === this.#maxEntries) return false;
+    this.#entries++;
+    if (this.#oldMask >= 0) this.#move();
+    else if (this.#entries * 2 > this.#mask + 1 && this.#mask + 1 < this.#maxSlots) this.#grow();
+    this.#insert(tag, ((c << PROTO_BITS) | proto) + 1);
+    return true;
+  }
+
+  /** Removes a connection. False when it is not in the table. */
+  remove(tag: number, proto: number, c: ConnectionIndex): boolean {
+    const value = ((c << PROTO_BITS) | proto) + 1;
+    const found =
+      this.#removeFrom(this.#table, this.#mask, tag, value) ||
+      (this.#oldMask >= 0 && this.#removeFrom(this.#old, this.#oldMask, tag, value));
+    if (found) this.#entries--;
+    return found;
+  }
+
+  #insert(tag: number, value: number): void {
+    const { i32 } = this.#window;
+    let slot = tag & this.#mask;
+    while (i32[this.#table + (slot << 1) + 1] !== 0) slot = (slot + 1) & this.#mask;
+    i32[this.#table + (slot << 1)] = tag;
+    i32[this.#table + (slot << 1) + 1] = value;
+  }
+
+  #removeFrom(table: number, mask: number, tag: number, value: number): boolean {
+    const { i32 } = this.#window;
+    for (let slot = tag & mask; ; slot = (slot + 1) & mask) {
+      const held = i32[table + (slot << 1) + 1];
+      if (held === 0) return false;
+      if (held === value) {
+        this.#clear(table, mask, slot);
+        return true;
+      }
+    }
+  }
+
+  /** Empties a slot and moves back those behind it that would no longer be found (Knuth, volume 3, 6.4 algorithm R). */
+  #clear(table: number, mask: number, slot: number): void {
+    const { i32 } = this.#window;
+    let hole = slot;
+    for (let next = (hole + 1) & mask; i32[table + (next << 1) + 1] !== 0; next = (next + 1) & mask) {
+      const home = i32[table + (next << 1)] & mask;
+      if (((next - home) & mask) >= ((next - hole) & mask)) {
+        i32[table + (hole << 1)] = i32[table + (next << 1)];
+        i32[table + (hole << 1) + 1] = i32[table + (next << 1) + 1];
+        hole = next;
+      }
+    }
+    i32[table + (hole << 1) + 1] = 0;
+  }
+
+  #grow(): void {
+    const slots = (this.#mask + 1) * 2;
+    this.#old = this.#table;
+    this.#oldMask = this.#mask;
+    this.#cursor = 0;
+    this.#table = this.#base + (slots - FIRST_SLOTS) * SLOT_WORDS;
+    this.#mask = slots - 1;
+    this.#move();
+  }
+
+  #move(): void {
+    const { i32 } = this.#window;
+    for (let i = 0; i < MOVED_SLOTS; i++) {
+      const at = this.#old + (this.#cursor << 1);
+      while (i32[at + 1] !== 0) {
+        this.#insert(i32[at], i32[at + 1]);
+        this.#clear(this.#old, this.#oldMask, this.#cursor);
+      }
+      if (this.#cursor++ === this.#oldMask) {
+        this.#oldMask = -1;
+        return;
+      }
+    }
+  }
+}
