@@ -10,7 +10,10 @@
  *                 then five pairs (offset, length), length 0 = unused
  *   transmit, out: 8 packets skipped because the kernel refused them, 9 errno of the last refusal
  *
- * Slots are used in the order given: a frame that fits takes the next small slot, any other the next large one. */
+ * Slots are used in the order given: a frame that fits takes the next small slot, any other the next large one. The burst
+ * ends when either kind is used up. Only where none of a kind was given does the other stand in: small frames go into large
+ * slots; frames for which no large slot was given and that no small one holds are skipped, so that a pool short of large
+ * slots does not block the small frames behind. */
 #include "common.h"
 
 #include <linux/virtio_net.h>
@@ -74,8 +77,10 @@ static int32_t receive(struct window *window) {
   struct iovec parts[3] = {{&header, sizeof header}, {0}, {&overflow, 1}};
   int32_t frames = 0, small = 0, large = 0, reads = 0;
   int32_t *out = words + RX_OUT;
-  while (frames < most && reads < BURST_FRAMES && (small < small_count || large < large_count)) {
-    bool staged = large == large_count;
+  bool staged = large_count == 0;
+  if (staged && small_count == 0) return 0;
+  while (frames < most && reads < BURST_FRAMES && (small < small_count || small_count == 0) &&
+         (large < large_count || staged)) {
     uint8_t *place = staged ? window->staging : window->base + words[RX_LARGE + large];
     int32_t room = staged ? STAGING_BYTES : large_bytes;
     parts[1].iov_base = place;

@@ -15,10 +15,11 @@
 #define PACKET_IGNORE_OUTGOING 23
 #endif
 
-/* Room that the kernel leaves at the start of each frame, beyond its own headers, so that tp_mac becomes 246: 192 bytes of
- * headroom for whoever prepends headers, and the IP header after 14 bytes of ethernet on a multiple of 4. */
-#define RESERVE_BYTES 170
-#define FRAME_OFFSET 246
+/* Room that the kernel leaves at the start of each frame, beyond its own headers, so that tp_mac becomes 258: a packet
+ * slot can begin at byte 64, behind the kernel's headers, and the frame 194 bytes further on as in any other slot, with
+ * the IP header after 14 bytes of ethernet on a multiple of 4. */
+#define RESERVE_BYTES 182
+#define FRAME_OFFSET 258
 
 struct ring_request {
   char name[IFNAMSIZ];
@@ -97,8 +98,9 @@ napi_value packet_ring_open(napi_env env, napi_callback_info info) {
   void *data;
   char netns[NETNS_NAME_BYTES];
   struct failure why;
-  /* 7 frames of 73 KiB in a block of 512 KiB: a frame holds a superframe of 64 KiB with its headers. */
-  struct ring_request ring = {.block_bytes = 524288, .frame_bytes = 74752, .promiscuous = true};
+  /* 14 frames of 72 KiB in a block: a frame holds a superframe of 64 KiB with its headers, all frames of the ring lie at
+   * the same distance, and a block nearly fills the power of two that the kernel allocates for it. */
+  struct ring_request ring = {.block_bytes = 1032192, .frame_bytes = 73728, .promiscuous = true};
   if (!get_arguments(env, info, 1, &options, &data) || !to_object(env, options, "options")) return NULL;
   struct window *window = ring.window = data;
   if (!option_interface(env, options, "name", ring.name) || !option_netns(env, options, "netns", netns) ||
