@@ -79,8 +79,8 @@ export interface Transport {
   readonly proto: number;
   /** True when messages keep their boundaries (UDP); false for byte streams. */
   readonly isDatagram: boolean;
-  /** The row of connection `c` starts at word `rows.base + c * rows.stride`. */
-  readonly rows: { readonly base: number; readonly stride: number };
+  /** The row of connection `c` (below `capacity`) starts at word `rows.base + c * rows.stride`. */
+  readonly rows: { readonly base: number; readonly stride: number; readonly capacity: number };
 
   /**
    * Makes a listening connection for a listener session whose children get rx fifos of `rxFifoBytes`. Returns its index,
@@ -125,8 +125,13 @@ export interface TransportUpcalls {
    * Returns 0, or a negative session error: the transport then resets the connection.
    */
   accepted(proto: number, c: ConnectionIndex, listener: SessionIndex): number;
-  /** Whether the listener takes another half-open connection; false counts a drop. */
+  /**
+   * Whether the listener takes another half-open connection: asked once for each, which then counts against the
+   * listener's backlog until {@link accepted} or {@link halfOpenEnded}. False counts a drop.
+   */
   mayAccept(listener: SessionIndex): boolean;
+  /** A half-open connection that {@link mayAccept} let in ended without having been accepted. */
+  halfOpenEnded(listener: SessionIndex): void;
   /**
    * An active open ended: error 0 makes the session as in {@link accepted}, a negative session error reports failure.
    * Returns 0, or a negative session error: the transport then resets the connection.
