@@ -18,14 +18,13 @@ const CARVED_UNITS = 0;
 const NONEMPTY_MASK = 1;
 const BYTES_IN_USE = 2;
 const HIGH_WATER_BYTES = 3;
-const CHUNKS_IN_USE = 4;
-const ALLOCS = 5;
-const FREES = 6;
-const FAILURES = 7;
-const FALLBACKS = 8;
-const SPLITS = 9;
-const MERGES = 10;
-const BAD_FREES = 11;
+const ALLOCS = 4;
+const FREES = 5;
+const FAILURES = 6;
+const FALLBACKS = 7;
+const SPLITS = 8;
+const MERGES = 9;
+const BAD_FREES = 10;
 const FREE_HEADS = 16;
 const FREE_COUNTS = FREE_HEADS + CHUNK_CLASSES;
 
@@ -126,8 +125,13 @@ export class ChunkPool {
     let k = bytes <= CHUNK_MIN_BYTES ? 0 : 22 - Math.clz32(bytes - 1);
     if (k >= CHUNK_CLASSES) k = CHUNK_CLASSES - 1;
     let ref = i32[h + FREE_HEADS + k] | 0;
-    if (ref !== 0) this.#unlink(ref, k);
-    else {
+    if (ref !== 0) {
+      const next = i32[this.#descriptors + (ref >> 8) + D_NEXT] | 0;
+      i32[h + FREE_HEADS + k] = next;
+      if (next !== 0) i32[this.#descriptors + (next >> 8) + D_PREV] = 0;
+      else i32[h + NONEMPTY_MASK] &= ~(1 << k);
+      i32[h + FREE_COUNTS + k]--;
+    } else {
       ref = this.#allocElsewhere(k);
       if (ref === 0) {
         i32[h + FAILURES]++;
@@ -141,7 +145,6 @@ export class ChunkPool {
     const inUse = (i32[h + BYTES_IN_USE] + (CHUNK_MIN_BYTES << k)) | 0;
     i32[h + BYTES_IN_USE] = inUse;
     if (inUse > i32[h + HIGH_WATER_BYTES]) i32[h + HIGH_WATER_BYTES] = inUse;
-    i32[h + CHUNKS_IN_USE]++;
     i32[h + ALLOCS]++;
     return ref;
   }
@@ -162,7 +165,6 @@ export class ChunkPool {
     }
     const k = state - 1;
     i32[h + BYTES_IN_USE] = (i32[h + BYTES_IN_USE] - (CHUNK_MIN_BYTES << k)) | 0;
-    i32[h + CHUNKS_IN_USE]--;
     i32[h + FREES]++;
     this.#push(ref, k);
     if (i32[h + FREE_COUNTS + k] > this.#keepBytes >> (k + UNIT_SHIFT)) this.#merge(ref, k, this.#keepBytes);
@@ -202,7 +204,7 @@ export class ChunkPool {
       capacityBytes: this.capacityBytes,
       bytesInUse: i32[h + BYTES_IN_USE],
       highWaterBytes: i32[h + HIGH_WATER_BYTES],
-      chunksInUse: i32[h + CHUNKS_IN_USE],
+      chunksInUse: (i32[h + ALLOCS] - i32[h + FREES]) | 0,
       allocs: i32[h + ALLOCS],
       frees: i32[h + FREES],
       failures: i32[h + FAILURES],
@@ -250,7 +252,8 @@ export class ChunkPool {
       }
       if (walked !== count) return `class ${k}: ${walked} on the list, ${count} counted`;
     }
-    if (used !== i32[h + CHUNKS_IN_USE]) return `${used} chunks in use, ${i32[h + CHUNKS_IN_USE]} counted`;
+    const counted = (i32[h + ALLOCS] - i32[h + FREES]) | 0;
+    if (used !== counted) return `${used} chunks in use, ${counted} counted`;
     if (usedBytes !== i32[h + BYTES_IN_USE]) return `${usedBytes} bytes in use, ${i32[h + BYTES_IN_USE]} counted`;
     return undefined;
   }

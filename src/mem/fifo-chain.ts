@@ -178,8 +178,8 @@ export class FifoChain {
       i32[this.chunks.descriptor(ref) + D_START] = end;
       if (last === 0) {
         i32[r + R_HEAD_CHUNK] = ref;
-        i32[r + R_HEAD_END] = end + size;
-        i32[r + R_HEAD_DELTA] = this.base + ref - end;
+        i32[r + R_HEAD_END] = (end + size) | 0;
+        i32[r + R_HEAD_DELTA] = (this.base + ref - end) | 0;
         i32[(f >> 2) + F_START] = ref;
         i32[(f >> 2) + C_HEAD_CHUNK] = ref;
         this.#setTailChunk(f, r, ref);
@@ -208,8 +208,8 @@ export class FifoChain {
     const i32 = this.window.i32;
     const start = i32[this.chunks.descriptor(ref) + D_START] | 0;
     i32[r + R_TAIL_CHUNK] = ref;
-    i32[r + R_TAIL_END] = start + this.chunks.sizeOf(ref);
-    i32[r + R_TAIL_DELTA] = this.base + ref - start;
+    i32[r + R_TAIL_END] = (start + this.chunks.sizeOf(ref)) | 0;
+    i32[r + R_TAIL_DELTA] = (this.base + ref - start) | 0;
   }
 
   #setTailChunk(f: FifoOffset, r: number, ref: ChunkRef): void {
@@ -272,8 +272,8 @@ export class FifoChain {
     }
     const start = i32[this.chunks.descriptor(ref) + D_START] | 0;
     i32[r + R_HEAD_CHUNK] = ref;
-    i32[r + R_HEAD_END] = start + this.chunks.sizeOf(ref);
-    i32[r + R_HEAD_DELTA] = this.base + ref - start;
+    i32[r + R_HEAD_END] = (start + this.chunks.sizeOf(ref)) | 0;
+    i32[r + R_HEAD_DELTA] = (this.base + ref - start) | 0;
     i32[(f >> 2) + F_START] = ref;
     i32[(f >> 2) + C_HEAD_CHUNK] = ref;
   }
@@ -291,12 +291,14 @@ export class FifoChain {
     let ref = i32[r + R_HEAD_CHUNK] | 0;
     while (ref !== 0) {
       const next = i32[this.chunks.descriptor(ref) + D_NEXT] | 0;
-      this.#release(f, r, ref);
+      this.chunks.free(ref);
       ref = next;
     }
     i32[r + R_HEAD_CHUNK] = 0;
     i32[r + R_TAIL_CHUNK] = 0;
     i32[r + R_END_CHUNK] = 0;
+    i32[r + R_PEEK_CHUNK] = 0;
+    i32[r + R_OOO_CHUNK] = 0;
     i32[r + R_HEAD_END] = i32[r + R_HEAD];
     i32[r + R_TAIL_END] = i32[r + R_TAIL];
     i32[r + R_RESERVED] = 0;
@@ -305,6 +307,7 @@ export class FifoChain {
     i32[w + F_END] = 0;
     i32[w + C_HEAD_CHUNK] = 0;
     i32[w + P_TAIL_CHUNK] = 0;
+    i32[w + F_CHUNK_BYTES] = 0;
   }
 
   /** Gives back the chunks after the last byte held; all of them when there is none. */

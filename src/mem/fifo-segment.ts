@@ -334,7 +334,7 @@ export class FifoSegment extends FifoChain {
     for (let done = 0; done < n; ) {
       const part = this.contiguous(r, n - done);
       copyBytes(this.window, this.tailOffset(r), src + done, part);
-      i32[r + R_TAIL] += part;
+      i32[r + R_TAIL] = (i32[r + R_TAIL] + part) | 0;
       done += part;
     }
     return n > 0 ? this.finishEnqueue(f, r, tail) : 0;
@@ -350,7 +350,7 @@ export class FifoSegment extends FifoChain {
     for (let done = 0; done < n; ) {
       const part = this.contiguous(r, n - done);
       copyIn(this.window, this.tailOffset(r), src, from + done, part);
-      i32[r + R_TAIL] += part;
+      i32[r + R_TAIL] = (i32[r + R_TAIL] + part) | 0;
       done += part;
     }
     return n > 0 ? this.finishEnqueue(f, r, tail) : 0;
@@ -376,7 +376,7 @@ export class FifoSegment extends FifoChain {
       for (let done = 0; done < len; ) {
         const part = this.contiguous(r, len - done);
         copyBytes(this.window, this.tailOffset(r), spans[at + 2 * i] + done, part);
-        i32[r + R_TAIL] += part;
+        i32[r + R_TAIL] = (i32[r + R_TAIL] + part) | 0;
         done += part;
       }
     }
@@ -401,7 +401,7 @@ export class FifoSegment extends FifoChain {
       const part = this.contiguous(r, done < prefixLen ? prefixLen - done : total - done);
       if (done < prefixLen) copyBytes(this.window, this.tailOffset(r), prefix + done, part);
       else copyIn(this.window, this.tailOffset(r), src, from + done - prefixLen, part);
-      i32[r + R_TAIL] += part;
+      i32[r + R_TAIL] = (i32[r + R_TAIL] + part) | 0;
       done += part;
     }
     return this.finishEnqueue(f, r, tail);
@@ -436,7 +436,7 @@ export class FifoSegment extends FifoChain {
     i32[r + R_RESERVED] = 0;
     let moved = 0;
     if (len > 0) {
-      i32[r + R_TAIL] = tail + len;
+      i32[r + R_TAIL] = (tail + len) | 0;
       this.settleTail(r);
       moved = this.finishEnqueue(f, r, tail);
     }

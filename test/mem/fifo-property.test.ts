@@ -153,26 +153,29 @@ test("the same across the wrap of the free-running positions", () => {
   );
 }, 60_000);
 
+function exhaustStep(b: Bench, { f, m }: Pair, [kind, , x, y]: Op): void {
+  const { segment } = b;
+  if (kind < 9) {
+    const n = segment.enqueue(f, b.src, x);
+    expect(n).toBeLessThanOrEqual(x);
+    m.enqueue(bytesAt(b.window, b.src, n));
+    if (n < x) expect(segment.inUse()).toBe(segment.stats().capacityBytes);
+  } else if (kind < 11) {
+    // Stored ahead of the tail and forgotten: must leave nothing behind, taken or not.
+    segment.enqueueOoo(f, y, b.src, x);
+    segment.oooClear(f);
+  } else {
+    expect(segment.dequeue(f, b.dst, x)).toBe(m.dequeue(x).length);
+  }
+}
+
 function exhaust(ops: Op[]): void {
   const b = bench(40 << 10, { maxFifos: 3, keepBytes: 0 });
   const { segment } = b;
   const pairs: Pair[] = [0, 1, 2].map(() => ({ f: segment.allocFifo(1 << 20), m: new FifoModel(1 << 20) }));
   for (let i = 0; i < ops.length; i++) {
-    const [kind, which, x, y] = ops[i];
-    const { f, m } = pairs[which];
     fill(b, 9001, i);
-    if (kind < 9) {
-      const n = segment.enqueue(f, b.src, x);
-      expect(n).toBeLessThanOrEqual(x);
-      m.enqueue(bytesAt(b.window, b.src, n));
-      if (n < x) expect(segment.inUse()).toBe(segment.stats().capacityBytes);
-    } else if (kind < 11) {
-      // Stored ahead of the tail and forgotten: must leave nothing behind, taken or not.
-      segment.enqueueOoo(f, y, b.src, x);
-      segment.oooClear(f);
-    } else {
-      expect(segment.dequeue(f, b.dst, x)).toBe(m.dequeue(x).length);
-    }
+    exhaustStep(b, pairs[ops[i][1]], ops[i]);
     for (const p of pairs) expect(differs(b, p.f, p.m)).toBeUndefined();
     expect(segment.chunks.validate()).toBeUndefined();
   }
