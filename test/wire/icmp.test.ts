@@ -83,7 +83,7 @@ describe("icmp4", () => {
         icmp4MakeEchoReply(dv, 2);
         expect(icmp4Check(u8, i32, 2, len)).toBe(ICMP4_OK);
         expect([icmp4Type(dv, 2), icmp4Code(dv, 2), icmp4Id(dv, 2), icmp4Seq(dv, 2)]).toEqual([0, 0, id, seq]);
-        expect([...u8.slice(10, 10 + bytes.length)]).toEqual(bytes);
+        expect(Array.from(u8.slice(10, 10 + bytes.length))).toEqual(bytes);
       }),
     );
   });
