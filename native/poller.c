@@ -19,6 +19,7 @@ struct poller {
   struct shared shared;
   napi_env env;
   napi_ref on_ready;
+  napi_async_context context;
   napi_async_cleanup_hook_handle cleanup;
   uv_poll_t poll;
   int epoll_fd, timer_fd, wake_fd;
@@ -63,17 +64,10 @@ static int take_ready(struct poller *poller) {
 }
 
 /* Runs process.nextTick and promise callbacks that the burst left: once per burst, not once per call into JavaScript. */
-static void run_ticks(napi_env env) {
-  napi_value resource;
-  napi_async_context context;
+static void run_ticks(struct poller *poller, napi_value receiver) {
   napi_callback_scope scope;
-  napi_value name;
-  if (napi_create_object(env, &resource) != napi_ok ||
-      napi_create_string_utf8(env, "weft:poller", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_async_init(env, resource, name, &context) != napi_ok)
-    return;
-  if (napi_open_callback_scope(env, resource, context, &scope) == napi_ok) napi_close_callback_scope(env, scope);
-  napi_async_destroy(env, context);
+  if (napi_open_callback_scope(poller->env, receiver, poller->context, &scope) == napi_ok)
+    napi_close_callback_scope(poller->env, scope);
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events) {
@@ -97,7 +91,7 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
       napi_valuetype type;
       if (napi_typeof(env, result, &type) == napi_ok && type == napi_boolean) napi_get_value_bool(env, result, &run);
     }
-    if (run) run_ticks(env);
+    if (run) run_ticks(poller, receiver);
   }
   napi_close_handle_scope(env, scope);
   shared_release(&poller->shared);
@@ -108,18 +102,23 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
 static void on_closed(uv_handle_t *handle) {
   struct poller *poller = handle->data;
   poller->closed = true;
+  napi_async_destroy(poller->env, poller->context);
   napi_remove_async_cleanup_hook(poller->cleanup);
   shared_release(&poller->shared); /* libuv's reference */
+}
+
+static void close_descriptors(struct poller *poller) {
+  fd_forget(poller->wake_fd);
+  if (poller->epoll_fd >= 0) close(poller->epoll_fd);
+  if (poller->timer_fd >= 0) close(poller->timer_fd);
+  if (poller->wake_fd >= 0) close(poller->wake_fd);
 }
 
 static void poller_close(struct poller *poller) {
   if (poller->closing) return;
   poller->closing = true;
   uv_poll_stop(&poller->poll);
-  fd_forget(poller->wake_fd);
-  close(poller->timer_fd);
-  close(poller->wake_fd);
-  close(poller->epoll_fd);
+  close_descriptors(poller);
   napi_delete_reference(poller->env, poller->on_ready);
   uv_close((uv_handle_t *)&poller->poll, on_closed);
 }
@@ -232,7 +231,9 @@ static napi_value close_method(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* 0 or -errno; what was opened before a failure is the caller's to close. */
 static int open_descriptors(struct poller *poller) {
+  errno = 0;
   poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   poller->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   poller->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -243,11 +244,7 @@ static int open_descriptors(struct poller *poller) {
       epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, poller->wake_fd, &wake_up) == 0 &&
       fd_record(poller->wake_fd, FD_WAKE) >= 0)
     return 0;
-  int err = errno;
-  if (poller->epoll_fd >= 0) close(poller->epoll_fd);
-  if (poller->timer_fd >= 0) close(poller->timer_fd);
-  if (poller->wake_fd >= 0) close(poller->wake_fd);
-  return -err;
+  return errno != 0 ? -errno : -EMFILE;
 }
 
 /* createPoller(onReady): onReady(bits) runs on the loop; unless it returns false, ticks and promise callbacks run after. */
@@ -263,9 +260,17 @@ static napi_value create_poller(napi_env env, napi_callback_info info) {
   if (poller == NULL) return throw_error(env, ENOMEM, "no memory for a poller");
   poller->shared = (struct shared){1, poller_destroy};
   poller->env = env;
+  napi_value label;
+  if (napi_create_string_utf8(env, "weft:poller", NAPI_AUTO_LENGTH, &label) != napi_ok ||
+      napi_async_init(env, NULL, label, &poller->context) != napi_ok) {
+    free(poller);
+    return throw_error(env, ENOMEM, "no memory for a poller");
+  }
   int result = open_descriptors(poller);
   if (result == 0) result = uv_poll_init(loop, &poller->poll, poller->epoll_fd);
   if (result != 0) {
+    close_descriptors(poller);
+    napi_async_destroy(env, poller->context);
     free(poller);
     return throw_error(env, -result, "cannot make a poller: %s", strerror(-result));
   }

@@ -102,6 +102,17 @@ describe("poller", () => {
     expect(order).toEqual(["tick", "promise", "immediate"]);
   });
 
+  it("runs them also after the callback that closed it", async () => {
+    const closed = new Promise<string>((resolve) => {
+      const other = createPoller(() => {
+        other.close();
+        void Promise.resolve().then(() => resolve("ran"));
+      });
+      other.wake();
+    });
+    expect(await closed).toBe("ran");
+  });
+
   it.skipIf(lacks("netns"))("wakes for frames, and once for a device that was removed", async () => {
     const netns = netnsName("poll");
     const addon = loadAddon();
