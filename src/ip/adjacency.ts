@@ -104,7 +104,10 @@ export class AdjacencyTable {
     return adj;
   }
 
-  /** Gives a row back: at once, or, while load balances name it, as a drop until the last one lets go. */
+  /**
+   * Gives a row back: at once, or, while load balances name it, as a drop until the last one lets go. (An owner that
+   * wants routes to keep their next hop leaves rows with A_REFS > 0 alone.)
+   */
   free(adj: AdjIndex): void {
     if (adj < FIXED_TYPES.length) return;
     const row = this.base + (adj << ROW_SHIFT);
@@ -112,6 +115,13 @@ export class AdjacencyTable {
     this.#i32[row + A_NEIGHBOUR] = -1;
     if (this.#i32[row + A_REFS] > 0) this.#condemned.add(adj);
     else this.#free.push(adj);
+  }
+
+  /** The row belongs to the load balances that name it: it is free when the last one lets go. */
+  freeWithLast(adj: AdjIndex): void {
+    if (adj < FIXED_TYPES.length) return;
+    if (this.#i32[this.base + (adj << ROW_SHIFT) + A_REFS] > 0) this.#condemned.add(adj);
+    else this.free(adj);
   }
 
   /** Notes that a load balance names the row. */
@@ -164,6 +174,14 @@ export class AdjacencyTable {
     const row = this.base + (adj << ROW_SHIFT);
     const end = ((row + A_REWRITE) << 2) + A_REWRITE_BYTES;
     return this.#u8.slice(end - this.#i32[row + A_REWRITE_LEN], end);
+  }
+
+  /** The next hop, undefined when the adjacency has none. */
+  nextHopOf(adj: AdjIndex): IpAddress | undefined {
+    const row = this.base + (adj << ROW_SHIFT);
+    const words = this.#i32.slice(row + A_NEXT_HOP, row + A_NEXT_HOP + 4);
+    if (words.every((word) => word === 0)) return undefined;
+    return { family: this.#i32[row + A_FAMILY] === 6 ? 6 : 4, words };
   }
 
   /** The type's name, for `show ip fib`. */

@@ -40,7 +40,7 @@ export class LoadBalanceTable {
   readonly #window: MemoryWindow;
   readonly #adjacencies: AdjacencyTable;
   readonly #byKey = new Map<string, LbIndex>();
-  readonly #paths = new Map<LbIndex, { key: string; paths: readonly LoadBalancePath[] }>();
+  readonly #paths = new Map<LbIndex, { key: string; paths: readonly LoadBalancePath[]; borrowed: boolean }>();
   readonly #free: LbIndex[] = [];
   readonly #freeBlocks: number[] = [];
   readonly #maxBlocks: number;
@@ -83,7 +83,18 @@ export class LoadBalanceTable {
     return this.acquire([{ adj, weight: 1 }]);
   }
 
-  #make(key: string, paths: readonly LoadBalancePath[]): LbIndex {
+  /**
+   * As {@link acquireSingle} without retaining the adjacency, so that its owner still sees whether routes need it. The
+   * owner has the load balance released before it frees the adjacency.
+   */
+  acquireBorrowed(adj: AdjIndex): LbIndex {
+    const key = `borrowed ${adj}`;
+    const lb = this.#byKey.get(key) ?? this.#make(key, [{ adj, weight: 1 }], true);
+    this.#window.i32[this.base + (lb << 2) + L_REFS]++;
+    return lb;
+  }
+
+  #make(key: string, paths: readonly LoadBalancePath[], borrowed = false): LbIndex {
     const lb = this.#free.pop() ?? (this.#used < this.capacity ? this.#used++ : -1);
     if (lb < 0) throw new RangeError(`more than ${this.capacity} load balances`);
     const { i32 } = this.#window;
@@ -98,9 +109,9 @@ export class LoadBalanceTable {
     i32[row + L_BUCKETS] = at;
     i32[row + L_REFS] = 0;
     i32.set(buckets, at);
-    for (const { adj } of paths) this.#adjacencies.retain(adj);
+    if (!borrowed) for (const { adj } of paths) this.#adjacencies.retain(adj);
     this.#byKey.set(key, lb);
-    this.#paths.set(lb, { key, paths: [...paths] });
+    this.#paths.set(lb, { key, paths: [...paths], borrowed });
     return lb;
   }
 
@@ -124,7 +135,7 @@ export class LoadBalanceTable {
     const known = this.#paths.get(lb);
     if (known === undefined) return;
     if (i32[row + L_MASK] !== 0) this.#freeBlocks.push(i32[row + L_BUCKETS]);
-    for (const { adj } of known.paths) this.#adjacencies.release(adj);
+    if (!known.borrowed) for (const { adj } of known.paths) this.#adjacencies.release(adj);
     this.#byKey.delete(known.key);
     this.#paths.delete(lb);
     this.#free.push(lb);
