@@ -16,27 +16,31 @@ const MOVED_SLOTS = 8;
 /** Words of a slot: tag and value. */
 const SLOT_WORDS = 2;
 
-/** Bits of a value that hold the protocol. */
-const PROTO_BITS = 3;
+/** Bits of a tag above those that choose the slot, in which tags of protocols differ. */
+const PROTO_SHIFT = 29;
 
-/** The tag of a key in a table: its keyed hash, with the FIB mixed in so that equal tuples in many FIBs spread. */
+/**
+ * The tag of a key in a table, but for its protocol: the keyed hash, with the FIB mixed in so that equal tuples in many
+ * FIBs spread.
+ */
 export function tableTag(hash: number, fib: number): number {
   return hash ^ Math.imul(fib, 0x9e37_79b1);
 }
 
 /**
  * Finds connections by their five-tuple and FIB: open addressing with linear probing and backward-shift deletion, at
- * most half full. A slot is a tag (the whole keyed hash) and a value `(connection << 3 | protocol) + 1`, 0 when empty;
- * the key itself is compared in the connection's row, whose first line the caller is about to read anyhow. So a slot takes 8
- * bytes, whatever the family.
+ * most half full. A slot is a tag (the keyed hash, the protocol in its top bits) and a connection + 1, 0 when empty; the
+ * key itself is compared in the connection's row, whose first line the caller is about to read anyhow. So a slot takes 8
+ * bytes, whatever the family. Equal keys of two protocols have different tags, so a row compared by mistake never matches.
  *
  * A table that fills up starts one of twice the size; every insertion moves a few slots over, and until all are moved a
  * lookup that misses in the new one tries the old one. Slots before the cursor are empty, and because a moved
  * entry leaves by backward shift, no probe sequence is broken on the way.
  */
 export class ConnectionTable {
-  readonly #window: MemoryWindow;
-  readonly #rows: ConnectionRows;
+  readonly #i32: Int32Array;
+  readonly #rowBase: Int32Array;
+  readonly #rowStride: Int32Array;
   readonly #base: number;
   readonly #maxEntries: number;
   readonly #maxSlots: number;
@@ -52,8 +56,9 @@ export class ConnectionTable {
   constructor(window: MemoryWindow, name: string, rows: ConnectionRows, maxEntries: number) {
     let slots = FIRST_SLOTS;
     while (slots < maxEntries * 2) slots *= 2;
-    this.#window = window;
-    this.#rows = rows;
+    this.#i32 = window.i32;
+    this.#rowBase = rows.base;
+    this.#rowStride = rows.stride;
     this.#maxEntries = maxEntries;
     this.#maxSlots = slots;
     // All sizes lie one behind the other: the table of n slots starts n - FIRST_SLOTS slots in.
@@ -79,24 +84,22 @@ export class ConnectionTable {
 
   /** Reads the first slot that a lookup of `tag` will read, so that the line is on its way. */
   touch(tag: number): number {
-    return this.#window.i32[this.#table + ((tag & this.#mask) << 1)];
+    return this.#i32[this.#table + ((tag & this.#mask) << 1)];
   }
 
   /** The connection with this IPv4 key, -1 when there is none. `ports` is local << 16 | remote. */
   find4(tag: number, fib: number, proto: number, lcl: number, rmt: number, ports: number): ConnectionIndex {
-    const { i32 } = this.#window;
-    const rowBase = this.#rows.base[proto];
-    const rowStride = this.#rows.stride[proto];
+    const i32 = this.#i32;
+    const full = tag ^ (proto << PROTO_SHIFT);
     let table = this.#table;
     let mask = this.#mask;
     for (;;) {
-      for (let slot = tag & mask; ; slot = (slot + 1) & mask) {
-        const at = table + (slot << 1);
-        const value = (i32[at + 1] - 1) | 0;
-        if (value < 0) break;
-        if (i32[at] === tag && (value & (MAX_TRANSPORTS - 1)) === proto) {
-          const c = value >> PROTO_BITS;
-          const row = rowBase + Math.imul(c, rowStride);
+      for (let slot = full & mask; ; slot = (slot + 1) & mask) {
+        const at = (table + (slot << 1)) | 0;
+        const c = (i32[at + 1] - 1) | 0;
+        if (c < 0) break;
+        if (i32[at] === full) {
+          const row = (this.#rowBase[proto] + Math.imul(c, this.#rowStride[proto])) | 0;
           if (
             i32[row + C_PORTS] === ports &&
             i32[row + C_RMT] === rmt &&
@@ -128,19 +131,17 @@ export class ConnectionTable {
     r3: number,
     ports: number,
   ): ConnectionIndex {
-    const { i32 } = this.#window;
-    const rowBase = this.#rows.base[proto];
-    const rowStride = this.#rows.stride[proto];
+    const i32 = this.#i32;
+    const full = tag ^ (proto << PROTO_SHIFT);
     let table = this.#table;
     let mask = this.#mask;
     for (;;) {
-      for (let slot = tag & mask; ; slot = (slot + 1) & mask) {
-        const at = table + (slot << 1);
-        const value = (i32[at + 1] - 1) | 0;
-        if (value < 0) break;
-        if (i32[at] === tag && (value & (MAX_TRANSPORTS - 1)) === proto) {
-          const c = value >> PROTO_BITS;
-          const row = rowBase + Math.imul(c, rowStride);
+      for (let slot = full & mask; ; slot = (slot + 1) & mask) {
+        const at = (table + (slot << 1)) | 0;
+        const c = (i32[at + 1] - 1) | 0;
+        if (c < 0) break;
+        if (i32[at] === full) {
+          const row = (this.#rowBase[proto] + Math.imul(c, this.#rowStride[proto])) | 0;
           if (
             i32[row + C_PORTS] === ports &&
             i32[row + C_RMT + 3] === r3 &&
@@ -169,22 +170,22 @@ export class ConnectionTable {
     this.#entries++;
     if (this.#oldMask >= 0) this.#move();
     else if (this.#entries * 2 > this.#mask + 1 && this.#mask + 1 < this.#maxSlots) this.#grow();
-    this.#insert(tag, ((c << PROTO_BITS) | proto) + 1);
+    this.#insert(tag ^ (proto << PROTO_SHIFT), c + 1);
     return true;
   }
 
   /** Removes a connection. False when it is not in the table. */
   remove(tag: number, proto: number, c: ConnectionIndex): boolean {
-    const value = ((c << PROTO_BITS) | proto) + 1;
+    const full = tag ^ (proto << PROTO_SHIFT);
     const found =
-      this.#removeFrom(this.#table, this.#mask, tag, value) ||
-      (this.#oldMask >= 0 && this.#removeFrom(this.#old, this.#oldMask, tag, value));
+      this.#removeFrom(this.#table, this.#mask, full, c + 1) ||
+      (this.#oldMask >= 0 && this.#removeFrom(this.#old, this.#oldMask, full, c + 1));
     if (found) this.#entries--;
     return found;
   }
 
   #insert(tag: number, value: number): void {
-    const { i32 } = this.#window;
+    const i32 = this.#i32;
     let slot = tag & this.#mask;
     while (i32[this.#table + (slot << 1) + 1] !== 0) slot = (slot + 1) & this.#mask;
     i32[this.#table + (slot << 1)] = tag;
@@ -192,11 +193,11 @@ export class ConnectionTable {
   }
 
   #removeFrom(table: number, mask: number, tag: number, value: number): boolean {
-    const { i32 } = this.#window;
+    const i32 = this.#i32;
     for (let slot = tag & mask; ; slot = (slot + 1) & mask) {
-      const held = i32[table + (slot << 1) + 1];
-      if (held === 0) return false;
-      if (held === value) {
+      const at = table + (slot << 1);
+      if (i32[at + 1] === 0) return false;
+      if (i32[at + 1] === value && i32[at] === tag) {
         this.#clear(table, mask, slot);
         return true;
       }
@@ -205,7 +206,7 @@ export class ConnectionTable {
 
   /** Empties a slot and moves back those behind it that would no longer be found (Knuth, volume 3, 6.4 algorithm R). */
   #clear(table: number, mask: number, slot: number): void {
-    const { i32 } = this.#window;
+    const i32 = this.#i32;
     let hole = slot;
     for (let next = (hole + 1) & mask; i32[table + (next << 1) + 1] !== 0; next = (next + 1) & mask) {
       const home = i32[table + (next << 1)] & mask;
@@ -229,7 +230,7 @@ export class ConnectionTable {
   }
 
   #move(): void {
-    const { i32 } = this.#window;
+    const i32 = this.#i32;
     for (let i = 0; i < MOVED_SLOTS; i++) {
       const at = this.#old + (this.#cursor << 1);
       while (i32[at + 1] !== 0) {
