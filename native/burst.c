@@ -44,13 +44,6 @@ struct vnet_header {
 };
 _Static_assert(sizeof(struct vnet_header) == sizeof(struct virtio_net_hdr), "virtio_net_hdr is 10 bytes");
 
-/* Every slot is checked before the first read: an offset that JavaScript got wrong must not reach memory. */
-static bool slots_usable(const struct window *window, const int32_t *offsets, int32_t count, int32_t bytes) {
-  for (int32_t i = 0; i < count; i++)
-    if (!window_usable(window, offsets[i], bytes)) return false;
-  return true;
-}
-
 /* Returns the number of frames, or -errno when nothing was read because of it. */
 static int32_t receive(struct window *window) {
   if (window->closed || window->mailbox < 0) return -EBADF;
@@ -62,9 +55,6 @@ static int32_t receive(struct window *window) {
   if (most < 0 || most > BURST_FRAMES || small_count < 0 || small_count > BURST_FRAMES || large_count < 0 ||
       large_count > LARGE_SLOTS || (small_count > 0 && small_bytes <= 0) || (large_count > 0 && large_bytes <= 0))
     return -EINVAL;
-  if (!slots_usable(window, words + RX_SMALL, small_count, small_bytes) ||
-      !slots_usable(window, words + RX_LARGE, large_count, large_bytes))
-    return -EFAULT;
   if (window->staging == NULL) {
     window->staging = malloc(STAGING_BYTES);
     if (window->staging == NULL) return -ENOMEM;
@@ -81,7 +71,16 @@ static int32_t receive(struct window *window) {
   if (staged && small_count == 0) return 0;
   while (frames < most && reads < BURST_FRAMES && (small < small_count || small_count == 0) &&
          (large < large_count || staged)) {
-    uint8_t *place = staged ? window->staging : window->base + words[RX_LARGE + large];
+    /* The slots that this frame may take, checked before it is read: an offset that JavaScript got wrong must not reach
+     * memory, and must not cost a frame. */
+    int32_t small_at = small_count > 0 ? words[RX_SMALL + small] : 0;
+    int32_t large_at = staged ? 0 : words[RX_LARGE + large];
+    if ((small_count > 0 && !window_usable(window, small_at, small_bytes)) ||
+        (!staged && !window_usable(window, large_at, large_bytes))) {
+      words[RX_ERRNO] = EFAULT;
+      return frames > 0 ? frames : -EFAULT;
+    }
+    uint8_t *place = staged ? window->staging : window->base + large_at;
     int32_t room = staged ? STAGING_BYTES : large_bytes;
     parts[1].iov_base = place;
     parts[1].iov_len = (size_t)room;
@@ -101,13 +100,15 @@ static int32_t receive(struct window *window) {
       continue;
     }
     if (length <= small_bytes && small < small_count) {
-      offset = words[RX_SMALL + small++];
+      offset = small_at;
+      small++;
       memcpy(window->base + offset, place, (size_t)length);
     } else if (staged) {
       words[RX_SKIPPED]++;
       continue;
     } else {
-      offset = words[RX_LARGE + large++];
+      offset = large_at;
+      large++;
       is_large = true;
     }
     out[0] = offset;

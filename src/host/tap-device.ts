@@ -23,6 +23,8 @@ import { applyVnetHeader, VnetSender } from "./vnet.js";
 /** Slots kept at hand for the next burst: few, so that the memory in use stays in the processor's cache. */
 const SMALL_AT_HAND = 64;
 const LARGE_AT_HAND = 4;
+/** Small slots offered when the last poll found nothing. */
+const SMALL_AT_FIRST = 8;
 /** Superframes taken by one `rx`: with more, their payload would leave the cache before it is copied. */
 const LARGE_PER_RX = 8;
 
@@ -83,6 +85,8 @@ export class TapDevice implements PollableDevice {
   readonly #small = new Int32Array(SMALL_AT_HAND);
   readonly #large = new Int32Array(LARGE_AT_HAND);
   #smallCount = 0;
+  /** Small slots to offer first: a poll that finds nothing should cost little. */
+  #smallFirst = SMALL_AT_FIRST;
   #largeCount = 0;
   #pool: PacketPool | undefined = undefined;
   #isOpen = true;
@@ -122,8 +126,9 @@ export class TapDevice implements PollableDevice {
     const box = this.#host.mailbox >> 2;
     let n = 0;
     let large = 0;
+    let offer = this.#smallFirst;
     while (n < max && large < LARGE_PER_RX) {
-      const smallOffered = this.#offerSmall(pool, box, max - n);
+      const smallOffered = this.#offerSmall(pool, box, max - n < offer ? max - n : offer);
       const largeOffered = this.#offerLarge(pool, box);
       if (smallOffered + largeOffered === 0) break;
       i32[box + BOX_FD] = this.fd;
@@ -152,10 +157,12 @@ export class TapDevice implements PollableDevice {
       this.#smallCount -= smallUsed;
       this.#largeCount -= largeUsed;
       large += largeUsed;
+      offer = SMALL_AT_HAND;
       // The burst ended before it had to: nothing is waiting any more.
       if (smallUsed < smallOffered && largeUsed < largeOffered) break;
       if (got === 0) break;
     }
+    this.#smallFirst = n < SMALL_AT_FIRST ? SMALL_AT_FIRST : SMALL_AT_HAND;
     return n;
   }
 
