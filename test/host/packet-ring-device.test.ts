@@ -60,11 +60,11 @@ describe.skipIf(lacks("netns"))("PacketRingDevice", () => {
 
   /** The marks of the frames that `b` receives now; the frames stay in `buffers`. */
   function receive(max = 256): number[] {
-    let n = b.rx(buffers, max);
-    for (let i = 0; i < n; i++) {
-      if (frameOf(pool, buffers[i])[12] === 0x88) continue;
-      pool.free(buffers[i]);
-      buffers[i--] = buffers[--n];
+    const got = b.rx(buffers, max);
+    let n = 0;
+    for (let i = 0; i < got; i++) {
+      if (frameOf(pool, buffers[i])[12] === 0x88) buffers[n++] = buffers[i];
+      else pool.free(buffers[i]);
     }
     return Array.from({ length: n }, (_, i) => frameOf(pool, buffers[i])[14]);
   }
