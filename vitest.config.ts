@@ -1,5 +1,7 @@
 import { defineConfig } from "vitest/config";
 
+const KERNEL = ["peer", "replay", "examples", "host", "native"].map((room) => `test/${room}/**`);
+
 // Two projects: unit tests share two workers; tests that touch the kernel (namespaces, devices, ports) or
 // the wall clock run one file after the other, each in a process of its own.
 export default defineConfig({
@@ -9,7 +11,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/peer/**", "test/replay/**", "test/examples/**"],
+          exclude: KERNEL,
           pool: "forks",
           maxWorkers: 2,
           testTimeout: 10_000,
@@ -20,7 +22,7 @@ export default defineConfig({
       {
         test: {
           name: "peer",
-          include: ["test/peer/**/*.test.ts", "test/replay/**/*.test.ts", "test/examples/**/*.test.ts"],
+          include: KERNEL.map((rooms) => `${rooms}/*.test.ts`),
           pool: "forks",
           maxWorkers: 1,
           fileParallelism: false,
