@@ -142,7 +142,7 @@ export class TimerWheel {
       for (let name = i32[base + HEADS + slot]; name !== NONE; name = i32[base + HEADS + slot]) {
         const timer = (name - 1) | 0;
         const row = (base + ROWS + (timer << ROW_SHIFT)) | 0;
-        if (i32[row + EXPIRY] === tick && slot < 256) {
+        if (i32[row + EXPIRY] === tick) {
           if (count === expired.length) return count;
           unlink(i32, base, row);
           i32[base + RUNNING] = (i32[base + RUNNING] - 1) | 0;

@@ -257,8 +257,8 @@ describe("TimerWheel", () => {
     expect(wheel.nextExpiry(0x1234_5678)).toBe(2);
   });
 
-  it("keeps 100,000 timers in 16 bytes each, restarted at random, none lost and none early", () => {
-    const count = 100_000;
+  it("keeps 20,000 timers in 16 bytes each, restarted at random, none lost and none early", () => {
+    const count = 20_000;
     const window = MemoryWindow.plain(count * 16 + 8192);
     const wheel = new TimerWheel(window, "timers", count);
     expect(window.regions.map((region) => [region.name, region.bytes])).toEqual([["timers", count * 16 + 4288]]);
@@ -266,6 +266,7 @@ describe("TimerWheel", () => {
     const due = new Float64Array(count);
     const expired = new Int32Array(256);
     let fired = 0;
+    let restarted = 0;
     for (let t = 0; t < count; t++) {
       const delay = 1 + random.nextBelow(100_000);
       due[t] = delay;
@@ -278,15 +279,15 @@ describe("TimerWheel", () => {
           const t = expired[i];
           if (due[t] > now || due[t] <= now - 37) throw new Error(`timer ${t} of ${due[t]} fired at ${now}`);
           fired++;
-          if (fired % 3 === 0 && now < 100_000) {
+          if (fired % 3 === 0) {
             due[t] = now + 1000;
             wheel.start(t, 1000);
-            fired--;
+            restarted++;
           }
         }
       }
     }
-    expect(fired).toBe(count);
+    expect(fired).toBe(count + restarted);
   });
 
   it("refuses a window without room, by name", () => {

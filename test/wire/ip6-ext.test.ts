@@ -196,6 +196,7 @@ describe("ip6ExtWalk", () => {
     expect(dst([1, 5, 0, 0, 0, 0, 0])).toBe(IP6_EXT_BAD_OPTION);
     expect(dst([0, 0, 0, 0, 0, 0])).toBe(IP6_EXT_OK);
     expect(dst([0, 0, 0, 0, 0, 0, 0, 0])).toBe(IP6_EXT_BAD_OPTION);
+    expect(dst([1, 3, 0, 0, 0, 0x1e, 0, 1, 3, 0, 0, 0, 0x1e, 0])).toBe(IP6_EXT_OK);
     expect(dst([5, 2, 0, 0, 1, 1])).toBe(IP6_EXT_BAD_OPTION);
     expect(dst([0, 0, 0, 0, 0, 5])).toBe(IP6_EXT_BAD_OPTION);
     const many = (n: number) => Array.from({ length: n }, () => [0x1e, 0]).flat();

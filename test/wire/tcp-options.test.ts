@@ -134,6 +134,7 @@ describe("tcpParseOptions", () => {
     ["length 0", [2, 4, 5, 180, 8, 0, 1, 1]],
     ["length 1", [2, 4, 5, 180, 8, 1, 1, 1]],
     ["past the end", [2, 4, 5, 180, 8, 10, 1, 1]],
+    ["one past the end", [2, 4, 5, 180, 1, 1, 3, 3]],
     ["no room for a length", [2, 4, 5, 180, 1, 1, 1, 8]],
     ["unknown of length 0", [2, 4, 5, 180, 77, 0, 0, 0]],
     ["length 255", [2, 4, 5, 180, 5, 255, 0, 0]],
