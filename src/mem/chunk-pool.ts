@@ -28,7 +28,8 @@ const BAD_FREES = 10;
 const FREE_HEADS = 16;
 const FREE_COUNTS = FREE_HEADS + CHUNK_CLASSES;
 
-// Descriptor of a unit, 4 words. Only a chunk's first unit has a meaningful one.
+// Descriptor of a unit, 4 words. Only a chunk's first unit has a meaningful one; the buddy of a chunk is always the first
+// unit of some chunk, or not carved yet.
 
 /** Position (free-running, as the fifo's head and tail) of the chunk's first byte. */
 export const D_START = 0;
@@ -352,10 +353,7 @@ export class ChunkPool {
       if (i32[this.#descriptors + (buddy >> 8) + D_STATE] !== (D_FREE | (k + 1))) break;
       this.#unlink(ref, k);
       this.#unlink(buddy, k);
-      if (buddy < ref) {
-        i32[this.#descriptors + (ref >> 8) + D_STATE] = 0;
-        ref = buddy;
-      } else i32[this.#descriptors + (buddy >> 8) + D_STATE] = 0;
+      if (buddy < ref) ref = buddy;
       k++;
       this.#push(ref, k);
       i32[h + MERGES]++;

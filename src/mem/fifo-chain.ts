@@ -167,7 +167,6 @@ export class FifoChain {
       const held = (end - head) | 0;
       let want = held > missing ? held : missing;
       if (want > most) want = most;
-      if (want > cap) want = cap;
       if (want < least) want = least;
       const ref = this.chunks.alloc(want);
       if (ref === 0) {
@@ -233,7 +232,6 @@ export class FifoChain {
       tail = this.ooo.collect(r, tail);
       i32[r + R_TAIL] = tail;
       this.settleTail(r);
-      if (i32[r + R_OOO_COUNT] === 0) i32[r + R_OOO_CHUNK] = 0;
     }
     i32[(f >> 2) + P_TAIL_CHUNK] = i32[r + R_TAIL_CHUNK];
     publishTail(i32, f, tail);

@@ -140,7 +140,7 @@ function run(ops: Op[], positions: number[]): void {
 test("three fifos of one segment do what three models do", () => {
   fc.assert(
     fc.property(fc.array(op, { minLength: 1, maxLength: 60 }), (ops) => run(ops, [0, 1 << 20, -5])),
-    { seed: 20240501, numRuns: 150 },
+    { seed: 20240501, numRuns: 80 },
   );
 }, 60_000);
 
@@ -149,7 +149,7 @@ test("the same across the wrap of the free-running positions", () => {
     fc.property(fc.array(op, { minLength: 10, maxLength: 60 }), fc.nat(6000), (ops, back) =>
       run(ops, [(0x7fffffff - back) | 0, -back | 0, 0x7fffffff]),
     ),
-    { seed: 7, numRuns: 150 },
+    { seed: 7, numRuns: 80 },
   );
 }, 60_000);
 
@@ -189,6 +189,6 @@ function exhaust(ops: Op[]): void {
 test("exhaustion: whatever fits is kept in order, and all memory comes back", () => {
   fc.assert(
     fc.property(fc.array(op, { minLength: 20, maxLength: 120 }), (ops) => exhaust(ops)),
-    { seed: 99, numRuns: 60 },
+    { seed: 99, numRuns: 30 },
   );
 }, 60_000);

@@ -242,6 +242,13 @@ describe("in place", () => {
     segment.dropAll(f);
     segment.commit(f, 2000);
     expect(segment.validate(f)).toBeUndefined();
+    segment.dropAll(f);
+    segment.reserve(f, 1024, new Int32Array(8), 4);
+    segment.enqueue(f, src, 1024);
+    expect(segment.dropAll(f)).toBe(1024);
+    expect(segment.commit(f, 1024)).toBe(0);
+    expect(segment.validate(f)).toBeUndefined();
+    expect(segment.inUse()).toBe(0);
   });
 
   test("overwriteHead rewrites unread bytes across chunks", () => {
@@ -273,6 +280,8 @@ describe("limits", () => {
     expect(again).toBe(fifos[1]);
     expect([segment.maxDequeue(again), segment.capBytes(again), segment.hasEvent(again)]).toEqual([0, 500, false]);
     expect(segment.stats()).toMatchObject({ activeFifos: 2, fifoFailures: 1, maxFifos: 3 });
+    expect(segment.allocFifo(1)).toBe(fifos[0]);
+    expect(segment.allocFifo(1)).toBe(0);
   });
 
   test("things that are not live fifos are recognised", () => {
@@ -353,6 +362,7 @@ describe("limits", () => {
         expect(segment.validate(f)).toBeUndefined();
       }
       expect(segment.chunks.validate()).toBeUndefined();
+      expect(segment.stats().oooIntervals).toBe(4);
     }
   });
 });
