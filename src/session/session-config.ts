@@ -1,0 +1,30 @@
+/** The session layer's settings; names and defaults as in the configuration's `session` section. */
+export interface SessionConfig {
+  /** Session rows: listeners, active opens under way, and sessions. */
+  readonly maxSessions: number;
+  readonly maxListeners: number;
+  readonly maxApplications: number;
+  /** Half-open connections of a listener that names no backlog of its own. */
+  readonly backlog: number;
+  /** Range of the ports of sessions that name none (VPP min-src-port, max-src-port). */
+  readonly minSrcPort: number;
+  readonly maxSrcPort: number;
+  /** Fifo sizes of applications that name none, bytes. */
+  readonly rxFifoBytes: number;
+  readonly txFifoBytes: number;
+  /** Secret of the default namespace; empty: none is asked for. */
+  readonly secret: string;
+}
+
+/** The defaults. */
+export const DEFAULT_SESSION_CONFIG: SessionConfig = {
+  maxSessions: 8192,
+  maxListeners: 1024,
+  maxApplications: 256,
+  backlog: 1024,
+  minSrcPort: 1024,
+  maxSrcPort: 65535,
+  rxFifoBytes: 256 * 1024,
+  txFifoBytes: 256 * 1024,
+  secret: "",
+};

@@ -1,0 +1,168 @@
+import type { SessionIndex } from "../transport/transport.js";
+import type { Applications } from "./applications.js";
+import type { ApplicationCallbacks } from "./application.js";
+import {
+  EV_ACCEPTED,
+  EV_CLEANUP_SESSION,
+  EV_CLEANUP_TRANSPORT,
+  EV_CONNECTED,
+  EV_DISCONNECT,
+  EV_RESET,
+  EV_RX,
+  EV_TRANSPORT_CLOSED,
+  EV_TX,
+  type EventQueue,
+} from "./event-queue.js";
+import type { SessionHandle } from "./session-handle.js";
+import {
+  S_APP,
+  S_ERROR,
+  S_EVENTS,
+  S_FLAGS,
+  S_LISTENER,
+  S_STATE,
+  SESSION_ACCEPTING,
+  SESSION_READY,
+  type SessionTable,
+  SF_APP_CLOSED,
+  SF_KNOWN,
+  SF_WANT_TX,
+} from "./session-table.js";
+
+/** Sessions whose events are told in one turn; the others wait for the next. */
+const MAX_SESSIONS_PER_TURN = 1024;
+/** Events of one session told in a row: callbacks may cause further ones. */
+const MAX_EVENTS_IN_A_ROW = 16;
+
+/** What delivery asks of the session layer. */
+export interface SessionOwner {
+  /** Closes a session on behalf of its application. */
+  close(s: SessionIndex): number;
+  /** Resets a session on behalf of its application. */
+  terminate(s: SessionIndex): number;
+  /** Frees a session that both ends are done with. */
+  release(s: SessionIndex): void;
+  /** A callback threw. */
+  reportError(error: unknown, session: SessionHandle): void;
+}
+
+/** What is missing callbacks of applications without any. */
+const NO_CALLBACKS: ApplicationCallbacks = {};
+
+/** Tells applications what happened to their sessions: the work of session-input. */
+export class SessionDelivery {
+  readonly #i32: Int32Array;
+  readonly #table: SessionTable;
+  readonly #queue: EventQueue;
+  readonly #applications: Applications;
+  readonly #owner: SessionOwner;
+
+  constructor(
+    i32: Int32Array,
+    table: SessionTable,
+    queue: EventQueue,
+    applications: Applications,
+    owner: SessionOwner,
+  ) {
+    this.#i32 = i32;
+    this.#table = table;
+    this.#queue = queue;
+    this.#applications = applications;
+    this.#owner = owner;
+  }
+
+  /** Tells what is due, sessions in the order in which they had something, at most 1024. Returns how many. */
+  run(): number {
+    const count = Math.min(this.#queue.length, MAX_SESSIONS_PER_TURN);
+    for (let i = 0; i < count; i++) this.#deliverSession(this.#queue.shift());
+    return count;
+  }
+
+  #deliverSession(s: SessionIndex): void {
+    const i32 = this.#i32;
+    const at = this.#table.row(s) + S_EVENTS;
+    for (let i = 0; i < MAX_EVENTS_IN_A_ROW; i++) {
+      const events = i32[at];
+      if (events === 0) return;
+      const event = events & -events;
+      i32[at] = events & ~event;
+      const app = this.#applications.at(i32[this.#table.row(s) + S_APP]);
+      const callbacks = app?.isAttached === true ? app.callbacks : NO_CALLBACKS;
+      try {
+        this.#deliver(s, event, callbacks);
+      } catch (error) {
+        this.#owner.reportError(error, this.#table.handle(s));
+        this.#owner.terminate(s);
+      }
+      if (event === EV_CLEANUP_SESSION || !this.#table.isUsed(s)) {
+        if (this.#table.isUsed(s)) this.#owner.release(s);
+        return;
+      }
+    }
+    this.#queue.raise(s, 0);
+  }
+
+  #deliver(s: SessionIndex, event: number, callbacks: ApplicationCallbacks): void {
+    const i32 = this.#i32;
+    const r = this.#table.row(s);
+    const isAppClosed = (i32[r + S_FLAGS] & SF_APP_CLOSED) !== 0;
+    const isKnown = (i32[r + S_FLAGS] & SF_KNOWN) !== 0;
+    switch (event) {
+      case EV_CONNECTED:
+        this.#connected(s, r, callbacks);
+        break;
+      case EV_ACCEPTED:
+        if (isAppClosed) break;
+        i32[r + S_FLAGS] |= SF_KNOWN;
+        if (i32[r + S_STATE] === SESSION_ACCEPTING) i32[r + S_STATE] = SESSION_READY;
+        if (callbacks.accept === undefined || callbacks.accept(s, i32[r + S_LISTENER]) === false) {
+          i32[r + S_FLAGS] &= ~SF_KNOWN;
+          this.#owner.terminate(s);
+        }
+        break;
+      case EV_RX:
+        if (!isAppClosed) callbacks.rx?.(s);
+        break;
+      case EV_TX:
+        if (isAppClosed) break;
+        i32[r + S_FLAGS] &= ~SF_WANT_TX;
+        callbacks.tx?.(s);
+        break;
+      case EV_DISCONNECT:
+        if (isAppClosed) break;
+        if (callbacks.disconnect === undefined) this.#owner.close(s);
+        else callbacks.disconnect(s);
+        break;
+      case EV_RESET:
+        if (isAppClosed) break;
+        callbacks.reset?.(s, i32[r + S_ERROR]);
+        this.#owner.close(s);
+        break;
+      case EV_TRANSPORT_CLOSED:
+        if (isKnown) callbacks.transportClosed?.(s);
+        break;
+      case EV_CLEANUP_TRANSPORT:
+        if (isKnown) callbacks.cleanup?.(s, "transport");
+        break;
+      case EV_CLEANUP_SESSION:
+        if (isKnown) callbacks.cleanup?.(s, "session");
+        break;
+      default:
+    }
+  }
+
+  #connected(s: SessionIndex, r: number, callbacks: ApplicationCallbacks): void {
+    const i32 = this.#i32;
+    const isAppClosed = (i32[r + S_FLAGS] & SF_APP_CLOSED) !== 0;
+    const error = i32[r + S_ERROR];
+    try {
+      if (!isAppClosed) {
+        if (error === 0) i32[r + S_FLAGS] |= SF_KNOWN;
+        callbacks.connected?.(s, error);
+      }
+    } finally {
+      callbacks.halfOpenCleanup?.(s);
+      if (error !== 0) this.#owner.release(s);
+    }
+  }
+}

@@ -1,0 +1,245 @@
+import {
+  DGRAM_HEADER_BYTES,
+  DGRAM_IS_IP4,
+  DGRAM_LOCAL_IP,
+  DGRAM_LOCAL_PORT,
+  DGRAM_REMOTE_IP,
+  DGRAM_REMOTE_PORT,
+  DGRAM_DATA_LENGTH,
+  DGRAM_GSO_SIZE,
+  readDatagram,
+  writeDatagram,
+} from "../mem/fifo-datagram.js";
+import type { FifoSegment } from "../mem/fifo-segment.js";
+import type { Offset } from "../mem/flavor.js";
+import type { MemoryWindow } from "../mem/window.js";
+import type { SessionIndex } from "../transport/transport.js";
+import { SESSION_E_INVALID, SESSION_E_NOSESSION } from "./session-errors.js";
+import type { SessionLayer } from "./session-layer.js";
+import {
+  S_CONNECTION,
+  S_FLAGS,
+  S_PROTO,
+  S_RX_FIFO,
+  S_STATE,
+  S_TX_FIFO,
+  SESSION_LISTENING,
+  type SessionTable,
+  SF_APP_CLOSED,
+  SF_DATAGRAM,
+  SF_IP6,
+} from "./session-table.js";
+
+/** Most bytes of a datagram over IPv4: 65535 less the headers. */
+export const MAX_DATAGRAM4_BYTES = 65507;
+/** Most bytes of a datagram over IPv6: the payload length counts the UDP header (RFC 8200 3). */
+export const MAX_DATAGRAM6_BYTES = 65527;
+/** Spans that {@link SessionIo.peek} shows at most. */
+const MAX_SPANS = 16;
+
+/** Looks at lent bytes [offset, offset + length) of the window; returns how many it is done with. Must not keep them. */
+export type PeekCallback = (u8: Uint8Array, offset: number, length: number) => number;
+
+/** Who sent the datagram that was read last, and what was sent. One object, written again by each read. */
+export interface DatagramInfo {
+  isIp6: boolean;
+  /** Big-endian words; IPv4 uses the first. */
+  readonly remote: Int32Array;
+  remotePort: number;
+  readonly local: Int32Array;
+  localPort: number;
+  /** Bytes of the whole datagram, also when the reader's array was shorter. */
+  length: number;
+}
+
+/**
+ * Reading and writing sessions: what applications do between callbacks. Nothing here allocates or throws; a negative
+ * result is a session error.
+ */
+export class SessionIo {
+  /** Of the datagram read last. */
+  readonly datagram: DatagramInfo = {
+    isIp6: false,
+    remote: new Int32Array(4),
+    remotePort: 0,
+    local: new Int32Array(4),
+    localPort: 0,
+    length: 0,
+  };
+  readonly #layer: SessionLayer;
+  readonly #window: MemoryWindow;
+  readonly #fifos: FifoSegment;
+  readonly #table: SessionTable;
+  readonly #header: Offset;
+  readonly #spans = new Int32Array(2 * MAX_SPANS);
+
+  /** Reserves a line of scratch. Throws RangeError when the window is full. */
+  constructor(layer: SessionLayer) {
+    this.#layer = layer;
+    this.#window = layer.window;
+    this.#fifos = layer.fifos;
+    this.#table = layer.table;
+    this.#header = layer.window.reserve("datagram header", DGRAM_HEADER_BYTES);
+  }
+
+  /** The rx fifo while the application may read, else 0. */
+  #rx(s: SessionIndex): number {
+    if (!this.#table.isUsed(s)) return 0;
+    const { i32 } = this.#window;
+    const r = this.#table.row(s);
+    return (i32[r + S_FLAGS] & SF_APP_CLOSED) !== 0 ? 0 : i32[r + S_RX_FIFO];
+  }
+
+  #dequeued(s: SessionIndex): void {
+    const { i32 } = this.#window;
+    const r = this.#table.row(s);
+    const c = i32[r + S_CONNECTION];
+    if (c >= 0) this.#layer.transports[i32[r + S_PROTO]]?.rxDequeued(c);
+  }
+
+  #wantTransmit(s: SessionIndex): void {
+    const { i32 } = this.#window;
+    const r = this.#table.row(s);
+    this.#layer.wantTransmit(i32[r + S_PROTO], i32[r + S_CONNECTION]);
+  }
+
+  /** Bytes that can be read now; of datagram sessions with their headers. */
+  readableBytes(s: SessionIndex): number {
+    const rx = this.#rx(s);
+    return rx === 0 ? 0 : this.#fifos.maxDequeue(rx);
+  }
+
+  /** Bytes that can be written now as far as the fifo's size goes. */
+  writableBytes(s: SessionIndex): number {
+    if (!this.#layer.isWritable(s)) return 0;
+    return this.#fifos.maxEnqueue(this.#window.i32[this.#table.row(s) + S_TX_FIFO]);
+  }
+
+  /** Bytes written that are not sent, or of TCP not acknowledged. */
+  queuedBytes(s: SessionIndex): number {
+    if (!this.#table.isUsed(s)) return 0;
+    const tx = this.#window.i32[this.#table.row(s) + S_TX_FIFO];
+    return tx === 0 ? 0 : this.#fifos.maxDequeue(tx);
+  }
+
+  /** Reads up to `len` bytes to `dst[at...]`; 0 when there are none, NOSESSION after close. */
+  read(s: SessionIndex, dst: Uint8Array, at: number, len: number): number {
+    const rx = this.#rx(s);
+    if (rx === 0) return SESSION_E_NOSESSION;
+    const n = this.#fifos.read(rx, dst, at, len);
+    if (n > 0) this.#dequeued(s);
+    return n;
+  }
+
+  /** Writes up to `len` bytes; fewer when the fifo fills up (tx follows), NOSESSION after halfClose, close or the end. */
+  write(s: SessionIndex, src: Uint8Array, from: number, len: number): number {
+    if (!this.#layer.isWritable(s)) return SESSION_E_NOSESSION;
+    const n = this.#fifos.write(this.#window.i32[this.#table.row(s) + S_TX_FIFO], src, from, len);
+    if (n > 0) this.#wantTransmit(s);
+    if (n < len) this.#layer.wantTx(s);
+    return n;
+  }
+
+  /**
+   * Lends the unread bytes where they lie, piece by piece, until the callback is done with less than a whole piece.
+   * Returns how many bytes were consumed; they are dropped.
+   */
+  peek(s: SessionIndex, callback: PeekCallback): number {
+    const rx = this.#rx(s);
+    if (rx === 0) return SESSION_E_NOSESSION;
+    const { u8 } = this.#window;
+    const spans = this.#spans;
+    const count = this.#fifos.spans(rx, 0, this.#fifos.maxDequeue(rx), spans, MAX_SPANS);
+    let consumed = 0;
+    for (let i = 0; i < count; i++) {
+      const length = spans[2 * i + 1];
+      const n = callback(u8, spans[2 * i], length);
+      if (n > 0) consumed += n < length ? n : length;
+      if (!(n >= length)) break;
+    }
+    return consumed > 0 ? this.drop(s, consumed) : 0;
+  }
+
+  /** Drops up to `n` unread bytes. Returns how many. */
+  drop(s: SessionIndex, n: number): number {
+    const rx = this.#rx(s);
+    if (rx === 0) return SESSION_E_NOSESSION;
+    const dropped = this.#fifos.drop(rx, n);
+    if (dropped > 0) this.#dequeued(s);
+    return dropped;
+  }
+
+  // ---- Datagrams ----
+
+  /**
+   * Reads the first datagram to `dst[at...]`, at most `len` bytes: the rest of it is lost. {@link datagram} says whose it
+   * is. Returns its bytes, -1 when there is none, NOSESSION after close.
+   */
+  readDatagram(s: SessionIndex, dst: Uint8Array, at: number, len: number): number {
+    const rx = this.#rx(s);
+    if (rx === 0) return SESSION_E_NOSESSION;
+    const header = this.#header;
+    const n = readDatagram(this.#fifos, this.#window, rx, header, dst, at, len);
+    if (n < 0) return -1;
+    const { dv, i32, u8 } = this.#window;
+    const info = this.datagram;
+    info.isIp6 = u8[header + DGRAM_IS_IP4] === 0;
+    const skip = info.isIp6 ? 0 : 12;
+    for (let i = 0; i < 4; i++) {
+      info.remote[i] = skip > 0 && i > 0 ? 0 : dv.getInt32(header + DGRAM_REMOTE_IP + skip + 4 * i);
+      info.local[i] = skip > 0 && i > 0 ? 0 : dv.getInt32(header + DGRAM_LOCAL_IP + skip + 4 * i);
+    }
+    info.remotePort = dv.getUint16(header + DGRAM_REMOTE_PORT);
+    info.localPort = dv.getUint16(header + DGRAM_LOCAL_PORT);
+    info.length = i32[(header + DGRAM_DATA_LENGTH) >> 2];
+    this.#dequeued(s);
+    return n;
+  }
+
+  /**
+   * Writes one datagram, all of it or nothing. A listener's goes to `remote` (big-endian words) and `remotePort`, from
+   * `local` when given, else from its own address or the one that routing chooses; a connected session's goes to its peer.
+   * Returns `len`; 0 when there is no room (tx follows); INVALID when it is too large or has no destination; NOSESSION.
+   */
+  writeDatagram(
+    s: SessionIndex,
+    src: Uint8Array,
+    from: number,
+    len: number,
+    remote?: Int32Array,
+    remotePort = 0,
+    local?: Int32Array,
+  ): number {
+    if (!this.#layer.isWritable(s)) return SESSION_E_NOSESSION;
+    const { i32, dv, u8 } = this.#window;
+    const r = this.#table.row(s);
+    const flags = i32[r + S_FLAGS];
+    const isIp6 = (flags & SF_IP6) !== 0;
+    const isListener = i32[r + S_STATE] === SESSION_LISTENING;
+    if ((flags & SF_DATAGRAM) === 0 || !(len >= 0) || len > (isIp6 ? MAX_DATAGRAM6_BYTES : MAX_DATAGRAM4_BYTES)) {
+      return SESSION_E_INVALID;
+    }
+    if (isListener && (remote === undefined || !(remotePort > 0 && remotePort <= 65535))) return SESSION_E_INVALID;
+    const header = this.#header;
+    for (let w = (header + DGRAM_REMOTE_IP) >> 2; w < (header + DGRAM_REMOTE_PORT) >> 2; w++) i32[w] = 0;
+    const skip = isIp6 ? 0 : 12;
+    for (let i = 0; i < (isIp6 ? 4 : 1); i++) {
+      if (remote !== undefined) dv.setInt32(header + DGRAM_REMOTE_IP + skip + 4 * i, remote[i]);
+      if (local !== undefined) dv.setInt32(header + DGRAM_LOCAL_IP + skip + 4 * i, local[i]);
+    }
+    dv.setUint16(header + DGRAM_REMOTE_PORT, remotePort);
+    dv.setUint16(header + DGRAM_LOCAL_PORT, 0);
+    u8[header + DGRAM_IS_IP4] = isIp6 ? 0 : 1;
+    dv.setUint16(header + DGRAM_GSO_SIZE, 0);
+    const tx = i32[r + S_TX_FIFO];
+    if (len + DGRAM_HEADER_BYTES > this.#fifos.capBytes(tx) || !(from >= 0 && from + len <= src.length)) {
+      return SESSION_E_INVALID;
+    }
+    if (!writeDatagram(this.#fifos, this.#window, tx, header, src, from, len)) {
+      this.#layer.wantTx(s);
+      return 0;
+    }
+    this.#wantTransmit(s);
+    return len;
+  }
+}
