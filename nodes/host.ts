@@ -3,7 +3,12 @@ import type { Engine } from "../src/graph/engine.js";
 import type { PacketPool } from "../src/graph/packet-pool.js";
 import type { Ip } from "../src/ip/ip.js";
 import type { NeighbourTable } from "../src/ip/neighbour.js";
+import type { FifoSegment } from "../src/mem/fifo-segment.js";
 import type { MemoryWindow } from "../src/mem/window.js";
+import type { SessionLookup } from "../src/session/lookup.js";
+import type { SessionLayer } from "../src/session/session-layer.js";
+import type { TcpTransport } from "../src/transport/tcp/tcp.js";
+import type { Transport } from "../src/transport/transport.js";
 
 /** What a node may reach: the parts of the one host it runs in. `stack.ts` puts them together. */
 export interface Host {
@@ -13,4 +18,10 @@ export interface Host {
   readonly interfaces: InterfaceTable;
   readonly ip: Ip;
   readonly neighbours: NeighbourTable;
+  readonly fifos: FifoSegment;
+  readonly lookup: SessionLookup;
+  readonly sessions: SessionLayer;
+  readonly tcp: TcpTransport;
+  /** By transport protocol number. */
+  readonly transports: readonly (Transport | undefined)[];
 }

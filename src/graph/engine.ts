@@ -37,6 +37,8 @@ export interface NodeStatistics {
 
 /** Something with deadlines: the engine runs it once per turn and asks it how long it may sleep. */
 export interface Timed {
+  /** The time of a turn, before anything may start a timer. */
+  setNow?(tick: number): void;
   /** Acts on everything due at `tick`. */
   expire(tick: number): void;
   /** Ticks from `tick` to the next deadline, 0 when due, -1 when there is none. */
@@ -72,11 +74,11 @@ class RunningNode<Host> implements NodeRuntime, NodeStatistics {
   }
 
   count(error: number, times: number): void {
-    this.#engine.errorCounters[this.errorBase + error]! += times;
+    this.#engine.errorCounters[this.errorBase + error] += times;
   }
 
   push(next: number, buffer: BufferIndex): void {
-    this.#engine.append(this.nextNodes[next]!, buffer);
+    this.#engine.append(this.nextNodes[next], buffer);
   }
 
   nextName(next: number): string {
@@ -190,10 +192,16 @@ export class Engine<Host> {
     return known >= 0 ? known : node.nextNodes.push(target) - 1;
   }
 
+  /** Reads the clock outside a turn: before a control call that starts timers or takes times. */
+  refreshClock(): void {
+    this.#readClock();
+  }
+
   #readClock(): void {
     this.nowUs = this.#clock.nowUs();
     this.tick = Math.floor(this.nowUs / TICK_US) | 0;
     this.nowMs = Math.floor(this.nowUs / 1000) | 0;
+    for (let i = 0; i < this.#timed.length; i++) this.#timed[i].setNow?.(this.tick);
   }
 
   /** One turn. Returns the packets that input and sched nodes brought in: 0 means the engine may sleep. */
@@ -202,10 +210,10 @@ export class Engine<Host> {
     this.#timing = (this.turns++ & (TIMED_TURNS - 1)) === 0;
     this.#callsLeft = MAX_CALLS_PER_TURN;
     let moved = 0;
-    for (let i = 0; i < this.#inputs.length; i++) moved += this.#runSource(this.#inputs[i]!);
-    for (let i = 0; i < this.#timed.length; i++) this.#timed[i]!.expire(this.tick);
+    for (let i = 0; i < this.#inputs.length; i++) moved += this.#runSource(this.#inputs[i]);
+    for (let i = 0; i < this.#timed.length; i++) this.#timed[i].expire(this.tick);
     this.#drain();
-    for (let i = 0; i < this.#scheds.length; i++) moved += this.#runSource(this.#scheds[i]!);
+    for (let i = 0; i < this.#scheds.length; i++) moved += this.#runSource(this.#scheds[i]);
     return moved;
   }
 
@@ -213,7 +221,7 @@ export class Engine<Host> {
   nextExpiry(): number {
     let least = -1;
     for (let i = 0; i < this.#timed.length; i++) {
-      const ticks = this.#timed[i]!.nextExpiry(this.tick);
+      const ticks = this.#timed[i].nextExpiry(this.tick);
       if (ticks >= 0 && (least < 0 || ticks < least)) least = ticks;
     }
     return least;
@@ -271,8 +279,8 @@ export class Engine<Host> {
         this.cutTurns++;
         return;
       }
-      const node = this.#queueNodes[this.#head]!;
-      const frame = this.#queueFrames[this.#head++]!;
+      const node = this.#queueNodes[this.#head];
+      const frame = this.#queueFrames[this.#head++];
       if (node.open === frame) node.open = undefined;
       this.#call(node, frame, false);
       this.#scatter(node, frame);
@@ -302,19 +310,19 @@ export class Engine<Host> {
   /** Sends each packet of a processed frame on; the frame itself moves when all go the same way. */
   #scatter(node: RunningNode<Host>, frame: Frame): void {
     const { buffers, next, count } = frame;
-    const first = next[0]!;
+    const first = next[0];
     let same = 1;
     while (same < count && next[same] === first) same++;
     if (same === count && first !== CONSUMED) {
-      const target = node.nextNodes[first]!;
+      const target = node.nextNodes[first];
       if (target.open === undefined) {
         this.#enqueue(target, frame);
         return;
       }
     }
     for (let i = 0; i < count; i++) {
-      const slot = next[i]!;
-      if (slot !== CONSUMED) this.#append(node.nextNodes[slot]!, buffers[i]!);
+      const slot = next[i];
+      if (slot !== CONSUMED) this.#append(node.nextNodes[slot], buffers[i]);
     }
     this.#spare.push(frame);
   }
@@ -324,7 +332,7 @@ export class Engine<Host> {
     const counted: CountedError[] = [];
     for (const node of this.#nodes) {
       for (const [i, error] of node.form.errors.entries()) {
-        const count = this.errorCounters[node.errorBase + i]!;
+        const count = this.errorCounters[node.errorBase + i];
         if (count > 0) counted.push({ ...error, node: node.name, count });
       }
     }
@@ -335,7 +343,7 @@ export class Engine<Host> {
   errorCount(name: string, symbol: string): number {
     const node = this.#byName.get(name);
     const i = node?.form.errors.findIndex((error) => error.symbol === symbol) ?? -1;
-    return node === undefined || i < 0 ? 0 : this.errorCounters[node.errorBase + i]!;
+    return node === undefined || i < 0 ? 0 : this.errorCounters[node.errorBase + i];
   }
 
   /** All registered forms, in order: for documentation and for tests that must hit each counter. */

@@ -53,13 +53,13 @@ export class FeatureArc {
   enable(feature: string, ifIndex: number, on: boolean): void {
     const position = this.#features.indexOf(feature);
     if (position < 0) throw new RangeError(`feature arc ${this.name}: no feature ${feature}`);
-    if (on) this.mask[ifIndex]! |= 1 << position;
-    else this.mask[ifIndex]! &= ~(1 << position);
+    if (on) this.mask[ifIndex] |= 1 << position;
+    else this.mask[ifIndex] &= ~(1 << position);
   }
 
   /** True when the feature is on for the interface. */
   isEnabled(feature: string, ifIndex: number): boolean {
-    return (this.mask[ifIndex]! & (1 << this.#features.indexOf(feature))) !== 0;
+    return (this.mask[ifIndex] & (1 << this.#features.indexOf(feature))) !== 0;
   }
 
   /**
@@ -69,7 +69,7 @@ export class FeatureArc {
     const known = this.#slots.get(member);
     if (known !== undefined) return known;
     const slots = new Int32Array(this.#features.length + 1);
-    for (let p = 0; p < this.#features.length; p++) slots[p] = this.#addNext(member, this.#features[p]!);
+    for (let p = 0; p < this.#features.length; p++) slots[p] = this.#addNext(member, this.#features[p]);
     slots[this.#features.length] = this.#addNext(member, this.#end);
     this.#slots.set(member, slots);
     return slots;
@@ -82,9 +82,8 @@ export class FeatureArc {
 
   /** The next slot after `position` for a packet of interface `ifIndex`, from the member's own `slots`. */
   next(slots: Int32Array, ifIndex: number, position: number): number {
-    const rest = this.mask[ifIndex]! & (-1 << (position + 1));
-    if (rest === 0) return slots[slots.length - 1]!;
-    return slots[31 - Math.clz32(rest & -rest)]!;
+    const rest = this.mask[ifIndex] & (-1 << (position + 1));
+    if (rest === 0) return slots[slots.length - 1];
+    return slots[31 - Math.clz32(rest & -rest)];
   }
 }
-

@@ -58,10 +58,12 @@ export const F_REASSEMBLED = 64;
 /** An IPv6 packet (otherwise IPv4), set by the ip input nodes and by whoever makes a packet. */
 export const F_IP6 = 128;
 
-/** Superframe kinds in M_GSO bits 16 and up; the numbers are virtio's. */
+/** Superframe kind in M_GSO bits 16 and up (the numbers are virtio's): TCP over IPv4. */
 export const GSO_TCP4 = 1;
-export const GSO_UDP = 5;
+/** TCP over IPv6. */
 export const GSO_TCP6 = 4;
+/** UDP datagrams of equal size. */
+export const GSO_UDP = 5;
 
 /** Bytes kept free before a frame, for tail spans (first 32) and for headers that are put in front. */
 export const HEADROOM_BYTES = 192;
@@ -132,7 +134,12 @@ export class PacketPool {
     this.meta = window.reserve("packet metadata", this.capacity * 64) >> 2;
     this.#small = new Int32Array(small);
     this.#large = new Int32Array(large);
-    this.#smallTop = this.#fill(this.#small, 0, window.reserve("small packets", small * SMALL_SLOT_BYTES), SMALL_SLOT_BYTES);
+    this.#smallTop = this.#fill(
+      this.#small,
+      0,
+      window.reserve("small packets", small * SMALL_SLOT_BYTES),
+      SMALL_SLOT_BYTES,
+    );
     const largeBase = window.reserve("large packets", large * LARGE_SLOT_BYTES);
     this.#largeTop = this.#fill(this.#large, small, largeBase, LARGE_SLOT_BYTES);
   }
@@ -167,7 +174,7 @@ export class PacketPool {
       this.exhausted++;
       return -1;
     }
-    const b = this.#small[--this.#smallTop]!;
+    const b = this.#small[--this.#smallTop];
     this.#reset(b);
     return b;
   }
@@ -178,7 +185,7 @@ export class PacketPool {
       this.exhausted++;
       return -1;
     }
-    const b = this.#large[--this.#largeTop]!;
+    const b = this.#large[--this.#largeTop];
     this.#reset(b);
     return b;
   }
@@ -194,7 +201,7 @@ export class PacketPool {
   #reset(b: BufferIndex): void {
     const { i32 } = this.window;
     const m = this.meta + (b << 4);
-    i32[m + M_DATA] = i32[m + M_SLOT]! + FRAME_OFFSET;
+    i32[m + M_DATA] = i32[m + M_SLOT] + FRAME_OFFSET;
     i32[m + M_LEN] = 0;
     i32[m + M_FLAGS] = 0;
     i32[m + M_RX_IF] = -1;
@@ -207,14 +214,14 @@ export class PacketPool {
 
   /** Adds a reference: {@link free} must be called once more. */
   retain(b: BufferIndex): void {
-    this.window.i32[this.meta + (b << 4) + M_REFS]!++;
+    this.window.i32[this.meta + (b << 4) + M_REFS]++;
   }
 
   /** Drops a reference; with the last one the slot is free again. */
   free(b: BufferIndex): void {
     const { i32, u8 } = this.window;
     const m = this.meta + (b << 4);
-    const refs = i32[m + M_REFS]! - 1;
+    const refs = i32[m + M_REFS] - 1;
     if (refs !== 0) {
       if (refs > 0) i32[m + M_REFS] = refs;
       else this.doubleFrees++;
@@ -222,10 +229,10 @@ export class PacketPool {
     }
     i32[m + M_REFS] = 0;
     if (b < this.smallCount) {
-      if (this.#poison) u8.fill(POISON, i32[m + M_SLOT], i32[m + M_SLOT]! + SMALL_SLOT_BYTES);
+      if (this.#poison) u8.fill(POISON, i32[m + M_SLOT], i32[m + M_SLOT] + SMALL_SLOT_BYTES);
       this.#small[this.#smallTop++] = b;
     } else if (b < this.#largeEnd) {
-      if (this.#poison) u8.fill(POISON, i32[m + M_SLOT], i32[m + M_SLOT]! + LARGE_SLOT_BYTES);
+      if (this.#poison) u8.fill(POISON, i32[m + M_SLOT], i32[m + M_SLOT] + LARGE_SLOT_BYTES);
       this.#large[this.#largeTop++] = b;
     } else this.#releaseRing(b);
   }
@@ -253,7 +260,7 @@ export class PacketPool {
 
   #releaseRing(b: BufferIndex): void {
     for (let i = 0; i < this.#rings.length; i++) {
-      const ring = this.#rings[i]!;
+      const ring = this.#rings[i];
       if (b >= ring.first && b < ring.end) ring.release(b - ring.first);
     }
   }
@@ -262,10 +269,10 @@ export class PacketPool {
   addTail(b: BufferIndex, offset: Offset, bytes: number): boolean {
     const { i32 } = this.window;
     const m = this.meta + (b << 4);
-    const tail = i32[m + M_TAIL]!;
+    const tail = i32[m + M_TAIL];
     const count = tail >>> 24;
     if (count === MAX_TAILS) return false;
-    const at = (i32[m + M_SLOT]! >> 2) + (count << 1);
+    const at = (i32[m + M_SLOT] >> 2) + (count << 1);
     i32[at] = offset;
     i32[at + 1] = bytes;
     i32[m + M_TAIL] = tail + (1 << 24) + bytes;
@@ -275,22 +282,22 @@ export class PacketPool {
   /** Bytes of the whole packet, head and tails. */
   length(b: BufferIndex): number {
     const m = this.meta + (b << 4);
-    return this.window.i32[m + M_LEN]! + (this.window.i32[m + M_TAIL]! & 0xffffff);
+    return this.window.i32[m + M_LEN] + (this.window.i32[m + M_TAIL] & 0xffffff);
   }
 
   /** Copies the whole packet, head and tails, to window offset `to`, which must have room; returns its length. */
   gather(b: BufferIndex, to: Offset): number {
     const { i32, u8 } = this.window;
     const m = this.meta + (b << 4);
-    const head = i32[m + M_LEN]!;
-    const data = i32[m + M_DATA]!;
+    const head = i32[m + M_LEN];
+    const data = i32[m + M_DATA];
     u8.copyWithin(to, data, data + head);
     let at = to + head;
-    const count = i32[m + M_TAIL]! >>> 24;
-    const spans = i32[m + M_SLOT]! >> 2;
+    const count = i32[m + M_TAIL] >>> 24;
+    const spans = i32[m + M_SLOT] >> 2;
     for (let i = 0; i < count; i++) {
-      const offset = i32[spans + (i << 1)]!;
-      const bytes = i32[spans + (i << 1) + 1]!;
+      const offset = i32[spans + (i << 1)];
+      const bytes = i32[spans + (i << 1) + 1];
       u8.copyWithin(at, offset, offset + bytes);
       at += bytes;
     }
@@ -309,12 +316,12 @@ export class PacketPool {
     const c = this.allocFor(this.length(b));
     if (c < 0) return -1;
     const n = this.meta + (c << 4);
-    const delta = i32[n + M_DATA]! - i32[m + M_DATA]!;
-    const bytes = this.gather(b, i32[n + M_DATA]!);
+    const delta = i32[n + M_DATA] - i32[m + M_DATA];
+    const bytes = this.gather(b, i32[n + M_DATA]);
     for (let field = M_FLAGS; field <= M_PROTO; field++) i32[n + field] = i32[m + field]!;
     i32[n + M_LEN] = bytes;
-    i32[n + M_L3] = i32[m + M_L3]! + delta;
-    i32[n + M_L4] = i32[m + M_L4]! + delta;
+    i32[n + M_L3] = i32[m + M_L3] + delta;
+    i32[n + M_L4] = i32[m + M_L4] + delta;
     this.free(b);
     return c;
   }

@@ -79,12 +79,12 @@ export class Tracer {
     const { i32 } = this.#source.window;
     this.#records = [];
     for (let i = 0; i < frame.count; i++) {
-      const b = frame.buffers[i]!;
+      const b = frame.buffers[i];
       const m = this.#source.meta + (b << 4);
       const trace = this.#live.get(b);
       if (trace === undefined) continue;
       // A freed slot's new packet carries no mark: the trace of its predecessor is over.
-      if ((i32[m + M_FLAGS]! & F_TRACED) === 0) this.#live.delete(b);
+      if ((i32[m + M_FLAGS] & F_TRACED) === 0) this.#live.delete(b);
       else this.#records[i] = this.#record(node, b, timeUs, trace);
     }
     this.#update();
@@ -93,8 +93,8 @@ export class Tracer {
   #record(node: TracedNode, b: BufferIndex, timeUs: number, trace: PacketTrace): TraceRecord {
     const { i32, u8 } = this.#source.window;
     const m = this.#source.meta + (b << 4);
-    const from = i32[m + M_DATA]!;
-    const bytes = u8.slice(from, from + Math.min(node.trace.bytes, i32[m + M_LEN]!, TRACE_BYTES));
+    const from = i32[m + M_DATA];
+    const bytes = u8.slice(from, from + Math.min(node.trace.bytes, i32[m + M_LEN], TRACE_BYTES));
     const meta = i32.slice(m, m + META_WORDS);
     const record = { node: node.name, timeUs, meta, bytes, format: node.trace, next: "" };
     trace.records.push(record);
@@ -107,8 +107,8 @@ export class Tracer {
     for (let i = 0; i < frame.count; i++) {
       const record = this.#records[i];
       if (record === undefined) continue;
-      record.next = frame.next[i]! < 0 ? "consumed" : node.nextName(frame.next[i]!);
-      if (frame.next[i]! < 0) this.#live.delete(frame.buffers[i]!);
+      record.next = frame.next[i] < 0 ? "consumed" : node.nextName(frame.next[i]);
+      if (frame.next[i] < 0) this.#live.delete(frame.buffers[i]);
     }
     this.#records = [];
     this.#update();
@@ -118,11 +118,11 @@ export class Tracer {
     const wanted = this.#wanted.get(node.name) ?? 0;
     const count = Math.min(wanted, frame.count);
     for (let i = 0; i < count; i++) {
-      const b = frame.buffers[i]!;
+      const b = frame.buffers[i];
       const trace: PacketTrace = { records: [] };
       this.#traces.push(trace);
       this.#live.set(b, trace);
-      this.#source.window.i32[this.#source.meta + (b << 4) + M_FLAGS]! |= F_TRACED;
+      this.#source.window.i32[this.#source.meta + (b << 4) + M_FLAGS] |= F_TRACED;
       this.#records[i] = this.#record(node, b, timeUs, trace);
     }
     if (count === wanted) this.#wanted.delete(node.name);
@@ -135,8 +135,8 @@ export class Tracer {
     for (const [i, trace] of this.#traces.slice(0, max).entries()) {
       lines.push(`Packet ${i + 1}`, "");
       for (const record of trace.records) {
-        const rx = record.meta[M_RX_IF]!;
-        const tx = record.meta[M_TX_IF]!;
+        const rx = record.meta[M_RX_IF];
+        const tx = record.meta[M_TX_IF];
         lines.push(`${formatTime(record.timeUs)}: ${record.node} -> ${record.next}`);
         const text = record.format.format(
           new DataView(record.bytes.buffer, record.bytes.byteOffset, record.bytes.length),

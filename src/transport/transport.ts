@@ -1,13 +1,14 @@
 import type { Frame } from "../graph/frame.js";
-import type { Flavor, Offset } from "../mem/flavor.js";
+import type { Flavor } from "../mem/flavor.js";
 
 /** Names a connection row of one transport. */
 export type ConnectionIndex = Flavor<"ConnectionIndex">;
 /** Names a session row of the session layer (without its generation: see session handles). */
 export type SessionIndex = Flavor<"SessionIndex">;
 
-/** Transport protocols by VPP's numbers. */
+/** TCP, by VPP's transport protocol numbers. */
 export const TRANSPORT_TCP = 0;
+/** UDP. */
 export const TRANSPORT_UDP = 1;
 /** Transports that a stack may hold; an index in tables. */
 export const MAX_TRANSPORTS = 8;
@@ -65,8 +66,15 @@ export interface ConnectRequest {
 }
 
 /** Why an ICMP error is reported, whatever the family. */
-export type IcmpErrorKind = "net-unreachable" | "host-unreachable" | "port-unreachable" | "protocol-unreachable" |
-  "prohibited" | "too-big" | "time-exceeded" | "parameter-problem";
+export type IcmpErrorKind =
+  | "net-unreachable"
+  | "host-unreachable"
+  | "port-unreachable"
+  | "protocol-unreachable"
+  | "prohibited"
+  | "too-big"
+  | "time-exceeded"
+  | "parameter-problem";
 
 /**
  * A transport protocol behind the session layer (VPP's transport vft). Indices are the transport's own; every call is
@@ -152,6 +160,3 @@ export interface TransportUpcalls {
   /** The connection wants {@link Transport.transmit} to be called (idempotent, by CF_TX_QUEUED). */
   wantTransmit(proto: number, c: ConnectionIndex): void;
 }
-
-/** Where the bytes of a connection are kept while they wait: implemented by the fifo segment. */
-export type FifoOffset = Offset;

@@ -1,0 +1,141 @@
+import { CONSUMED, type Frame } from "../src/graph/frame.js";
+import { type NodeForm, type NodeRuntime } from "../src/graph/node.js";
+import { M_CONN, M_DATA, M_L3, M_LEN } from "../src/graph/packet-pool.js";
+import { CLOSED } from "../src/transport/tcp/connection.js";
+import { TCP_ERROR, tcpNodeErrors } from "../src/transport/tcp/errors.js";
+import { passiveOpen } from "../src/transport/tcp/open.js";
+import { tcpTrace } from "../src/transport/tcp/trace.js";
+import {
+  C_FIB,
+  C_FLAGS,
+  C_LCL,
+  C_PORTS,
+  C_RMT,
+  C_SESSION,
+  C_STATE,
+  CF_IP6,
+  TRANSPORT_TCP,
+} from "../src/transport/transport.js";
+import { IP4_DST, IP4_SRC } from "../src/wire/ip4.js";
+import { IP6_DST, IP6_SRC } from "../src/wire/ip6.js";
+import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN, tcpDstPort, tcpSrcPort } from "../src/wire/tcp.js";
+import type { Host } from "./host.js";
+
+const errors = tcpNodeErrors(
+  "lookup_drops",
+  "dispatch",
+  "syns_rcvd",
+  "backlog_full",
+  "create_session_fail",
+  "no_buffer",
+  "ack_invalid",
+);
+
+const NEXT_RESET = 0;
+
+/** tcp4-listen and tcp6-listen: RFC 9293 3.10.7.2, a segment arrives at a listener. */
+function tcpListen(isIp4: boolean): NodeForm<Host> {
+  const family = isIp4 ? "tcp4" : "tcp6";
+  return {
+    name: `${family}-listen`,
+    next: [`${family}-reset`],
+    errors: errors.list,
+    trace: tcpTrace,
+    process: (host) => {
+      const { pool, lookup } = host;
+      const { core } = host.tcp;
+      const { connections, events, segment } = core;
+
+      /** A new connection's row with the packet's tuple, findable; -1 when there is no room. */
+      function newConnection(m: number, fib: number): number {
+        const { i32, dv } = host.window;
+        const c = connections.alloc();
+        if (c < 0) return -1;
+        const r = connections.row(c);
+        const ip = i32[m + M_L3];
+        const at = i32[m + M_DATA];
+        const words = isIp4 ? 1 : 4;
+        for (let w = 0; w < words; w++) {
+          i32[r + C_LCL + w] = dv.getInt32(ip + (isIp4 ? IP4_DST : IP6_DST) + w * 4);
+          i32[r + C_RMT + w] = dv.getInt32(ip + (isIp4 ? IP4_SRC : IP6_SRC) + w * 4);
+        }
+        i32[r + C_PORTS] = (tcpDstPort(dv, at) << 16) | tcpSrcPort(dv, at);
+        i32[r + C_FIB] = fib;
+        if (!isIp4) i32[r + C_FLAGS] |= CF_IP6;
+        if (lookup.addEstablished(TRANSPORT_TCP, c)) return c;
+        connections.free(c);
+        return -1;
+      }
+
+      /** A SYN for listener `listener`. */
+      function open(m: number, listener: number): void {
+        const { i32 } = host.window;
+        const l = connections.row(listener);
+        events.count(TCP_ERROR.syns_rcvd);
+        if (!core.upcalls.mayAccept(i32[l + C_SESSION])) {
+          events.count(TCP_ERROR.backlog_full);
+          return;
+        }
+        const c = newConnection(m, i32[l + C_FIB]);
+        if (c >= 0) {
+          passiveOpen(core, c, listener, segment);
+          return;
+        }
+        events.count(TCP_ERROR.create_session_fail);
+        core.upcalls.halfOpenEnded(i32[l + C_SESSION]);
+      }
+
+      return (frame: Frame, node: NodeRuntime) => {
+        const { i32, dv, u8 } = host.window;
+        const { meta } = pool;
+        const { buffers, next, count } = frame;
+        for (let i = 0; i < count; i++) {
+          const m = meta + (buffers[i] << 4);
+          const listener = i32[m + M_CONN];
+          segment.read(dv, u8, i32[m + M_DATA], i32[m + M_LEN]);
+          next[i] = CONSUMED;
+          // First RST, second ACK, third SYN, fourth anything else.
+          if ((segment.flags & TCP_FLAG_RST) !== 0) events.count(TCP_ERROR.lookup_drops);
+          else if ((segment.flags & TCP_FLAG_ACK) !== 0) {
+            events.count(TCP_ERROR.ack_invalid);
+            next[i] = NEXT_RESET;
+            continue;
+          } else if ((segment.flags & TCP_FLAG_SYN) === 0 || i32[connections.row(listener) + C_STATE] === CLOSED) {
+            events.count(TCP_ERROR.dispatch);
+          } else if (!isKnown(m, i32[connections.row(listener) + C_FIB])) open(m, listener);
+          pool.free(buffers[i]);
+        }
+        events.commit(node, errors.map);
+      };
+
+      /** A SYN that came twice in one vector: the first has made the connection. */
+      function isKnown(m: number, fib: number): boolean {
+        const { i32, dv } = host.window;
+        const ip = i32[m + M_L3];
+        const ports = (tcpDstPort(dv, i32[m + M_DATA]) << 16) | tcpSrcPort(dv, i32[m + M_DATA]);
+        if (isIp4) {
+          const lcl = dv.getInt32(ip + IP4_DST);
+          const rmt = dv.getInt32(ip + IP4_SRC);
+          return lookup.established4(fib, TRANSPORT_TCP, lcl, rmt, ports, lookup.hash4(lcl, rmt, ports)) >= 0;
+        }
+        const d = ip + IP6_DST;
+        const s = ip + IP6_SRC;
+        const l0 = dv.getInt32(d);
+        const l1 = dv.getInt32(d + 4);
+        const l2 = dv.getInt32(d + 8);
+        const l3 = dv.getInt32(d + 12);
+        const r0 = dv.getInt32(s);
+        const r1 = dv.getInt32(s + 4);
+        const r2 = dv.getInt32(s + 8);
+        const r3 = dv.getInt32(s + 12);
+        const hash = lookup.hash6(l0, l1, l2, l3, r0, r1, r2, r3, ports);
+        return lookup.established6(fib, TRANSPORT_TCP, l0, l1, l2, l3, r0, r1, r2, r3, ports, hash) >= 0;
+      }
+    },
+  };
+}
+
+/** tcp4-listen. */
+export const tcp4Listen: NodeForm<Host> = tcpListen(true);
+/** tcp6-listen. */
+export const tcp6Listen: NodeForm<Host> = tcpListen(false);

@@ -1,0 +1,101 @@
+import { CONSUMED, type Frame } from "../src/graph/frame.js";
+import { type NodeForm, type NodeRuntime } from "../src/graph/node.js";
+import { M_CONN, M_DATA, M_LEN } from "../src/graph/packet-pool.js";
+import { ARRIVED_RESET, segmentArrives } from "../src/transport/tcp/arrive.js";
+import { CLOSED, SYN_RCVD, T_RCV_NXT, TIME_WAIT } from "../src/transport/tcp/connection.js";
+import { TCP_ERROR, tcpNodeErrors } from "../src/transport/tcp/errors.js";
+import { tcpTrace } from "../src/transport/tcp/trace.js";
+import { C_FLAGS, C_SESSION, C_STATE, CF_USED } from "../src/transport/transport.js";
+import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN } from "../src/wire/tcp.js";
+import type { Host } from "./host.js";
+
+const errors = tcpNodeErrors(
+  "enqueued",
+  "enqueued_ooo",
+  "fifo_full",
+  "partially_enqueued",
+  "segment_old",
+  "segment_invalid",
+  "spurious_syn",
+  "ack_ok",
+  "ack_invalid",
+  "ack_dup",
+  "ack_old",
+  "ack_future",
+  "rst_rcvd",
+  "rst_challenged",
+  "challenge_limited",
+  "paws",
+  "no_timestamp",
+  "no_ack",
+  "fin_rcvd",
+  "zero_rwnd",
+  "connection_closed",
+  "conn_accepted",
+  "create_session_fail",
+  "time_wait_reuse",
+  "dispatch",
+  "rst_sent",
+  "no_buffer",
+);
+
+const NEXT_RESET = 0;
+const NEXT_INPUT = 1;
+
+/** tcp4-rcv-process and tcp6-rcv-process: RFC 9293 3.10.7.4 in the states before and after ESTABLISHED. */
+function tcpRcvProcess(isIp4: boolean): NodeForm<Host> {
+  const family = isIp4 ? "tcp4" : "tcp6";
+  return {
+    name: `${family}-rcv-process`,
+    next: [`${family}-reset`, `${family}-input`],
+    errors: errors.list,
+    trace: tcpTrace,
+    process: (host) => {
+      const { pool } = host;
+      const { core } = host.tcp;
+      const { connections, events, segment } = core;
+
+      /** RFC 9293 3.6.1, MAY-2: a new SYN beyond the old connection's numbers may take the place of one in TIME_WAIT. */
+      function isReuse(r: number): boolean {
+        const { i32 } = host.window;
+        if (i32[r + C_STATE] !== TIME_WAIT || i32[r + C_SESSION] >= 0) return false;
+        const only = segment.flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST);
+        return only === TCP_FLAG_SYN && ((segment.seq - i32[r + T_RCV_NXT]) | 0) > 0;
+      }
+
+      return (frame: Frame, node: NodeRuntime) => {
+        const { i32, dv, u8 } = host.window;
+        const { meta } = pool;
+        const { buffers, next, count } = frame;
+        for (let i = 0; i < count; i++) {
+          const m = meta + (buffers[i] << 4);
+          const c = i32[m + M_CONN];
+          const r = connections.row(c);
+          const state = i32[r + C_STATE];
+          segment.read(dv, u8, i32[m + M_DATA], i32[m + M_LEN]);
+          if (isReuse(r)) {
+            events.count(TCP_ERROR.time_wait_reuse);
+            core.remove(c);
+            next[i] = NEXT_INPUT;
+            continue;
+          }
+          // An earlier segment of this vector may have ended the connection.
+          if (state < SYN_RCVD || state === CLOSED || (i32[r + C_FLAGS] & CF_USED) === 0) {
+            events.count(TCP_ERROR.dispatch);
+          } else if (segmentArrives(core, c, r, segment) === ARRIVED_RESET) {
+            next[i] = NEXT_RESET;
+            continue;
+          }
+          pool.free(buffers[i]);
+          next[i] = CONSUMED;
+        }
+        events.commit(node, errors.map);
+      };
+    },
+  };
+}
+
+/** tcp4-rcv-process. */
+export const tcp4RcvProcess: NodeForm<Host> = tcpRcvProcess(true);
+/** tcp6-rcv-process. */
+export const tcp6RcvProcess: NodeForm<Host> = tcpRcvProcess(false);

@@ -1,0 +1,74 @@
+import { TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN } from "../../wire/tcp.js";
+import { C_FLAGS, type ConnectionIndex } from "../transport.js";
+import { T_LAST_ACK_SENT, T_RCV_EDGE, T_RCV_NXT, T_TS_RECENT, T_TS_RECENT_MS, TF_TIMESTAMPS } from "./connection.js";
+import type { TcpCore } from "./core.js";
+import { TCP_ERROR } from "./errors.js";
+import type { Segment } from "./segment.js";
+import { oweAck } from "./segment-out.js";
+
+/** TS.Recent older than this is not trusted (RFC 7323 5.5): 24 days. */
+const TS_RECENT_VALID_MS = 24 * 24 * 3600 * 1000;
+
+/**
+ * RFC 9293 3.10.7.4, first: the sequence number, with PAWS in front of it (RFC 7323 5.3). Cuts the segment down to the
+ * part that is new and inside the window. False: the segment is done with, and answered where it must be.
+ */
+export function checkSequence(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): boolean {
+  const { i32 } = core.window;
+  const isReset = (seg.flags & TCP_FLAG_RST) !== 0;
+  if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 && !isReset && !checkTimestamps(core, c, r, seg)) return false;
+  const rcvNxt = i32[r + T_RCV_NXT];
+  const window = (i32[r + T_RCV_EDGE] - rcvNxt) | 0;
+  const ahead = (seg.seq - rcvNxt) | 0;
+  const end = ahead + seg.len;
+  if (seg.len === 0) {
+    // A peer that has filled the window numbers its ACKs with the edge itself: those must count.
+    if (ahead >= 0 && ahead <= window) return true;
+  } else if (ahead < window && end > 0) {
+    trim(seg, ahead, end, window);
+    return true;
+  } else if (ahead === 0 && window === 0 && !isReset && (seg.flags & TCP_FLAG_SYN) === 0) {
+    // A zero-window probe: its data is refused, its ACK counts (RFC 9293 3.10.7.4, MUST-66).
+    core.events.count(TCP_ERROR.zero_rwnd);
+    seg.trimEnd(0, TCP_FLAG_FIN);
+    oweAck(core, c, r);
+    return true;
+  }
+  core.events.count(end <= 0 && seg.len > 0 ? TCP_ERROR.segment_old : TCP_ERROR.segment_invalid);
+  if (!isReset) oweAck(core, c, r);
+  return false;
+}
+
+/** Cuts what lies left of rcvNxt and right of the edge; SYN counts as the first byte. */
+function trim(seg: Segment, ahead: number, end: number, window: number): void {
+  if (ahead < 0 && (seg.flags & TCP_FLAG_SYN) === 0) seg.trimFront(Math.min(-ahead, seg.dataLen));
+  if (end > window && (seg.flags & TCP_FLAG_SYN) === 0) {
+    const room = window - Math.max(ahead, 0);
+    if (room < seg.len) seg.trimEnd(Math.min(room, seg.dataLen), room <= seg.dataLen ? TCP_FLAG_FIN : 0);
+  }
+}
+
+/** RFC 7323 5.3 R1 and 3.2: an old timestamp is refused, a negotiated one must be there. */
+function checkTimestamps(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): boolean {
+  const { i32 } = core.window;
+  if (!seg.hasTimestamps) {
+    core.events.count(TCP_ERROR.no_timestamp);
+    return false;
+  }
+  const recent = i32[r + T_TS_RECENT];
+  if (((seg.tsVal - recent) | 0) >= 0) return true;
+  const ageMs = (core.engine.nowMs - i32[r + T_TS_RECENT_MS]) | 0;
+  if (ageMs > TS_RECENT_VALID_MS || ageMs < 0) return true;
+  core.events.count(TCP_ERROR.paws);
+  oweAck(core, c, r);
+  return false;
+}
+
+/** RFC 7323 4.3: remembers the timestamp of a segment that reaches back to the last ACK. `seq` is before trimming. */
+export function recordTimestamp(core: TcpCore, r: number, seg: Segment, seq: number): void {
+  const { i32 } = core.window;
+  if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) === 0 || !seg.hasTimestamps) return;
+  if (((seq - i32[r + T_LAST_ACK_SENT]) | 0) > 0 || ((seg.tsVal - i32[r + T_TS_RECENT]) | 0) < 0) return;
+  i32[r + T_TS_RECENT] = seg.tsVal;
+  i32[r + T_TS_RECENT_MS] = core.engine.nowMs;
+}

@@ -1,0 +1,178 @@
+import type { BufferIndex, PacketPool } from "../../graph/packet-pool.js";
+import type { FifoOffset } from "../../mem/fifo-layout.js";
+import type { FifoSegment } from "../../mem/fifo-segment.js";
+import type { MemoryWindow } from "../../mem/window.js";
+import type { Random } from "../../random/random.js";
+import type { SessionLookup } from "../../session/lookup.js";
+import { TimerWheel } from "../../time/timer-wheel.js";
+import {
+  C_FLAGS,
+  C_RX_FIFO,
+  C_SESSION,
+  C_TX_FIFO,
+  CF_IP6,
+  type ConnectionIndex,
+  type SessionIndex,
+  TRANSPORT_TCP,
+  type TransportUpcalls,
+} from "../transport.js";
+import type { CongestionControl } from "./congestion.js";
+import type { TcpConfig } from "./config.js";
+import { TcpConnections, TF_HALF_OPEN } from "./connection.js";
+import { TcpEvents } from "./errors.js";
+import { NewReno } from "./newreno.js";
+import { Segment } from "./segment.js";
+
+/** The engine as TCP sees it. */
+export interface TcpEngine {
+  readonly nowUs: number;
+  readonly nowMs: number;
+  readonly tick: number;
+  /** Reads the clock: for calls that come from outside a turn. */
+  refreshClock(): void;
+  /** Puts a packet on its way to a node. */
+  inject(node: string, buffer: BufferIndex): void;
+}
+
+/** What TCP is built upon. */
+export interface TcpParts {
+  readonly window: MemoryWindow;
+  readonly pool: PacketPool;
+  readonly engine: TcpEngine;
+  readonly fifos: FifoSegment;
+  readonly lookup: SessionLookup;
+  readonly upcalls: TransportUpcalls;
+  readonly random: Random;
+  readonly config: TcpConfig;
+  /** MTU of the interface behind which the remote address of connection row `r` is, bytes. */
+  linkMtu(r: number): number;
+}
+
+/** Timers of a connection: the wheel's number is c * 2 + this. */
+export const TIMER_RETRANSMIT = 0;
+/** Ends states that may not last: SYN_RCVD, FIN_WAIT_2, TIME_WAIT, …. */
+export const TIMER_WAIT = 1;
+/** Ticks of 100 us in a millisecond. */
+export const TICKS_PER_MS = 10;
+
+/** What the files of this folder share: one per stack. Functions take it first, then the connection and its row. */
+export class TcpCore {
+  readonly window: MemoryWindow;
+  readonly pool: PacketPool;
+  readonly engine: TcpEngine;
+  readonly fifos: FifoSegment;
+  readonly lookup: SessionLookup;
+  readonly upcalls: TransportUpcalls;
+  readonly config: TcpConfig;
+  readonly connections: TcpConnections;
+  readonly timers: TimerWheel;
+  readonly congestion: CongestionControl;
+  readonly events = new TcpEvents();
+  /** The segment being processed. */
+  readonly segment = new Segment();
+  /** Key of initial sequence numbers (RFC 6528). */
+  readonly isnKey: Int32Array;
+  /** Scratch for tail spans: four (offset, length) pairs. */
+  readonly spans = new Int32Array(8);
+  /** Connections of listener sessions. */
+  readonly listeners = new Map<SessionIndex, ConnectionIndex>();
+  readonly #parts: TcpParts;
+  readonly #dead: ConnectionIndex[] = [];
+  #challengeTokens: number;
+  #challengeMs = 0;
+
+  constructor(parts: TcpParts) {
+    this.#parts = parts;
+    this.window = parts.window;
+    this.pool = parts.pool;
+    this.engine = parts.engine;
+    this.fifos = parts.fifos;
+    this.lookup = parts.lookup;
+    this.upcalls = parts.upcalls;
+    this.config = parts.config;
+    this.connections = new TcpConnections(parts.window, parts.config.maxConnections);
+    this.timers = new TimerWheel(parts.window, "tcp timers", parts.config.maxConnections * 2, parts.engine.tick);
+    this.congestion = new NewReno(parts.window, parts.config.initialCwndSegments);
+    this.isnKey = Int32Array.from({ length: 4 }, () => parts.random.nextInt32());
+    this.#challengeTokens = parts.config.challengeAcksPerSecond;
+  }
+
+  /** MTU towards the remote address of row `r`, bytes. */
+  linkMtu(r: number): number {
+    return Math.min(this.#parts.linkMtu(r), this.config.mtuBytes);
+  }
+
+  /** Microseconds modulo 2^32, for differences up to half an hour. */
+  nowUs32(): number {
+    return Math.floor(this.engine.nowUs) | 0;
+  }
+
+  /** Sends a packet of connection row `r` to tcp-output. */
+  output(r: number, b: BufferIndex): void {
+    const isIp6 = (this.window.i32[r + C_FLAGS] & CF_IP6) !== 0;
+    this.engine.inject(isIp6 ? "tcp6-output" : "tcp4-output", b);
+  }
+
+  /** Asks for the connection's turn in session-queue. */
+  wantTransmit(c: ConnectionIndex): void {
+    this.upcalls.wantTransmit(TRANSPORT_TCP, c);
+  }
+
+  /** Starts a timer of a connection. */
+  startTimer(c: ConnectionIndex, timer: number, ms: number): void {
+    this.timers.start(c * 2 + timer, ms * TICKS_PER_MS);
+  }
+
+  /** Stops a timer of a connection. */
+  stopTimer(c: ConnectionIndex, timer: number): void {
+    this.timers.stop(c * 2 + timer);
+  }
+
+  /** Takes one token for a challenge ACK; false when the second's share is used up (RFC 5961 7). */
+  takeChallenge(): boolean {
+    const elapsedMs = (this.engine.nowMs - this.#challengeMs) | 0;
+    if (elapsedMs >= 1000 || elapsedMs < 0) {
+      this.#challengeMs = this.engine.nowMs;
+      this.#challengeTokens = this.config.challengeAcksPerSecond;
+    }
+    if (this.#challengeTokens <= 0) return false;
+    this.#challengeTokens--;
+    return true;
+  }
+
+  /** Unread bytes of the connection's rx fifo. */
+  unread(r: number): number {
+    const fifo: FifoOffset = this.window.i32[r + C_RX_FIFO];
+    return fifo === 0 ? 0 : this.fifos.maxDequeue(fifo);
+  }
+
+  /** Bytes of the connection's tx fifo: unacknowledged and unsent. */
+  queued(r: number): number {
+    const fifo: FifoOffset = this.window.i32[r + C_TX_FIFO];
+    return fifo === 0 ? 0 : this.fifos.maxDequeue(fifo);
+  }
+
+  /**
+   * Ends a connection: no segment finds it any more, its session is told. The row itself stays readable until
+   * {@link reap}, because a last segment of it may still be on its way to tcp-output.
+   */
+  remove(c: ConnectionIndex): void {
+    const { i32 } = this.window;
+    const r = this.connections.row(c);
+    this.stopTimer(c, TIMER_RETRANSMIT);
+    this.stopTimer(c, TIMER_WAIT);
+    if ((i32[r + C_FLAGS] & TF_HALF_OPEN) !== 0) this.lookup.delHalfOpen(TRANSPORT_TCP, c);
+    else this.lookup.delEstablished(TRANSPORT_TCP, c);
+    const session = i32[r + C_SESSION];
+    if (session >= 0) this.upcalls.deleted(session);
+    i32[r + C_SESSION] = -1;
+    i32[r + C_RX_FIFO] = i32[r + C_TX_FIFO] = 0;
+    this.#dead.push(c);
+  }
+
+  /** Frees the rows of connections that ended in the last turn. */
+  reap(): void {
+    for (let i = 0; i < this.#dead.length; i++) this.connections.free(this.#dead[i]);
+    this.#dead.length = 0;
+  }
+}

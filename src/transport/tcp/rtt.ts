@@ -1,0 +1,67 @@
+import type { ConnectionIndex } from "../transport.js";
+import { C_FLAGS } from "../transport.js";
+import { T_BACKOFF, T_RTO_US, T_RTT_SEQ, T_RTT_START_US, T_RTTVAR_US, T_SRTT_US, TF_TIMING } from "./connection.js";
+import { TICKS_PER_MS, type TcpCore, TIMER_RETRANSMIT } from "./core.js";
+
+/** Clock granularity G of RFC 6298, microseconds: a tick of the timer wheel. */
+const GRANULARITY_US = 100;
+/** A sample beyond this is a clock gone wrong, not a round trip. */
+const MAX_RTT_US = 60_000_000;
+
+/** A new connection: no sample yet (RFC 6298 2.1). */
+export function initRtt(core: TcpCore, r: number): void {
+  core.window.i32[r + T_RTO_US] = core.config.rtoInitialMs * 1000;
+}
+
+/** Takes a round-trip sample (RFC 6298 2.2, 2.3). */
+export function sampleRtt(core: TcpCore, r: number, rttUs: number): void {
+  if (rttUs < 0 || rttUs > MAX_RTT_US) return;
+  const { i32 } = core.window;
+  let srtt = i32[r + T_SRTT_US];
+  let rttvar = i32[r + T_RTTVAR_US];
+  if (srtt === 0) {
+    srtt = Math.max(rttUs, 1);
+    rttvar = rttUs >> 1;
+  } else {
+    const error = rttUs - srtt;
+    rttvar += ((error < 0 ? -error : error) - rttvar) >> 2;
+    srtt = Math.max(srtt + (error >> 3), 1);
+  }
+  i32[r + T_SRTT_US] = srtt;
+  i32[r + T_RTTVAR_US] = rttvar;
+  const rto = srtt + Math.max(GRANULARITY_US, 4 * rttvar);
+  i32[r + T_RTO_US] = Math.min(Math.max(rto, core.config.rtoMinMs * 1000), core.config.rtoMaxMs * 1000);
+}
+
+/** Times the segment that ends at `endSeq`, sent just now, unless one is being timed already. */
+export function startTiming(core: TcpCore, r: number, endSeq: number): void {
+  const { i32 } = core.window;
+  if ((i32[r + C_FLAGS] & TF_TIMING) !== 0) return;
+  i32[r + C_FLAGS] |= TF_TIMING;
+  i32[r + T_RTT_SEQ] = endSeq;
+  i32[r + T_RTT_START_US] = core.nowUs32();
+}
+
+/** `ack` arrived: takes the sample when it covers the timed segment. */
+export function stopTiming(core: TcpCore, r: number, ack: number): void {
+  const { i32 } = core.window;
+  if ((i32[r + C_FLAGS] & TF_TIMING) === 0 || ((ack - i32[r + T_RTT_SEQ]) | 0) < 0) return;
+  i32[r + C_FLAGS] &= ~TF_TIMING;
+  sampleRtt(core, r, (core.nowUs32() - i32[r + T_RTT_START_US]) | 0);
+}
+
+/** Karn's rule (RFC 6298 3): what is sent again is not timed. */
+export function cancelTiming(core: TcpCore, r: number): void {
+  core.window.i32[r + C_FLAGS] &= ~TF_TIMING;
+}
+
+/** Starts the retransmission timer with the backed-off timeout (RFC 6298 5.1, 5.5). */
+export function armRetransmit(core: TcpCore, c: ConnectionIndex, r: number): void {
+  const { i32 } = core.window;
+  const backoff = i32[r + T_BACKOFF];
+  const maxUs = core.config.rtoMaxMs * 1000;
+  const rto = i32[r + T_RTO_US];
+  // The shift cannot overflow: a backoff that matters is cut by rtoMax long before 2^31 us.
+  const us = backoff > 15 || rto > maxUs >> backoff ? maxUs : rto << backoff;
+  core.timers.start(c * 2 + TIMER_RETRANSMIT, Math.max(1, Math.ceil((us * TICKS_PER_MS) / 1000)));
+}

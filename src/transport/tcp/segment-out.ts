@@ -1,0 +1,201 @@
+import {
+  type BufferIndex,
+  F_CHECKSUM_PARTIAL,
+  F_IP6,
+  F_LOCAL_ORIGIN,
+  FRAME_OFFSET,
+  GSO_TCP4,
+  GSO_TCP6,
+  M_CONN,
+  M_DATA,
+  M_FIB,
+  M_FLAGS,
+  M_GSO,
+  M_L4,
+  M_LEN,
+  M_SLOT,
+  MAX_TAILS,
+} from "../../graph/packet-pool.js";
+import {
+  TCP_HAS_MSS,
+  TCP_HAS_TIMESTAMPS,
+  TCP_HAS_WSCALE,
+  TCP_TIMESTAMPS_LEN,
+  tcpEmitSynOptions,
+  tcpEmitTimestamps,
+  tcpSynOptionsLen,
+} from "../../wire/tcp-options.js";
+import {
+  TCP_FLAG_ACK,
+  TCP_FLAG_PSH,
+  TCP_FLAG_RST,
+  TCP_FLAG_SYN,
+  TCP_HEADER_LEN,
+  tcpEmitHeader,
+} from "../../wire/tcp.js";
+import { C_FIB, C_FLAGS, C_PORTS, C_TX_FIFO, CF_IP6, type ConnectionIndex } from "../transport.js";
+import {
+  P_ACK,
+  T_INITIAL_WND,
+  T_ISS,
+  T_PENDING,
+  T_RCV_EDGE,
+  T_RCV_NXT,
+  T_SCALES,
+  T_SND_MSS,
+  T_SND_NXT,
+  T_TS_RECENT,
+  TF_TIMESTAMPS,
+  TF_WSCALE,
+} from "./connection.js";
+import type { TcpCore } from "./core.js";
+import { TCP_ERROR } from "./errors.js";
+import { windowField } from "./receive-window.js";
+
+/** Room for Ethernet with a tag and an IPv6 header in front of the TCP header; keeps the latter 4-byte aligned. */
+const LOWER_HEADERS = 14 + 40;
+/** Payload up to here is copied behind the header: cheaper than one more span for the device. */
+const COPY_BYTES = 256;
+
+/** A buffer for a segment of row `r`, its M_DATA where the TCP header goes; -1 when the pool is empty. */
+function newPacket(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
+  const b = core.pool.alloc();
+  if (b < 0) {
+    core.events.count(TCP_ERROR.no_buffer);
+    return -1;
+  }
+  const { i32 } = core.window;
+  const m = core.pool.meta + (b << 4);
+  const at = i32[m + M_SLOT] + FRAME_OFFSET + LOWER_HEADERS;
+  const isIp6 = (i32[r + C_FLAGS] & CF_IP6) !== 0;
+  i32[m + M_DATA] = at;
+  i32[m + M_L4] = at;
+  i32[m + M_FLAGS] = isIp6 ? F_LOCAL_ORIGIN | F_CHECKSUM_PARTIAL | F_IP6 : F_LOCAL_ORIGIN | F_CHECKSUM_PARTIAL;
+  i32[m + M_FIB] = i32[r + C_FIB];
+  i32[m + M_CONN] = c;
+  return b;
+}
+
+/** Writes the header of a segment in a synchronized state, with timestamps when negotiated; clears the ACK that is owed. */
+function writeHeader(core: TcpCore, r: number, b: BufferIndex, seq: number, flags: number): void {
+  const { i32, dv } = core.window;
+  const m = core.pool.meta + (b << 4);
+  const at = i32[m + M_DATA];
+  const ports = i32[r + C_PORTS];
+  const hasTimestamps = (i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0;
+  const headerLen = hasTimestamps ? TCP_HEADER_LEN + TCP_TIMESTAMPS_LEN : TCP_HEADER_LEN;
+  const window = windowField(core, r);
+  tcpEmitHeader(dv, at, ports >>> 16, ports & 0xffff, seq, i32[r + T_RCV_NXT], headerLen, flags, window);
+  if (hasTimestamps) tcpEmitTimestamps(dv, at + TCP_HEADER_LEN, core.engine.nowMs, i32[r + T_TS_RECENT]);
+  i32[m + M_LEN] = headerLen;
+  i32[r + T_PENDING] &= ~P_ACK;
+}
+
+/**
+ * A segment with up to `bytes` of payload that starts `offset` bytes behind the head of the tx fifo. Beyond the MSS it
+ * is a superframe. Returns the buffer, -1 without memory; {@link payloadOf} tells how much it holds.
+ */
+export function dataSegment(
+  core: TcpCore,
+  c: ConnectionIndex,
+  r: number,
+  seq: number,
+  offset: number,
+  bytes: number,
+  flags: number,
+): BufferIndex {
+  const b = newPacket(core, c, r);
+  if (b < 0) return -1;
+  writeHeader(core, r, b, seq, flags | TCP_FLAG_ACK);
+  const { i32 } = core.window;
+  const m = core.pool.meta + (b << 4);
+  const fifo = i32[r + C_TX_FIFO];
+  if (bytes <= COPY_BYTES) {
+    i32[m + M_LEN] += core.fifos.peek(fifo, offset, i32[m + M_DATA] + i32[m + M_LEN], bytes);
+    return b;
+  }
+  const { spans } = core;
+  const count = core.fifos.spans(fifo, offset, bytes, spans, MAX_TAILS);
+  let total = 0;
+  for (let i = 0; i < count; i++) {
+    core.pool.addTail(b, spans[i * 2], spans[i * 2 + 1]);
+    total += spans[i * 2 + 1];
+  }
+  const mss = i32[r + T_SND_MSS];
+  if (total > mss) i32[m + M_GSO] = mss | (((i32[r + C_FLAGS] & CF_IP6) !== 0 ? GSO_TCP6 : GSO_TCP4) << 16);
+  return b;
+}
+
+/** Payload bytes that {@link dataSegment} put into `b`: fewer than asked when the fifo lies in many pieces. */
+export function payloadOf(core: TcpCore, r: number, b: BufferIndex): number {
+  const headerLen = (core.window.i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 ? TCP_HEADER_LEN + TCP_TIMESTAMPS_LEN : 20;
+  return core.pool.length(b) - headerLen;
+}
+
+/** Sets PSH on a built segment: it ends what the application has written (RFC 9293 MUST-61). */
+export function setPush(core: TcpCore, b: BufferIndex): void {
+  const { i32, u8 } = core.window;
+  u8[i32[core.pool.meta + (b << 4) + M_L4] + 13] |= TCP_FLAG_PSH;
+}
+
+/** A segment without payload: ACK, FIN or RST by `flags`. -1 without memory. */
+export function controlSegment(core: TcpCore, c: ConnectionIndex, r: number, seq: number, flags: number): BufferIndex {
+  const b = newPacket(core, c, r);
+  if (b >= 0) writeHeader(core, r, b, seq, flags);
+  return b;
+}
+
+/** Owes the peer an ACK: sent once per turn, or carried by data. */
+export function oweAck(core: TcpCore, c: ConnectionIndex, r: number): void {
+  core.window.i32[r + T_PENDING] |= P_ACK;
+  core.wantTransmit(c);
+}
+
+/** A challenge ACK (RFC 5961), within its rate limit. */
+export function sendChallengeAck(core: TcpCore, c: ConnectionIndex, r: number): void {
+  if (core.takeChallenge()) oweAck(core, c, r);
+  else core.events.count(TCP_ERROR.challenge_limited);
+}
+
+/** Sends a reset for a connection of ours: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>. */
+export function sendReset(core: TcpCore, c: ConnectionIndex, r: number): void {
+  const b = controlSegment(core, c, r, core.window.i32[r + T_SND_NXT], TCP_FLAG_RST | TCP_FLAG_ACK);
+  if (b < 0) return;
+  core.events.count(TCP_ERROR.rst_sent);
+  core.output(r, b);
+}
+
+/** Our MSS option: what one packet of the link holds (RFC 9293 MUST-67). */
+export function ownMss(core: TcpCore, r: number): number {
+  const headers = (core.window.i32[r + C_FLAGS] & CF_IP6) !== 0 ? 60 : 40;
+  return Math.max(core.linkMtu(r) - headers, 88);
+}
+
+/**
+ * Sends a SYN, or with `isAnswer` a SYN-ACK. Options: MSS always; window scale and timestamps as configured, in an
+ * answer only when the peer offered them (then the connection's flags say so).
+ */
+export function sendSyn(core: TcpCore, c: ConnectionIndex, r: number, isAnswer: boolean): void {
+  const b = newPacket(core, c, r);
+  if (b < 0) return;
+  const { i32, dv } = core.window;
+  const m = core.pool.meta + (b << 4);
+  const flags = i32[r + C_FLAGS];
+  let present = TCP_HAS_MSS;
+  if ((flags & TF_WSCALE) !== 0) present |= TCP_HAS_WSCALE;
+  if ((flags & TF_TIMESTAMPS) !== 0) present |= TCP_HAS_TIMESTAMPS;
+  const at = i32[m + M_DATA];
+  const headerLen = TCP_HEADER_LEN + tcpSynOptionsLen(present);
+  const ports = i32[r + C_PORTS];
+  // The window of a SYN is never scaled (RFC 7323 2.2).
+  const window = i32[r + T_INITIAL_WND];
+  const ack = isAnswer ? i32[r + T_RCV_NXT] : 0;
+  const bits = isAnswer ? TCP_FLAG_SYN | TCP_FLAG_ACK : TCP_FLAG_SYN;
+  tcpEmitHeader(dv, at, ports >>> 16, ports & 0xffff, i32[r + T_ISS], ack, headerLen, bits, window);
+  const tsEcr = isAnswer ? i32[r + T_TS_RECENT] : 0;
+  const scale = i32[r + T_SCALES] & 0xff;
+  tcpEmitSynOptions(dv, at + TCP_HEADER_LEN, present, ownMss(core, r), scale, core.engine.nowMs, tsEcr);
+  i32[m + M_LEN] = headerLen;
+  if (isAnswer) i32[r + T_RCV_EDGE] = (ack + window) | 0;
+  core.output(r, b);
+}

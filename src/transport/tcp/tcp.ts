@@ -1,0 +1,203 @@
+import type { Timed } from "../../graph/engine.js";
+import type { Frame } from "../../graph/frame.js";
+import { SESSION_E_ALLOC, SESSION_E_REFUSED, SESSION_E_TIMEDOUT } from "../../session/session-errors.js";
+import {
+  C_FIB,
+  C_FLAGS,
+  C_LCL,
+  C_PORTS,
+  C_RMT,
+  C_SESSION,
+  C_STATE,
+  CF_IP6,
+  type ConnectionIndex,
+  type ConnectRequest,
+  type Endpoint,
+  type IcmpErrorKind,
+  type SessionIndex,
+  type Transport,
+  TRANSPORT_TCP,
+} from "../transport.js";
+import {
+  LISTEN,
+  SYN_RCVD,
+  SYN_SENT,
+  T_CONTEXT,
+  T_INITIAL_WND,
+  T_SND_MAX,
+  T_SND_MSS,
+  T_SND_UNA,
+  TF_APP_CLOSED,
+  TF_TIMESTAMPS,
+  TIME_WAIT,
+} from "./connection.js";
+import { TcpCore, type TcpParts } from "./core.js";
+import { formatConnection } from "./format.js";
+import { activeOpen, refuse } from "./open.js";
+import { goBack, transmit, wantFin } from "./output.js";
+import { updateIsDue } from "./receive-window.js";
+import { oweAck, sendReset } from "./segment-out.js";
+import { expireTimers } from "./timers.js";
+
+/** Timers that one turn acts on; the rest come in the next. */
+const MAX_EXPIRED = 1024;
+
+/** TCP (RFC 9293) behind the session layer. */
+export class TcpTransport implements Transport, Timed {
+  readonly name = "tcp";
+  readonly proto = TRANSPORT_TCP;
+  readonly isDatagram = false;
+  readonly rows: { readonly base: number; readonly stride: number; readonly capacity: number };
+  /** What TCP's nodes and files share. */
+  readonly core: TcpCore;
+  readonly #expired = new Int32Array(MAX_EXPIRED);
+
+  constructor(parts: TcpParts) {
+    this.core = new TcpCore(parts);
+    this.rows = this.core.connections;
+    parts.lookup.registerRows(TRANSPORT_TCP, this.rows);
+  }
+
+  startListen(session: SessionIndex, local: Endpoint, fib: number, rxFifoBytes: number): ConnectionIndex {
+    const { core } = this;
+    const c = core.connections.alloc();
+    if (c < 0) return SESSION_E_ALLOC;
+    const { i32 } = core.window;
+    const r = core.connections.row(c);
+    i32[r + C_SESSION] = session;
+    i32[r + C_FIB] = fib;
+    i32[r + C_STATE] = LISTEN;
+    i32[r + C_PORTS] = local.port << 16;
+    i32.set(local.address, r + C_LCL);
+    if (local.family === 6) i32[r + C_FLAGS] |= CF_IP6;
+    i32[r + T_INITIAL_WND] = rxFifoBytes;
+    core.listeners.set(session, c);
+    return c;
+  }
+
+  stopListen(listener: ConnectionIndex): void {
+    const { core } = this;
+    const { i32 } = core.window;
+    core.engine.refreshClock();
+    for (const c of core.connections) {
+      const r = core.connections.row(c);
+      if (i32[r + C_STATE] !== SYN_RCVD || i32[r + T_CONTEXT] !== listener) continue;
+      sendReset(core, c, r);
+      refuse(core, c, r, SESSION_E_TIMEDOUT);
+    }
+    core.listeners.delete(i32[core.connections.row(listener) + C_SESSION]);
+    core.connections.free(listener);
+  }
+
+  connect(request: ConnectRequest): ConnectionIndex {
+    const { core } = this;
+    const c = core.connections.alloc();
+    if (c < 0) return SESSION_E_ALLOC;
+    core.engine.refreshClock();
+    const { i32 } = core.window;
+    const r = core.connections.row(c);
+    i32[r + C_FIB] = request.fib;
+    i32[r + C_PORTS] = (request.local.port << 16) | request.remote.port;
+    i32.set(request.local.address, r + C_LCL);
+    i32.set(request.remote.address, r + C_RMT);
+    if (request.remote.family === 6) i32[r + C_FLAGS] |= CF_IP6;
+    i32[r + T_CONTEXT] = request.context;
+    if (!core.lookup.addHalfOpen(TRANSPORT_TCP, c)) {
+      core.connections.free(c);
+      return SESSION_E_ALLOC;
+    }
+    activeOpen(core, c, request.rxFifoBytes);
+    return c;
+  }
+
+  halfClose(c: ConnectionIndex): void {
+    this.core.engine.refreshClock();
+    wantFin(this.core, c, this.core.connections.row(c));
+  }
+
+  close(c: ConnectionIndex): void {
+    const { core } = this;
+    const { i32 } = core.window;
+    const r = core.connections.row(c);
+    // RFC 9293 3.6.1, SHLD-3: data that nobody will read was lost; the peer must know.
+    if (core.unread(r) > 0) {
+      this.reset(c);
+      return;
+    }
+    core.engine.refreshClock();
+    if (i32[r + C_STATE] === SYN_SENT || i32[r + C_STATE] === SYN_RCVD) {
+      this.reset(c);
+      return;
+    }
+    i32[r + C_FLAGS] |= TF_APP_CLOSED;
+    wantFin(core, c, r);
+  }
+
+  reset(c: ConnectionIndex): void {
+    const { core } = this;
+    const { i32 } = core.window;
+    const r = core.connections.row(c);
+    const state = i32[r + C_STATE];
+    core.engine.refreshClock();
+    // RFC 9293 3.10.5: SYN_SENT has nothing to reset at the peer.
+    if (state !== SYN_SENT && state !== TIME_WAIT) sendReset(core, c, r);
+    core.remove(c);
+  }
+
+  transmit(c: ConnectionIndex, frame: Frame, budget: number): boolean {
+    return transmit(this.core, c, frame, budget);
+  }
+
+  rxDequeued(c: ConnectionIndex): void {
+    const { core } = this;
+    const r = core.connections.row(c);
+    if (updateIsDue(core, r)) oweAck(core, c, r);
+  }
+
+  /** RFC 9293 3.9.2.2 with RFC 5927's checks: the quoted segment must be in flight. Hard errors end an open only. */
+  icmpError(c: ConnectionIndex, kind: IcmpErrorKind, sequence: number, mtu: number): void {
+    const { core } = this;
+    const { i32 } = core.window;
+    const r = core.connections.row(c);
+    const offset = (sequence - i32[r + T_SND_UNA]) | 0;
+    if (offset < 0 || offset > ((i32[r + T_SND_MAX] - i32[r + T_SND_UNA]) | 0)) return;
+    if (i32[r + C_STATE] === SYN_SENT && kind !== "too-big") {
+      if (kind === "port-unreachable" || kind === "protocol-unreachable" || kind === "prohibited") {
+        refuse(core, c, r, SESSION_E_REFUSED);
+      }
+      return;
+    }
+    if (kind === "too-big") this.#pathMtu(c, r, mtu);
+  }
+
+  /** RFC 1191, 8201: segments shrink to the path; what was too big is sent again. */
+  #pathMtu(c: ConnectionIndex, r: number, mtu: number): void {
+    const { core } = this;
+    const { i32 } = core.window;
+    const isIp6 = (i32[r + C_FLAGS] & CF_IP6) !== 0;
+    const least = isIp6 ? 1280 : 576;
+    const headers = (isIp6 ? 60 : 40) + ((i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 ? 12 : 0);
+    const mss = Math.max(mtu, least) - headers;
+    if (mss >= i32[r + T_SND_MSS]) return;
+    i32[r + T_SND_MSS] = mss;
+    goBack(core, r);
+    core.wantTransmit(c);
+  }
+
+  format(c: ConnectionIndex, verbose: number): string {
+    return formatConnection(this.core, c, verbose);
+  }
+
+  setNow(tick: number): void {
+    this.core.timers.setNow(tick);
+  }
+
+  expire(tick: number): void {
+    this.core.reap();
+    expireTimers(this.core, tick, this.#expired);
+  }
+
+  nextExpiry(tick: number): number {
+    return this.core.timers.nextExpiry(tick);
+  }
+}

@@ -1,0 +1,97 @@
+import { SESSION_E_TIMEDOUT } from "../../session/session-errors.js";
+import { C_FLAGS, C_SESSION, C_STATE, type ConnectionIndex } from "../transport.js";
+import {
+  ESTABLISHED,
+  SYN_RCVD,
+  SYN_SENT,
+  T_BACKOFF,
+  T_PROGRESS_MS,
+  T_SND_MAX,
+  T_SND_UNA,
+  T_SND_WND,
+  T_TIMEOUTS,
+  TF_FIN_SENT,
+  TF_LOSS_RECOVERY,
+  TF_PROBE_NOW,
+  TIME_WAIT,
+} from "./connection.js";
+import { type TcpCore, TIMER_RETRANSMIT } from "./core.js";
+import { timeoutLoss } from "./loss-detection.js";
+import { refuse } from "./open.js";
+import { goBack } from "./output.js";
+import { armRetransmit, cancelTiming } from "./rtt.js";
+import { sendReset, sendSyn } from "./segment-out.js";
+
+/** Acts on everything due at `tick`. `expired` is scratch. */
+export function expireTimers(core: TcpCore, tick: number, expired: Int32Array): void {
+  const count = core.timers.advance(tick, expired);
+  for (let i = 0; i < count; i++) {
+    const c = expired[i] >> 1;
+    const r = core.connections.row(c);
+    if ((expired[i] & 1) === TIMER_RETRANSMIT) retransmitExpired(core, c, r);
+    else waitExpired(core, c, r);
+  }
+}
+
+function retransmitExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
+  const state = core.window.i32[r + C_STATE];
+  if (state === SYN_SENT || state === SYN_RCVD) synExpired(core, c, r, state);
+  else if (state >= ESTABLISHED && state < TIME_WAIT) dataExpired(core, c, r);
+}
+
+/** RFC 9293 3.8.3: a SYN is repeated until R2. */
+function synExpired(core: TcpCore, c: ConnectionIndex, r: number, state: number): void {
+  const { i32 } = core.window;
+  if (state === SYN_SENT && elapsedMs(core, r) >= core.config.connectTimeoutMs) {
+    refuse(core, c, r, SESSION_E_TIMEDOUT);
+    return;
+  }
+  i32[r + T_BACKOFF]++;
+  i32[r + T_TIMEOUTS]++;
+  cancelTiming(core, r);
+  sendSyn(core, c, r, state === SYN_RCVD);
+  armRetransmit(core, c, r);
+}
+
+/** RFC 6298 5.4 to 5.6, and RFC 9293 3.8.6.1 when the peer's window is closed. */
+function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
+  const { i32 } = core.window;
+  if (elapsedMs(core, r) >= core.config.userTimeoutMs) {
+    sendReset(core, c, r);
+    if (i32[r + C_SESSION] >= 0) core.upcalls.reset(i32[r + C_SESSION], SESSION_E_TIMEDOUT);
+    core.remove(c);
+    return;
+  }
+  const queued = core.queued(r);
+  if (i32[r + T_SND_WND] === 0 || i32[r + T_SND_MAX] === i32[r + T_SND_UNA]) {
+    // The window holds everything back: probe it. Its probes are no measure of congestion.
+    if (queued > 0) {
+      goBack(core, r);
+      i32[r + C_FLAGS] |= TF_PROBE_NOW;
+      core.wantTransmit(c);
+    } else if ((i32[r + C_FLAGS] & TF_FIN_SENT) !== 0) {
+      goBack(core, r);
+      core.wantTransmit(c);
+    }
+    return;
+  }
+  i32[r + T_TIMEOUTS]++;
+  timeoutLoss(core, r, (i32[r + C_FLAGS] & TF_LOSS_RECOVERY) === 0);
+  goBack(core, r);
+  core.wantTransmit(c);
+}
+
+/** A state that may not last has lasted. */
+function waitExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
+  const { i32 } = core.window;
+  if (i32[r + C_STATE] === SYN_RCVD) {
+    refuse(core, c, r, SESSION_E_TIMEDOUT);
+    return;
+  }
+  if (i32[r + C_SESSION] >= 0) core.upcalls.closed(i32[r + C_SESSION]);
+  core.remove(c);
+}
+
+function elapsedMs(core: TcpCore, r: number): number {
+  return (core.engine.nowMs - core.window.i32[r + T_PROGRESS_MS]) | 0;
+}
