@@ -13,8 +13,7 @@ const errors = nodeErrors({
   requests_sent: ["info", "solicitations sent"],
   no_source_address: ["warn", "no address to solicit from"],
   no_buffers: ["error", "no buffer for a solicitation"],
-  non_arp_adj: ["info", "the neighbour has been forgotten"],
-  table_full: ["error", "neighbour table is full"],
+  no_neighbor: ["error", "neighbour table is full, or the neighbour was forgotten meanwhile"],
   queue_replaced: ["info", "waiting packet gave way to a newer one"],
   queue_full: ["error", "no room for a waiting packet"],
 });
@@ -81,7 +80,7 @@ export function discoverProcess(host: Host, isIp4: boolean, isGlean: boolean): P
       const m = meta + (b << 4);
       const row = isGlean ? destination(m) : i32[adjBase + (i32[m + M_ADJ] << 4) + A_NEIGHBOUR];
       if (row < 0) {
-        i32[m + M_ERROR] = node.errorBase + (isGlean ? E.table_full : E.non_arp_adj);
+        i32[m + M_ERROR] = node.errorBase + E.no_neighbor;
         next[i] = NEXT_DROP;
         continue;
       }
