@@ -134,9 +134,11 @@ export class SessionIo {
   /** Writes up to `len` bytes; fewer when the fifo fills up (tx follows), NOSESSION after halfClose, close or the end. */
   write(s: SessionIndex, src: Uint8Array, from: number, len: number): number {
     if (!this.#layer.isWritable(s)) return SESSION_E_NOSESSION;
-    const n = this.#fifos.write(this.#window.i32[this.#table.row(s) + S_TX_FIFO], src, from, len);
+    const there = src.length - from;
+    const all = len < there ? len : there;
+    const n = this.#fifos.write(this.#window.i32[this.#table.row(s) + S_TX_FIFO], src, from, all);
     if (n > 0) this.#wantTransmit(s);
-    if (n < len) this.#layer.wantTx(s);
+    if (n < all) this.#layer.wantTx(s);
     return n;
   }
 

@@ -670,6 +670,11 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.#starved.push(this.table.handle(s));
   }
 
+  /** The transport's connection of a session or listener, -1 while there is none. */
+  connectionOf(s: SessionIndex): ConnectionIndex {
+    return this.#i32[this.table.row(s) + S_CONNECTION];
+  }
+
   /** The local end of a session or listener; undefined without a connection. */
   localEndpoint(s: SessionIndex): Endpoint | undefined {
     return this.#endpoint(s, true);
