@@ -8,6 +8,7 @@ import { EchoTable } from "./echo.js";
 import { Fib } from "./fib.js";
 import { Fib4, type Fib4Options } from "./fib4.js";
 import { Fib6, type Fib6Options } from "./fib6.js";
+import { Ident } from "./ident.js";
 import { IcmpErrorSinks } from "./icmp-error-sink.js";
 import { IcmpLimiter, type IcmpLimiterOptions } from "./icmp-limiter.js";
 import { LoadBalanceTable } from "./load-balance.js";
@@ -61,13 +62,14 @@ export class Ip {
   readonly icmpErrors = new IcmpErrorSinks();
   /** Who waits for echo replies. */
   readonly echo = new EchoTable();
-  readonly random: Random;
+  /** Identifications of packets that may be fragmented. */
+  readonly ident: Ident;
 
   constructor(parts: IpParts, options: IpOptions = {}) {
     const { window, pool, interfaces, random } = parts;
     const { forward4 = false, forward6 = false, hopLimit = 64 } = options;
     if (!Number.isInteger(hopLimit) || hopLimit < 1 || hopLimit > 255) throw new RangeError(`hop limit ${hopLimit}`);
-    this.random = random;
+    this.ident = new Ident(random);
     this.settings = { forward4, forward6, hopLimit };
     this.adjacencies = new AdjacencyTable(window, options.maxAdjacencies);
     this.loadBalances = new LoadBalanceTable(window, this.adjacencies, options.maxLoadBalances);
