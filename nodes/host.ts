@@ -9,6 +9,7 @@ import type { SessionLookup } from "../src/session/lookup.js";
 import type { SessionLayer } from "../src/session/session-layer.js";
 import type { TcpTransport } from "../src/transport/tcp/tcp.js";
 import type { Transport } from "../src/transport/transport.js";
+import type { UdpTransport } from "../src/transport/udp/udp.js";
 
 /** What a node may reach: the parts of the one host it runs in. `stack.ts` puts them together. */
 export interface Host {
@@ -22,6 +23,7 @@ export interface Host {
   readonly lookup: SessionLookup;
   readonly sessions: SessionLayer;
   readonly tcp: TcpTransport;
+  readonly udp: UdpTransport;
   /** By transport protocol number. */
   readonly transports: readonly (Transport | undefined)[];
 }

@@ -15,6 +15,7 @@ import type { SessionLayer } from "../../src/session/session-layer.js";
 import { ManualClock } from "../../src/time/manual-clock.js";
 import type { TcpTransport } from "../../src/transport/tcp/tcp.js";
 import type { Transport } from "../../src/transport/transport.js";
+import type { UdpTransport } from "../../src/transport/udp/udp.js";
 
 /** A packet as a node gave it away: its bytes from M_DATA on, head and tails, and its metadata line. */
 export interface Caught {
@@ -187,6 +188,10 @@ export class Harness implements Host {
 
   get tcp(): TcpTransport {
     return missing("TCP");
+  }
+
+  get udp(): UdpTransport {
+    return missing("UDP");
   }
 
   #sink(name: string): NodeForm<Host> {

@@ -9,6 +9,7 @@ import {
   DGRAM_REMOTE_PORT,
   enqueueDatagram,
 } from "../../mem/fifo-datagram.js";
+import type { FifoOffset } from "../../mem/fifo-layout.js";
 import type { FifoSegment } from "../../mem/fifo-segment.js";
 import type { Offset } from "../../mem/flavor.js";
 import type { MemoryWindow } from "../../mem/window.js";
@@ -38,7 +39,7 @@ export class UdpReceiver {
    * of which `length` bytes, header included, are the datagram's; a superframe as the datagrams it was made from.
    * Returns how many of them found no room.
    */
-  enqueue(rx: Offset, m: number, length: number, isIp4: boolean): number {
+  enqueue(rx: FifoOffset, m: number, length: number, isIp4: boolean): number {
     const { i32 } = this.#window;
     this.#writeHeader(i32[m + M_L3], i32[m + M_DATA], isIp4);
     const count = this.#listPayload(m);

@@ -22,6 +22,7 @@ import {
   dropDatagram,
   peekDatagram,
 } from "../../mem/fifo-datagram.js";
+import type { FifoOffset } from "../../mem/fifo-layout.js";
 import type { FifoSegment } from "../../mem/fifo-segment.js";
 import type { Offset } from "../../mem/flavor.js";
 import type { MemoryWindow } from "../../mem/window.js";
@@ -127,7 +128,7 @@ export class UdpSender {
   }
 
   /** The packet of the first datagram, or CONSUMED, counted, when it cannot be sent. */
-  #build(r: number, tx: Offset, bytes: number): number {
+  #build(r: number, tx: FifoOffset, bytes: number): number {
     const { window, pool, fifos, ident } = this.#parts;
     const { i32, dv } = window;
     const header = this.#header;

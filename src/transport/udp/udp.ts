@@ -1,5 +1,6 @@
 import type { Frame } from "../../graph/frame.js";
 import type { PacketPool } from "../../graph/packet-pool.js";
+import { ICMP_PORT_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE } from "../../ip/icmp-error-sink.js";
 import type { Ident } from "../../ip/ident.js";
 import type { FifoSegment } from "../../mem/fifo-segment.js";
 import type { MemoryWindow } from "../../mem/window.js";
@@ -16,7 +17,6 @@ import {
   type ConnectionIndex,
   type ConnectRequest,
   type Endpoint,
-  type IcmpErrorKind,
   type SessionIndex,
   type Transport,
   TRANSPORT_UDP,
@@ -141,10 +141,10 @@ export class UdpTransport implements Transport {
   /** Datagrams that find no room are lost; there is no window to open. */
   rxDequeued(): void {}
 
-  icmpError(c: ConnectionIndex, kind: IcmpErrorKind): void {
+  icmpError(c: ConnectionIndex, kind: number): void {
     const r = this.rows.row(c);
     // RFC 1122 4.1.3.3: pass them up. Only what says that nobody is there ends a session; routes may come back.
-    if (kind !== "port-unreachable" && kind !== "protocol-unreachable") return;
+    if (kind !== ICMP_PORT_UNREACHABLE && kind !== ICMP_PROTOCOL_UNREACHABLE) return;
     if (this.#i32[r + C_STATE] !== UDP_OPENED) return;
     this.#parts.upcalls.reset(this.#i32[r + C_SESSION], SESSION_E_REFUSED);
     this.#remove(c);
