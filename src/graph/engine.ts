@@ -1,13 +1,11 @@
 import type { MemoryWindow } from "../mem/window.js";
-import type { Clock } from "../time/clock.js";
+import { type Clock, msOfUs, tickOfUs } from "../time/clock.js";
 import { FeatureArc } from "./feature-arc.js";
 import { CONSUMED, FRAME_SIZE, Frame } from "./frame.js";
 import type { NodeError, NodeForm, NodeIndex, NodeRuntime, Process, TraceForm } from "./node.js";
 import type { BufferIndex, PacketPool } from "./packet-pool.js";
 import { Tracer } from "./trace.js";
 
-/** Microseconds of a tick of the timer wheels and deadlines. */
-export const TICK_US = 100;
 /** Every n-th turn is timed node by node: reading the clock around each node would cost as much as the node. */
 const TIMED_TURNS = 64;
 /** Node calls in one turn, so that a packet that circles cannot hold the engine. */
@@ -108,7 +106,7 @@ export class Engine<Host> {
   readonly tracer: Tracer;
   /** Time of this turn, microseconds. */
   nowUs = 0;
-  /** Time of this turn, ticks of 100 us, int32 (wraps after 59 hours; compare by difference). */
+  /** Time of this turn, ticks of 100 us, int32 (wraps after 119 hours; compare by difference). */
   tick = 0;
   /** Time of this turn, milliseconds, int32: TCP timestamps. */
   nowMs = 0;
@@ -199,8 +197,8 @@ export class Engine<Host> {
 
   #readClock(): void {
     this.nowUs = this.#clock.nowUs();
-    this.tick = Math.floor(this.nowUs / TICK_US) | 0;
-    this.nowMs = Math.floor(this.nowUs / 1000) | 0;
+    this.tick = tickOfUs(this.nowUs);
+    this.nowMs = msOfUs(this.nowUs);
     for (let i = 0; i < this.#timed.length; i++) this.#timed[i].setNow?.(this.tick);
   }
 

@@ -65,17 +65,6 @@ export interface ConnectRequest {
   readonly context: number;
 }
 
-/** Why an ICMP error is reported, whatever the family. */
-export type IcmpErrorKind =
-  | "net-unreachable"
-  | "host-unreachable"
-  | "port-unreachable"
-  | "protocol-unreachable"
-  | "prohibited"
-  | "too-big"
-  | "time-exceeded"
-  | "parameter-problem";
-
 /**
  * A transport protocol behind the session layer (VPP's transport vft). Indices are the transport's own; every call is
  * made on the engine's thread, between or inside dispatches. No call throws.
@@ -116,8 +105,8 @@ export interface Transport {
   transmit(c: ConnectionIndex, frame: Frame, budget: number): boolean;
   /** The application took bytes from the rx fifo: time to think of a window update. */
   rxDequeued(c: ConnectionIndex): void;
-  /** An ICMP error quoted a packet of this connection: `sequence` is the quoted TCP sequence number, `mtu` with too-big. */
-  icmpError(c: ConnectionIndex, kind: IcmpErrorKind, sequence: number, mtu: number): void;
+  /** An ICMP error (an ICMP_ kind of icmp-error-sink.ts) quoted a packet of this connection: `sequence` is the quoted TCP sequence number, `mtu` with too-big. */
+  icmpError(c: ConnectionIndex, kind: number, sequence: number, mtu: number): void;
 
   /** One connection for `show session verbose`: state and counters, several lines with `verbose` 2. */
   format(c: ConnectionIndex, verbose: number): string;

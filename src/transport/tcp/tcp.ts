@@ -1,5 +1,11 @@
 import type { Timed } from "../../graph/engine.js";
 import type { Frame } from "../../graph/frame.js";
+import {
+  ICMP_PORT_UNREACHABLE,
+  ICMP_PROHIBITED,
+  ICMP_PROTOCOL_UNREACHABLE,
+  ICMP_TOO_BIG,
+} from "../../ip/icmp-error-sink.js";
 import { SESSION_E_ALLOC, SESSION_E_REFUSED, SESSION_E_TIMEDOUT } from "../../session/session-errors.js";
 import {
   C_FIB,
@@ -13,7 +19,6 @@ import {
   type ConnectionIndex,
   type ConnectRequest,
   type Endpoint,
-  type IcmpErrorKind,
   type SessionIndex,
   type Transport,
   TRANSPORT_TCP,
@@ -155,19 +160,19 @@ export class TcpTransport implements Transport, Timed {
   }
 
   /** RFC 9293 3.9.2.2 with RFC 5927's checks: the quoted segment must be in flight. Hard errors end an open only. */
-  icmpError(c: ConnectionIndex, kind: IcmpErrorKind, sequence: number, mtu: number): void {
+  icmpError(c: ConnectionIndex, kind: number, sequence: number, mtu: number): void {
     const { core } = this;
     const { i32 } = core.window;
     const r = core.connections.row(c);
     const offset = (sequence - i32[r + T_SND_UNA]) | 0;
     if (offset < 0 || offset > ((i32[r + T_SND_MAX] - i32[r + T_SND_UNA]) | 0)) return;
-    if (i32[r + C_STATE] === SYN_SENT && kind !== "too-big") {
-      if (kind === "port-unreachable" || kind === "protocol-unreachable" || kind === "prohibited") {
+    if (i32[r + C_STATE] === SYN_SENT && kind !== ICMP_TOO_BIG) {
+      if (kind === ICMP_PORT_UNREACHABLE || kind === ICMP_PROTOCOL_UNREACHABLE || kind === ICMP_PROHIBITED) {
         refuse(core, c, r, SESSION_E_REFUSED);
       }
       return;
     }
-    if (kind === "too-big") this.#pathMtu(c, r, mtu);
+    if (kind === ICMP_TOO_BIG) this.#pathMtu(c, r, mtu);
   }
 
   /** RFC 1191, 8201: segments shrink to the path; what was too big is sent again. */

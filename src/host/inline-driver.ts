@@ -1,0 +1,116 @@
+import type { Engine } from "../graph/engine.js";
+import { TICK_US } from "../time/clock.js";
+import { createPoller, type PollableDevice, type Poller } from "./poller.js";
+import { SystemClock } from "./system-clock.js";
+
+/** Turns in a row before Node's own event loop gets a chance. */
+const MAX_TURNS = 64;
+/** How long to look for more packets before sleeping, microseconds: waking from sleep costs 30 to 50. */
+const SPIN_US = 50;
+/** Spinning is worth it while it finds work now and then: points that a success adds and that it can have at most. */
+const SPIN_GAIN = 4;
+const SPIN_MAX = 32;
+/** Without points, one sleep in so many is preceded by a trial. */
+const SPIN_TRIAL = 64;
+/** Longest sleep, microseconds. */
+const MAX_SLEEP_US = 1_000_000;
+
+/**
+ * Runs an engine on this thread's event loop: stack, sockets and application in one thread. A turn is taken when a
+ * device has frames, a timer is due, or an application did something; in between the thread sleeps in the event loop.
+ * Before it sleeps it polls for a moment, as long as that pays: it does when the peer runs on another processor, and
+ * never does when both share one.
+ */
+export class InlineDriver<Host> {
+  readonly #engine: Engine<Host>;
+  readonly #clock = new SystemClock();
+  readonly #poller: Poller;
+  #isRunning = false;
+  #isWoken = false;
+  #isClosed = false;
+  #spinScore = SPIN_MAX;
+  #sleeps = 0;
+
+  constructor(engine: Engine<Host>) {
+    this.#engine = engine;
+    this.#poller = createPoller(() => this.#run());
+  }
+
+  /** Watches a device for frames. */
+  add(device: PollableDevice): void {
+    this.#poller.add(device.fd);
+  }
+
+  /** Stops watching a device. */
+  remove(device: PollableDevice): void {
+    this.#poller.remove(device.fd);
+  }
+
+  /** Asks for a turn soon: an application did something outside one. Cheap; calls before that turn add nothing. */
+  wake(): void {
+    if (this.#isWoken || this.#isClosed) return;
+    this.#isWoken = true;
+    if (this.#isRunning) return; // #work looks at it before it sleeps.
+    queueMicrotask(() => {
+      if (!this.#isClosed) this.#run();
+    });
+  }
+
+  /** Lets the process end although the stack is up. */
+  unref(): void {
+    this.#poller.unref();
+  }
+
+  /** Ends the watch; no turn is taken afterwards. */
+  close(): void {
+    this.#isClosed = true;
+    this.#poller.close();
+  }
+
+  #run(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.#isWoken = false;
+    try {
+      if (this.#work()) this.#sleep();
+      else this.#poller.wake();
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  /** Turns until nothing moves any more; false when there is more to do but others must have their turn first. */
+  #work(): boolean {
+    for (let turns = 0; turns < MAX_TURNS; turns++) {
+      if (this.#engine.turn() > 0) continue;
+      if (this.#isWoken) {
+        this.#isWoken = false;
+        continue;
+      }
+      if (this.#engine.nextExpiry() !== 0 && !this.#spin()) return true;
+    }
+    return false;
+  }
+
+  /** Polls for a moment; true when that brought something. */
+  #spin(): boolean {
+    const isTrial = this.#spinScore === 0 && this.#sleeps % SPIN_TRIAL === 0;
+    if (this.#spinScore === 0 && !isTrial) return false;
+    const untilUs = this.#clock.nowUs() + SPIN_US;
+    do {
+      if (this.#engine.turn() > 0) {
+        this.#spinScore = Math.min(this.#spinScore + SPIN_GAIN, SPIN_MAX);
+        return true;
+      }
+    } while (this.#clock.nowUs() < untilUs);
+    if (this.#spinScore > 0) this.#spinScore--;
+    return false;
+  }
+
+  #sleep(): void {
+    this.#sleeps++;
+    const ticks = this.#engine.nextExpiry();
+    if (ticks < 0) this.#poller.disarm();
+    else this.#poller.arm(Math.min(Math.max(ticks, 1) * TICK_US, MAX_SLEEP_US));
+  }
+}

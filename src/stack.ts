@@ -1,0 +1,239 @@
+import { ALL_ARCS, ALL_NODES } from "../nodes/index.js";
+import type { Host } from "../nodes/host.js";
+import type { Device } from "./device/device.js";
+import { type Interface, InterfaceTable } from "./device/interface.js";
+import { Engine } from "./graph/engine.js";
+import { PacketPool } from "./graph/packet-pool.js";
+import type { Family } from "./ip/address.js";
+import { A_IF, A_MTU } from "./ip/adjacency.js";
+import type { FibRecord } from "./ip/fib.js";
+import { Ip, type IpOptions } from "./ip/ip.js";
+import { NeighbourTable, type NeighbourOptions } from "./ip/neighbour.js";
+import { sourceAddressFor } from "./ip/source-address.js";
+import { FifoSegment, fifoSegmentPrivateBytes } from "./mem/fifo-segment.js";
+import type { MemoryWindow } from "./mem/window.js";
+import type { Random } from "./random/random.js";
+import { TransportIcmpSink } from "./session/icmp-sink.js";
+import type { LocalAddresses } from "./session/local-addresses.js";
+import { SessionLookup } from "./session/lookup.js";
+import { DEFAULT_SESSION_CONFIG, type SessionConfig } from "./session/session-config.js";
+import { SESSION_E_NOIP } from "./session/session-errors.js";
+import { type SessionHooks, SessionLayer } from "./session/session-layer.js";
+import type { Clock } from "./time/clock.js";
+import { DEFAULT_TCP_CONFIG, type TcpConfig } from "./transport/tcp/config.js";
+import { TcpTransport } from "./transport/tcp/tcp.js";
+import { C_FIB, C_FLAGS, C_RMT, CF_IP6, type Transport } from "./transport/transport.js";
+import { DEFAULT_UDP_CONFIG, type UdpConfig } from "./transport/udp/config.js";
+import { UdpTransport } from "./transport/udp/udp.js";
+import { PROTOCOL_TCP, PROTOCOL_UDP } from "./wire/ip4.js";
+
+/** How much memory the parts of a stack get. */
+export interface StackLimits {
+  /** Packet buffers of 2 KiB. */
+  readonly smallPackets: number;
+  /** Packet buffers of 64 KiB. */
+  readonly largePackets: number;
+  /** Slots of device rings (af-packet). */
+  readonly ringPackets: number;
+  /** Memory of all fifos, bytes; the most that sessions can hold in flight and unread. */
+  readonly fifoBytes: number;
+  /** Freed packets are overwritten with 0xdb. */
+  readonly poison: boolean;
+}
+
+/** Limits that suit a host on a real device. */
+export const DEFAULT_LIMITS: StackLimits = {
+  smallPackets: 8192,
+  largePackets: 128,
+  ringPackets: 256,
+  fifoBytes: 256 << 20,
+  poison: false,
+};
+
+/** Limits of a small host: simulator, replay, tests. */
+export const SMALL_LIMITS: StackLimits = {
+  smallPackets: 512,
+  largePackets: 16,
+  ringPackets: 0,
+  fifoBytes: 4 << 20,
+  poison: true,
+};
+
+/** What a stack is made of: its three capabilities are the window, the clock and the randomness. */
+export interface StackParts {
+  readonly window: MemoryWindow;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly hooks: SessionHooks;
+  readonly limits?: Partial<StackLimits>;
+  readonly ip?: IpOptions;
+  readonly neighbours?: NeighbourOptions;
+  readonly session?: Partial<SessionConfig>;
+  readonly tcp?: Partial<TcpConfig>;
+  readonly udp?: Partial<UdpConfig>;
+}
+
+/** How an interface joins a stack. */
+export interface InterfaceOptions {
+  /** Largest IP packet, bytes; default the device's. */
+  readonly mtu?: number;
+  /** Addresses with prefix length, `198.18.0.2/24`. */
+  readonly addresses?: readonly string[];
+  /** Table of the interface, both families; made when missing. Default 0. */
+  readonly table?: number;
+  /** Takes frames and packets for any destination. */
+  readonly promiscuous?: boolean;
+}
+
+/**
+ * One host: an engine with its graph, tables and transports. It knows neither a kind of device nor a face nor the
+ * CLI; the same class runs on a TAP, in the simulator and in replay.
+ */
+export class Stack {
+  /** What the nodes see. */
+  readonly host: Host;
+
+  constructor(parts: StackParts) {
+    this.host = makeHost(parts);
+  }
+
+  /** The engine: whoever drives the stack calls its `turn`. */
+  get engine(): Engine<Host> {
+    return this.host.engine;
+  }
+
+  /** Puts a device into the graph. Throws with nothing added when an option is wrong or the name is taken. */
+  addInterface(name: string, device: Device, options: InterfaceOptions = {}): Interface {
+    const { interfaces, ip, pool } = this.host;
+    const { table = 0, addresses = [] } = options;
+    device.attach(pool);
+    const added = interfaces.add(name, device, options.mtu);
+    added.promiscuous = options.promiscuous ?? false;
+    if (table !== 0) {
+      ip.fib.apply({ kind: "table", table, add: true });
+      ip.fib.apply({ kind: "interface-table", interface: added.index, table });
+    }
+    for (const prefix of addresses) {
+      ip.fib.apply({ kind: "address", interface: added.index, prefix, add: true });
+    }
+    return added;
+  }
+
+  /** Applies a change of the forwarding tables. Throws RangeError when it cannot be. */
+  apply(record: FibRecord): void {
+    this.host.ip.fib.apply(record);
+  }
+
+  /** Closes the devices and gives the window back. Nothing may be called afterwards. */
+  close(): void {
+    for (const each of this.host.interfaces.all()) each.device.close();
+    this.host.window.close();
+  }
+}
+
+function makeHost(parts: StackParts): Host {
+  const { window, clock, random, hooks } = parts;
+  const limits = { ...DEFAULT_LIMITS, ...parts.limits };
+  const sessionConfig = { ...DEFAULT_SESSION_CONFIG, ...parts.session };
+  const tcpConfig = { ...DEFAULT_TCP_CONFIG, ...parts.tcp };
+  const { smallPackets: small, largePackets: large, ringPackets: ring, poison } = limits;
+  const pool = new PacketPool(window, { small, large, ring, poison });
+  const engine = new Engine<Host>({ window, pool, clock });
+  const interfaces = new InterfaceTable();
+  const ip = new Ip({ window, pool, interfaces, random }, parts.ip);
+  const { adjacencies } = ip;
+  const neighbours = new NeighbourTable(
+    { window, pool, interfaces, adjacencies, random, time: engine },
+    parts.neighbours,
+  );
+  ip.fib.useNextHops(neighbours);
+  neighbours.useRoutes(ip.fib);
+  ip.attach(engine);
+  engine.addTimed(neighbours);
+  const fifos = makeFifos(window, limits, sessionConfig);
+  const lookup = new SessionLookup(window, random, {
+    connections: tcpConfig.maxConnections + sessionConfig.maxSessions,
+    halfOpens: sessionConfig.maxSessions,
+    listeners: sessionConfig.maxListeners,
+  });
+  const addresses = localAddresses(ip, interfaces);
+  const sessions = new SessionLayer({ window, fifos, lookup, addresses, random, config: sessionConfig, hooks });
+  engine.addTimed(sessions);
+  const linkMtu = (r: number): number => mtuTowards(window, ip, interfaces, r);
+  const tcp = new TcpTransport({
+    window,
+    pool,
+    engine,
+    fifos,
+    lookup,
+    upcalls: sessions,
+    random,
+    config: tcpConfig,
+    linkMtu,
+  });
+  engine.addTimed(tcp);
+  const udpConfig = { ...DEFAULT_UDP_CONFIG, ...parts.udp };
+  const udp = new UdpTransport({
+    window,
+    pool,
+    fifos,
+    lookup,
+    upcalls: sessions,
+    addresses,
+    ident: ip.ident,
+    config: udpConfig,
+  });
+  sessions.register(tcp);
+  sessions.register(udp);
+  ip.icmpErrors.add(PROTOCOL_TCP, new TransportIcmpSink(window, lookup, tcp));
+  ip.icmpErrors.add(PROTOCOL_UDP, new TransportIcmpSink(window, lookup, udp));
+  const transports: readonly (Transport | undefined)[] = sessions.transports;
+  const host = { window, pool, engine, interfaces, ip, neighbours, fifos, lookup, sessions, tcp, udp, transports };
+  for (const [name, start, end] of ALL_ARCS) engine.addArc(name, [start], end);
+  for (const form of ALL_NODES) engine.register(form);
+  engine.start(host);
+  return host;
+}
+
+/** One segment for all fifos, which an application in another process will map one day. */
+function makeFifos(window: MemoryWindow, limits: StackLimits, config: SessionConfig): FifoSegment {
+  const fifoLimits = { maxFifos: config.maxSessions * 2 };
+  const base = window.reserve("fifo segment", limits.fifoBytes, 4096);
+  const privateOffset = window.reserve("fifo rows", fifoSegmentPrivateBytes(fifoLimits));
+  return new FifoSegment(window, base, limits.fifoBytes, fifoLimits, privateOffset);
+}
+
+/** MTU of the interface behind which the remote address of a connection's row is; 1500 without a route. */
+function mtuTowards(window: MemoryWindow, ip: Ip, interfaces: InterfaceTable, r: number): number {
+  const { i32 } = window;
+  const family: Family = (i32[r + C_FLAGS] & CF_IP6) !== 0 ? 6 : 4;
+  const lb = ip.fib.lookup(family, i32[r + C_FIB], i32.slice(r + C_RMT, r + C_RMT + 4));
+  const adj = ip.loadBalances.choose(lb, 0);
+  const ifIndex = ip.adjacencies.get(adj, A_IF);
+  const iface = interfaces.at(ifIndex);
+  return iface === undefined ? 1500 : Math.min(iface.mtu, ip.adjacencies.get(adj, A_MTU) || iface.mtu);
+}
+
+/** The session layer's view of the host's addresses. */
+function localAddresses(ip: Ip, interfaces: InterfaceTable): LocalAddresses {
+  const parts = { fib: ip.fib, adjacencies: ip.adjacencies, loadBalances: ip.loadBalances };
+  return {
+    isLocal(fib, family, address) {
+      return interfaces
+        .all()
+        .some(
+          (each) =>
+            (family === 4 ? each.fib4 : each.fib6) === fib &&
+            ip.fib.addresses
+              .of(each.index, family)
+              .some((owned) => owned.address.words.every((word, i) => word === address[i])),
+        );
+    },
+    sourceFor(fib, family, remote, out) {
+      const source = sourceAddressFor(parts, fib, { family, words: remote });
+      if (source === undefined) return SESSION_E_NOIP;
+      out.set(source.words);
+      return 0;
+    },
+  };
+}
