@@ -1,0 +1,103 @@
+import { addressEqual, formatAddress, type IpAddress, parseAddress, parsePrefix } from "../ip/address.js";
+import { ConfigError, quoteValue } from "./config-error.js";
+import type { InterfaceConfig, StackConfig } from "./config-types.js";
+
+// Checks of what must fit together; single values are right already.
+
+const MAX_ADDRESSES = 64;
+const MAX_HOST_ADDRESSES = 32;
+const MAX_HOST_ROUTES = 64;
+/** Least MTU with IPv6 (RFC 8200 5). */
+const MIN_MTU6 = 1280;
+
+/** Throws {@link ConfigError} at the first thing that does not fit. `isFile`: the configuration came as text. */
+export function checkConfig(config: StackConfig, isFile: boolean): void {
+  const { interfaces, routes = [], apps = [] } = config;
+  for (const [i, each] of interfaces.entries()) checkInterface(each, `interfaces[${i}]`, isFile);
+  checkNames(interfaces);
+  checkAddresses(interfaces);
+  for (const [i, { prefix, via, interface: name }] of routes.entries()) {
+    const where = `routes[${i}]`;
+    if (via === undefined && name === undefined) throw new ConfigError(where, "neither via nor interface");
+    if (via !== undefined && parseAddress(via).family !== parsePrefix(prefix).address.family) {
+      throw new ConfigError(`${where}.via`, `not of the family of ${prefix}: ${quoteValue(via)}`);
+    }
+    if (name !== undefined && !interfaces.some((each) => each.name === name)) {
+      throw new ConfigError(`${where}.interface`, `no such interface: ${quoteValue(name)}`);
+    }
+  }
+  for (const [i, { kind, listen, root }] of apps.entries()) {
+    if (root !== undefined && kind !== "http") throw new ConfigError(`apps[${i}].root`, `kind ${kind} has no files`);
+    if (listen?.length === 0) throw new ConfigError(`apps[${i}].listen`, "empty");
+  }
+  const { minSrcPort = 1024, maxSrcPort = 65_535 } = config.session ?? {};
+  if (minSrcPort > maxSrcPort) {
+    throw new ConfigError("session.minSrcPort", `more than maxSrcPort: ${minSrcPort} > ${maxSrcPort}`);
+  }
+  const { rtoMinMs = 200, rtoMaxMs = 60_000 } = config.tcp ?? {};
+  if (rtoMinMs > rtoMaxMs) throw new ConfigError("tcp.rtoMinMs", `more than rtoMaxMs: ${rtoMinMs} > ${rtoMaxMs}`);
+}
+
+function checkInterface(each: InterfaceConfig, where: string, isFile: boolean): void {
+  const { kind = "tap", device, host, netns, mtu, addresses = [] } = each;
+  if (kind === "wire") {
+    if (isFile) throw new ConfigError(`${where}.kind`, 'only for programs, which pass a device: "wire"');
+    if (device === undefined) throw new ConfigError(`${where}.device`, "is missing");
+    if (netns !== undefined) throw new ConfigError(`${where}.netns`, "a wire is in no network namespace");
+  } else if (device !== undefined) throw new ConfigError(`${where}.device`, `not for kind ${kind}`);
+  if (kind !== "tap" && host !== undefined) throw new ConfigError(`${where}.host`, `kind ${kind} has no kernel end`);
+  const hasIp6 = addresses.some((text) => parsePrefix(text).address.family === 6);
+  if (hasIp6 && mtu !== undefined && mtu < MIN_MTU6) {
+    throw new ConfigError(`${where}.mtu`, `IPv6 needs ${MIN_MTU6} or more: ${mtu}`);
+  }
+  if (addresses.length > MAX_ADDRESSES) throw new ConfigError(`${where}.addresses`, `more than ${MAX_ADDRESSES}`);
+  if ((host?.addresses?.length ?? 0) > MAX_HOST_ADDRESSES) {
+    throw new ConfigError(`${where}.host.addresses`, `more than ${MAX_HOST_ADDRESSES}`);
+  }
+  if ((host?.routes?.length ?? 0) > MAX_HOST_ROUTES) {
+    throw new ConfigError(`${where}.host.routes`, `more than ${MAX_HOST_ROUTES}`);
+  }
+}
+
+function checkNames(interfaces: readonly InterfaceConfig[]): void {
+  const names = interfaces.map(({ name }) => name);
+  for (const [i, name] of names.entries()) {
+    const first = names.indexOf(name);
+    if (first < i) {
+      throw new ConfigError(`interfaces[${i}].name`, `the name of interfaces[${first}] already: ${quoteValue(name)}`);
+    }
+  }
+}
+
+function checkAddresses(interfaces: readonly InterfaceConfig[]): void {
+  const seen: { address: IpAddress; table: number; where: string }[] = [];
+  for (const [i, { addresses = [], host, table = 0 }] of interfaces.entries()) {
+    for (const [j, text] of addresses.entries()) {
+      const where = `interfaces[${i}].addresses[${j}]`;
+      const { address, length } = parsePrefix(text);
+      checkHostPart(text, where);
+      if (length === 0) throw new ConfigError(where, `a subnet of everything: ${quoteValue(text)}`);
+      const other = seen.find((each) => each.table === table && addressEqual(each.address, address));
+      if (other !== undefined) throw new ConfigError(where, `the same as ${other.where}: ${formatAddress(address)}`);
+      seen.push({ address, table, where });
+    }
+    for (const [j, text] of (host?.addresses ?? []).entries()) {
+      const where = `interfaces[${i}].host.addresses[${j}]`;
+      checkHostPart(text, where);
+      const { address } = parsePrefix(text);
+      const ours = addresses.findIndex((mine) => addressEqual(parsePrefix(mine).address, address));
+      if (ours >= 0) {
+        throw new ConfigError(where, `the same as interfaces[${i}].addresses[${ours}]: ${formatAddress(address)}`);
+      }
+    }
+  }
+}
+
+/** The first and last address of an IPv4 subnet name the subnet and its broadcast (RFC 1122 3.2.1.3). */
+function checkHostPart(text: string, where: string): void {
+  const { address, length } = parsePrefix(text);
+  if (address.family !== 4 || length > 30) return;
+  const mask = length === 0 ? -1 : -1 >>> length;
+  const host = address.words[0] & mask;
+  if (host === 0 || host === mask) throw new ConfigError(where, `a subnet, not a host's address: ${quoteValue(text)}`);
+}

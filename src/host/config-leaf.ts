@@ -1,0 +1,95 @@
+import { isAssignable, parsePrefix, tryParseAddress } from "../ip/address.js";
+import { SessionError } from "../session/session-errors.js";
+import { parseUri } from "../session/uri.js";
+import { quoteValue } from "./config-error.js";
+
+// Checks of single values: each says what is wrong with one, or nothing.
+
+/** Says what is wrong with a value, undefined when nothing is. */
+export type Leaf = (value: unknown) => string | undefined;
+
+/** `address/length`; `isInterface`: of an address that an interface may have. */
+export function prefixLeaf(isInterface: boolean): Leaf {
+  return (value) => {
+    const wrong = `not an address prefix: ${quoteValue(value)}`;
+    if (typeof value !== "string") return wrong;
+    try {
+      const { address } = parsePrefix(value);
+      return !isInterface || isAssignable(address) ? undefined : `not an interface's address: ${quoteValue(value)}`;
+    } catch {
+      return wrong;
+    }
+  };
+}
+
+/** An IP address without a length. */
+export const addressLeaf: Leaf = (value) =>
+  typeof value === "string" && tryParseAddress(value) !== undefined
+    ? undefined
+    : `not an address: ${quoteValue(value)}`;
+
+/** A whole number in a range. */
+export function intLeaf(min: number, max: number): Leaf {
+  return (value) =>
+    typeof value === "number" && Number.isInteger(value) && value >= min && value <= max
+      ? undefined
+      : `not a whole number from ${min} to ${max}: ${quoteValue(value)}`;
+}
+
+/** True or false. */
+export const booleanLeaf: Leaf = (value) =>
+  typeof value === "boolean" ? undefined : `not true or false: ${quoteValue(value)}`;
+
+/** One of some words; `later` says for which others there will be a time. */
+export function wordLeaf(words: readonly string[], later: readonly string[] = []): Leaf {
+  return (value) => {
+    if (typeof value === "string" && words.includes(value)) return undefined;
+    if (typeof value === "string" && later.includes(value)) return `not supported yet: ${quoteValue(value)}`;
+    return `not one of ${words.join(", ")}: ${quoteValue(value)}`;
+  };
+}
+
+/** The name of a kernel interface (Linux dev_valid_name). */
+export const interfaceNameLeaf: Leaf = (value) =>
+  typeof value === "string" && /^[^\s/:\0]{1,15}$/.test(value) && value !== "." && value !== ".."
+    ? undefined
+    : `not an interface name of 1 to 15 characters: ${quoteValue(value)}`;
+
+/** The name of a network namespace: a file name. */
+export const netnsLeaf: Leaf = (value) =>
+  typeof value === "string" && /^[\w.-]{1,64}$/.test(value) && !/^\.{1,2}$/.test(value)
+    ? undefined
+    : `not a network namespace name: ${quoteValue(value)}`;
+
+/** A unicast hardware address in colon notation. */
+export const macLeaf: Leaf = (value) =>
+  typeof value === "string" && /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i.test(value)
+    ? undefined
+    : `not a unicast hardware address: ${quoteValue(value)}`;
+
+/** A path: text without a NUL, of limited length. */
+export const pathLeaf: Leaf = (value) =>
+  typeof value === "string" && value !== "" && value.length <= 4096 && !value.includes("\0")
+    ? undefined
+    : `not a path: ${quoteValue(value)}`;
+
+/** Any text up to a length. */
+export function textLeaf(maxLength: number): Leaf {
+  return (value) =>
+    typeof value === "string" && value.length <= maxLength
+      ? undefined
+      : `not a text of at most ${maxLength} characters: ${quoteValue(value)}`;
+}
+
+/** A URI to listen on. */
+export const uriLeaf: Leaf = (value) => {
+  if (typeof value !== "string") return `not a URI: ${quoteValue(value)}`;
+  try {
+    parseUri(value);
+    return undefined;
+  } catch (error) {
+    // "uri "tcp://x": bad address "x" (INVALID)"
+    if (error instanceof SessionError) return error.message.replace(/^uri (.*) \(\w+\)$/s, "not a URI: $1");
+    throw error;
+  }
+};

@@ -1,0 +1,137 @@
+import type * as Zod from "zod";
+import {
+  addressLeaf,
+  booleanLeaf,
+  interfaceNameLeaf,
+  intLeaf,
+  type Leaf,
+  macLeaf,
+  netnsLeaf,
+  pathLeaf,
+  prefixLeaf,
+  textLeaf,
+  uriLeaf,
+  wordLeaf,
+} from "./config-leaf.js";
+import { APP_KINDS, INTERFACE_KINDS, type StackConfig } from "./config-types.js";
+
+/** What of zod the schema is made with: zod is loaded only when there is something to check. */
+export type ZodModule = typeof Zod;
+
+const MAX_ROWS = 1 << 20;
+const DAY_MS = 86_400_000;
+
+const TCP_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["tcp"]>, Leaf>> = {
+  maxConnections: intLeaf(1, MAX_ROWS),
+  mtuBytes: intLeaf(576, 65_535),
+  initialCwndSegments: intLeaf(1, 64),
+  rtoInitialMs: intLeaf(10, 60_000),
+  rtoMinMs: intLeaf(1, 60_000),
+  rtoMaxMs: intLeaf(100, 600_000),
+  userTimeoutMs: intLeaf(100, DAY_MS),
+  connectTimeoutMs: intLeaf(100, DAY_MS),
+  synRcvdTimeoutMs: intLeaf(100, DAY_MS),
+  timeWaitMs: intLeaf(0, 240_000),
+  finWait2Ms: intLeaf(100, DAY_MS),
+  closingTimeoutMs: intLeaf(100, DAY_MS),
+  challengeAcksPerSecond: intLeaf(0, 1_000_000),
+  windowScale: booleanLeaf,
+  timestamps: booleanLeaf,
+  maxGsoBytes: intLeaf(536, 65_000),
+  congestionControl: wordLeaf(["newreno"], ["cubic", "bbr"]),
+};
+
+const SESSION_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["session"]>, Leaf>> = {
+  maxSessions: intLeaf(1, MAX_ROWS),
+  maxListeners: intLeaf(1, 65_536),
+  maxApplications: intLeaf(1, 65_536),
+  backlog: intLeaf(0, MAX_ROWS),
+  minSrcPort: intLeaf(1, 65_535),
+  maxSrcPort: intLeaf(1, 65_535),
+  rxFifoBytes: intLeaf(1024, 64 << 20),
+  txFifoBytes: intLeaf(1024, 64 << 20),
+  secret: textLeaf(256),
+};
+
+const UDP_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["udp"]>, Leaf>> = {
+  maxConnections: intLeaf(1, MAX_ROWS),
+  hopLimit: intLeaf(1, 255),
+};
+
+const LIMITS_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["limits"]>, Leaf>> = {
+  smallPackets: intLeaf(256, 262_144),
+  largePackets: intLeaf(16, 8192),
+  ringPackets: intLeaf(0, 65_536),
+  fifoBytes: intLeaf(1 << 20, 1 << 30),
+  neighbors: intLeaf(16, 65_536),
+  poison: booleanLeaf,
+  adjacencies: intLeaf(64, MAX_ROWS),
+};
+
+const IP_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["ip"]>, Leaf>> = {
+  forward4: booleanLeaf,
+  forward6: booleanLeaf,
+  hopLimit: intLeaf(1, 255),
+};
+
+function deviceLeaf(value: unknown): string | undefined {
+  const isDevice =
+    typeof value === "object" &&
+    value !== null &&
+    ["attach", "rx", "tx", "close"].every((name) => typeof Reflect.get(value, name) === "function");
+  return isDevice ? undefined : "not a device";
+}
+
+/** The schema of a configuration. Its output is what came in: {@link StackConfig}; defaults are filled in elsewhere. */
+export function configSchema(z: ZodModule): Zod.ZodType {
+  const leaf = (check: Leaf): Zod.ZodType =>
+    z.any().check((context) => {
+      const message = context.value === undefined ? "is missing" : check(context.value);
+      if (message !== undefined) context.issues.push({ code: "custom", message, input: context.value });
+    });
+  const maybe = (check: Leaf): Zod.ZodType => leaf(check).optional();
+  const list = (element: Zod.ZodType): Zod.ZodType => z.array(element).optional();
+  const section = (leaves: Readonly<Record<string, Leaf>>): Zod.ZodType =>
+    z.strictObject(Object.fromEntries(Object.entries(leaves).map(([key, check]) => [key, maybe(check)]))).optional();
+
+  const kernelRoute = z.strictObject({ prefix: leaf(prefixLeaf(false)), via: maybe(addressLeaf) });
+  const hostEnd = z.strictObject({ addresses: list(leaf(prefixLeaf(true))), routes: list(kernelRoute) });
+  const networkInterface = z.strictObject({
+    name: leaf(interfaceNameLeaf),
+    kind: maybe(wordLeaf(INTERFACE_KINDS, ["raw-ip", "pcap"])),
+    device: maybe(deviceLeaf),
+    netns: maybe(netnsLeaf),
+    mtu: maybe(intLeaf(68, 65_521)),
+    mac: maybe(macLeaf),
+    addresses: list(leaf(prefixLeaf(true))),
+    host: hostEnd.optional(),
+    offloads: section({ checksum: booleanLeaf, gso: booleanLeaf }),
+    mode: maybe(wordLeaf(["normal", "promiscuous"])),
+    table: maybe(intLeaf(0, 0x7fff_ffff)),
+  });
+  const route = z.strictObject({
+    prefix: leaf(prefixLeaf(false)),
+    via: maybe(addressLeaf),
+    interface: maybe(interfaceNameLeaf),
+    table: maybe(intLeaf(0, 0x7fff_ffff)),
+  });
+  const app = z.strictObject({
+    kind: leaf(wordLeaf(APP_KINDS)),
+    listen: list(leaf(uriLeaf)),
+    root: maybe(pathLeaf),
+  });
+  return z.strictObject({
+    engine: section({ driver: wordLeaf(["inline"], ["worker"]), workers: intLeaf(0, 0) }),
+    interfaces: list(networkInterface),
+    routes: list(route),
+    namespaces: list(leaf(() => "application namespaces are not supported yet")),
+    apps: list(app),
+    cli: section({ socket: pathLeaf }),
+    attach: leaf(() => "attaching from another process is not supported yet").optional(),
+    tcp: section(TCP_LEAVES),
+    udp: section(UDP_LEAVES),
+    session: section(SESSION_LEAVES),
+    ip: section(IP_LEAVES),
+    limits: section(LIMITS_LEAVES),
+  });
+}

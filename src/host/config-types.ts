@@ -1,0 +1,166 @@
+import type { Device } from "../device/device.js";
+import type { SessionConfig } from "../session/session-config.js";
+import type { TcpConfig } from "../transport/tcp/config.js";
+import type { UdpConfig } from "../transport/udp/config.js";
+
+/** Interface kinds that there are. */
+export const INTERFACE_KINDS = ["tap", "af-packet", "wire"] as const;
+
+/** One of them. `wire` is for programs, which pass the device. */
+export type InterfaceKind = (typeof INTERFACE_KINDS)[number];
+
+/** Demo applications. */
+export const APP_KINDS = ["echo", "discard", "chargen", "http", "iperf3", "check"] as const;
+
+/** One of them. */
+export type AppKind = (typeof APP_KINDS)[number];
+
+/** A route of the kernel's end of a TAP. */
+export interface KernelRouteConfig {
+  readonly prefix: string;
+  /** Next hop; on link without one. */
+  readonly via?: string;
+}
+
+/** The kernel's end of a TAP. */
+export interface HostEndConfig {
+  /** `address/length` each, at most 32. */
+  readonly addresses?: readonly string[];
+  /** At most 64. */
+  readonly routes?: readonly KernelRouteConfig[];
+}
+
+/** An interface. */
+export interface InterfaceConfig {
+  /** 1 to 15 characters; of a TAP also the name of the kernel's end, of an af-packet interface that of the kernel's. */
+  readonly name: string;
+  /** Default `tap`. */
+  readonly kind?: InterfaceKind;
+  /** Kind `wire`: the device, an end of `wire()` or a device of your own. */
+  readonly device?: Device;
+  /** Named network namespace of the kernel's interface; for a TAP it is made when missing. Default: this process's. */
+  readonly netns?: string;
+  /** Largest IP packet, bytes: 68 (1280 with IPv6 addresses) to 65521. Default: 1500, or the device's. */
+  readonly mtu?: number;
+  /** Our hardware address, `02:00:00:00:00:01`. Default: random for a TAP, the interface's own for af-packet. */
+  readonly mac?: string;
+  /** `address/length` each, at most 64. */
+  readonly addresses?: readonly string[];
+  /** Kind `tap`: what the kernel's end gets. */
+  readonly host?: HostEndConfig;
+  /** Unfinished checksums and superframes between us and the kernel. Default: both. `gso` needs `checksum`. */
+  readonly offloads?: { readonly checksum?: boolean; readonly gso?: boolean };
+  /** `promiscuous` accepts any destination. Default `normal`. */
+  readonly mode?: "normal" | "promiscuous";
+  /** FIB table of received packets. Default 0. */
+  readonly table?: number;
+}
+
+/** A route. */
+export interface RouteConfig {
+  readonly prefix: string;
+  /** Next hop; without one destinations are neighbours on `interface`. */
+  readonly via?: string;
+  /** Interface by name; without one the subnet that covers `via` tells. */
+  readonly interface?: string;
+  /** Default 0. */
+  readonly table?: number;
+}
+
+/** A demo application. */
+export interface AppConfig {
+  readonly kind: AppKind;
+  /** URIs; default: the kind's own port on any address of both families. */
+  readonly listen?: readonly string[];
+  /** Kind `http`: directory of files to serve. Default: a built-in page. */
+  readonly root?: string;
+}
+
+/** The IP layer. */
+export interface IpConfig {
+  /** Forward packets between interfaces. Default false. */
+  readonly forward4?: boolean;
+  readonly forward6?: boolean;
+  /** TTL and hop limit of packets made here, 1 to 255. Default 64. */
+  readonly hopLimit?: number;
+}
+
+/** How much memory and how many rows the stack may use. */
+export interface LimitsConfig {
+  /** Packet buffers of 2 KiB. Default 8192. */
+  readonly smallPackets?: number;
+  /** Packet buffers of 64 KiB, for superframes and reassembly. Default 128. */
+  readonly largePackets?: number;
+  /** Slots of af-packet rings, for large frames not to be copied. Default 256. */
+  readonly ringPackets?: number;
+  /** Memory of all session fifos, bytes. Default 256 MiB. */
+  readonly fifoBytes?: number;
+  /** Overwrite freed packets, to find errors in the stack. Default false. */
+  readonly poison?: boolean;
+  /** Neighbours per family. Default 1024. */
+  readonly neighbors?: number;
+  /** Adjacencies. Default 4096. */
+  readonly adjacencies?: number;
+}
+
+/** What a stack is made of: `createStack`'s argument, and the configuration file. Unknown keys are errors. */
+export interface StackConfig {
+  readonly engine?: { readonly driver?: "inline"; readonly workers?: 0 };
+  /** At least one. */
+  readonly interfaces: readonly InterfaceConfig[];
+  readonly routes?: readonly RouteConfig[];
+  /** Reserved: must be empty. */
+  readonly namespaces?: readonly never[];
+  readonly apps?: readonly AppConfig[];
+  /** The CLI's unix socket; only `weft run` opens one. */
+  readonly cli?: { readonly socket?: string };
+  readonly tcp?: Partial<TcpConfig>;
+  readonly udp?: Partial<UdpConfig>;
+  readonly session?: Partial<SessionConfig>;
+  readonly ip?: IpConfig;
+  readonly limits?: LimitsConfig;
+}
+
+/** An interface with its defaults filled in. */
+export interface ResolvedInterface {
+  readonly name: string;
+  readonly kind: InterfaceKind;
+  readonly device: Device | undefined;
+  readonly netns: string | undefined;
+  readonly mtu: number | undefined;
+  readonly mac: Uint8Array | undefined;
+  readonly addresses: readonly string[];
+  readonly host: { readonly addresses: readonly string[]; readonly routes: readonly KernelRouteConfig[] };
+  readonly offloads: { readonly checksum: boolean; readonly gso: boolean };
+  readonly mode: "normal" | "promiscuous";
+  readonly table: number;
+}
+
+/** A route with its defaults filled in. */
+export interface ResolvedRoute {
+  readonly prefix: string;
+  readonly via: string | undefined;
+  readonly interface: string | undefined;
+  readonly table: number;
+}
+
+/** A demo application with its defaults filled in. */
+export interface ResolvedApp {
+  readonly kind: AppKind;
+  readonly listen: readonly string[];
+  readonly root: string | undefined;
+}
+
+/** A configuration that was checked, with its defaults filled in. */
+export interface ResolvedConfig {
+  readonly interfaces: readonly ResolvedInterface[];
+  readonly routes: readonly ResolvedRoute[];
+  readonly apps: readonly ResolvedApp[];
+  /** Undefined: the default path. */
+  readonly cliSocket: string | undefined;
+  readonly tcp: TcpConfig;
+  readonly udp: UdpConfig;
+  readonly session: SessionConfig;
+  readonly ip: Required<IpConfig>;
+  readonly limits: Required<LimitsConfig>;
+}

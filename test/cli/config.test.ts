@@ -1,0 +1,258 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { wire } from "../../src/device/wire-device.js";
+import { parseConfigText, readConfigFile, resolveConfig } from "../../src/host/config.js";
+import { ConfigError } from "../../src/host/config-error.js";
+import { DEFAULT_SESSION_CONFIG } from "../../src/session/session-config.js";
+import { DEFAULT_TCP_CONFIG } from "../../src/transport/tcp/config.js";
+
+const TAP = { name: "tap0", addresses: ["198.18.0.2/24"] };
+
+async function errorOf(promise: Promise<unknown>): Promise<string> {
+  const error = await promise.then(
+    () => new Error("nothing was wrong"),
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(ConfigError);
+  return (error as ConfigError).message;
+}
+
+/** A configuration of one TAP with these keys, and the rest beside it. */
+function tap(keys: object, rest: object = {}): object {
+  return { interfaces: [{ ...TAP, ...keys }], ...rest };
+}
+
+const WRONG: readonly (readonly [line: string, config: unknown])[] = [
+  ["configuration: empty", undefined],
+  ["configuration: empty", null],
+  ["configuration: empty", {}],
+  ["interfaces: is missing", { tcp: {} }],
+  ["interfaces: empty", { interfaces: [] }],
+  ["configuration: not a set of keys", "tap0"],
+  ["configuration: not a set of keys", []],
+  ["interfaces: not a list", { interfaces: { name: "tap0" } }],
+  ["interfaces[1]: not a set of keys", { interfaces: [TAP, 7] }],
+  ["interface: unknown key", { interfaces: [TAP], interface: [] }],
+  ["interfaces[0].adresses: unknown key", tap({ adresses: [] })],
+  ["interfaces[0].name: is missing", { interfaces: [{}] }],
+  ['interfaces[0].name: not an interface name of 1 to 15 characters: ""', tap({ name: "" })],
+  ['interfaces[0].name: not an interface name of 1 to 15 characters: "a/b"', tap({ name: "a/b" })],
+  ['interfaces[0].name: not an interface name of 1 to 15 characters: ".."', tap({ name: ".." })],
+  [
+    'interfaces[0].name: not an interface name of 1 to 15 characters: "sixteen-letters!"',
+    tap({ name: "sixteen-letters!" }),
+  ],
+  ['interfaces[0].kind: not one of tap, af-packet, wire: "vlan"', tap({ kind: "vlan" })],
+  ['interfaces[0].kind: not supported yet: "raw-ip"', tap({ kind: "raw-ip" })],
+  ['interfaces[0].kind: not supported yet: "pcap"', tap({ kind: "pcap" })],
+  ["interfaces[0].device: is missing", tap({ kind: "wire" })],
+  ["interfaces[0].device: not a device", tap({ kind: "wire", device: { rx: 1 } })],
+  ["interfaces[0].device: not for kind tap", tap({ device: wire()[0] })],
+  ["interfaces[0].netns: a wire is in no network namespace", tap({ kind: "wire", device: wire()[0], netns: "x" })],
+  ['interfaces[0].netns: not a network namespace name: "../x"', tap({ netns: "../x" })],
+  ['interfaces[0].netns: not a network namespace name: ".."', tap({ netns: ".." })],
+  ["interfaces[0].netns: not a network namespace name: null", tap({ netns: null })],
+  ["interfaces[0].mtu: not a whole number from 68 to 65521: 67", tap({ mtu: 67 })],
+  ["interfaces[0].mtu: not a whole number from 68 to 65521: 65522", tap({ mtu: 65_522 })],
+  ["interfaces[0].mtu: not a whole number from 68 to 65521: 1500.5", tap({ mtu: 1500.5 })],
+  ['interfaces[0].mtu: not a whole number from 68 to 65521: "1500"', tap({ mtu: "1500" })],
+  ["interfaces[0].mtu: not a whole number from 68 to 65521: NaN", tap({ mtu: Number.NaN })],
+  ["interfaces[0].mtu: IPv6 needs 1280 or more: 1279", tap({ mtu: 1279, addresses: ["2001:db8::2/64"] })],
+  ['interfaces[0].mac: not a unicast hardware address: "01:00:5e:00:00:01"', tap({ mac: "01:00:5e:00:00:01" })],
+  ['interfaces[0].mac: not a unicast hardware address: "02:00:5e"', tap({ mac: "02:00:5e" })],
+  ["interfaces[0].addresses: not a list", tap({ addresses: "10.0.0.1/8" })],
+  [
+    'interfaces[0].addresses[1]: not an address prefix: "10.0.0.300/8"',
+    tap({ addresses: ["10.0.0.2/8", "10.0.0.300/8"] }),
+  ],
+  ['interfaces[0].addresses[0]: not an address prefix: "10.0.0.1"', tap({ addresses: ["10.0.0.1"] })],
+  ['interfaces[0].addresses[0]: not an address prefix: "10.0.0.1/33"', tap({ addresses: ["10.0.0.1/33"] })],
+  ['interfaces[0].addresses[0]: not an address prefix: "10.1/16"', tap({ addresses: ["10.1/16"] })],
+  ['interfaces[0].addresses[0]: not an address prefix: "010.0.0.1/8"', tap({ addresses: ["010.0.0.1/8"] })],
+  ['interfaces[0].addresses[0]: not an address prefix: "2001:db8::1/129"', tap({ addresses: ["2001:db8::1/129"] })],
+  ["interfaces[0].addresses[0]: not an address prefix: 7", tap({ addresses: [7] })],
+  ['interfaces[0].addresses[0]: not an interface\'s address: "224.0.0.1/24"', tap({ addresses: ["224.0.0.1/24"] })],
+  ['interfaces[0].addresses[0]: not an interface\'s address: "::/64"', tap({ addresses: ["::/64"] })],
+  ['interfaces[0].addresses[0]: a subnet, not a host\'s address: "10.0.0.0/24"', tap({ addresses: ["10.0.0.0/24"] })],
+  [
+    'interfaces[0].addresses[0]: a subnet, not a host\'s address: "10.0.0.255/24"',
+    tap({ addresses: ["10.0.0.255/24"] }),
+  ],
+  [
+    "interfaces[1].addresses[0]: the same as interfaces[0].addresses[0]: 198.18.0.2",
+    { interfaces: [TAP, { ...TAP, name: "tap1" }] },
+  ],
+  ['interfaces[1].name: the name of interfaces[0] already: "tap0"', { interfaces: [TAP, { name: "tap0" }] }],
+  ["interfaces[0].host: kind af-packet has no kernel end", tap({ kind: "af-packet", host: {} })],
+  [
+    'interfaces[0].host.addresses[0]: not an address prefix: "198.18.0.1"',
+    tap({ host: { addresses: ["198.18.0.1"] } }),
+  ],
+  [
+    "interfaces[0].host.addresses[0]: the same as interfaces[0].addresses[0]: 198.18.0.2",
+    tap({ host: { addresses: ["198.18.0.2/24"] } }),
+  ],
+  [
+    'interfaces[0].host.routes[0].via: not an address: "gw"',
+    tap({ host: { routes: [{ prefix: "0.0.0.0/0", via: "gw" }] } }),
+  ],
+  ['interfaces[0].offloads.gso: not true or false: "yes"', tap({ offloads: { gso: "yes" } })],
+  ["interfaces[0].offloads.tso: unknown key", tap({ offloads: { tso: true } })],
+  ['interfaces[0].mode: not one of normal, promiscuous: "open"', tap({ mode: "open" })],
+  ["interfaces[0].table: not a whole number from 0 to 2147483647: -1", tap({ table: -1 })],
+  ["routes[0].prefix: is missing", tap({}, { routes: [{}] })],
+  ["routes[0]: neither via nor interface", tap({}, { routes: [{ prefix: "0.0.0.0/0" }] })],
+  [
+    'routes[0].via: not an address: "198.18.0.300"',
+    tap({}, { routes: [{ prefix: "0.0.0.0/0", via: "198.18.0.300" }] }),
+  ],
+  [
+    'routes[0].via: not of the family of ::/0: "198.18.0.1"',
+    tap({}, { routes: [{ prefix: "::/0", via: "198.18.0.1" }] }),
+  ],
+  [
+    'routes[0].interface: no such interface: "tap9"',
+    tap({}, { routes: [{ prefix: "10.0.0.0/8", interface: "tap9" }] }),
+  ],
+  ["namespaces[0]: application namespaces are not supported yet", tap({}, { namespaces: [{ id: "blue" }] })],
+  ["attach: attaching from another process is not supported yet", tap({}, { attach: { directory: "/run/x" } })],
+  ["apps[0].kind: is missing", tap({}, { apps: [{}] })],
+  ['apps[0].kind: not one of echo, discard, chargen, http, iperf3, check: "ftp"', tap({}, { apps: [{ kind: "ftp" }] })],
+  ["apps[0].listen: empty", tap({}, { apps: [{ kind: "echo", listen: [] }] })],
+  ["apps[0].root: kind echo has no files", tap({}, { apps: [{ kind: "echo", root: "." }] })],
+  [
+    'apps[0].listen[0]: not a URI: "tcp://0.0.0.0/99999": bad port "99999"',
+    tap({}, { apps: [{ kind: "http", listen: ["tcp://0.0.0.0/99999"] }] }),
+  ],
+  [
+    'apps[0].listen[1]: not a URI: "ftp://0.0.0.0/21": unknown protocol "ftp"',
+    tap({}, { apps: [{ kind: "http", listen: ["tcp://0.0.0.0/80", "ftp://0.0.0.0/21"] }] }),
+  ],
+  ['engine.driver: not supported yet: "worker"', tap({}, { engine: { driver: "worker" } })],
+  ["engine.workers: not a whole number from 0 to 0: 2", tap({}, { engine: { workers: 2 } })],
+  ["cli.socket: not a path: 7", tap({}, { cli: { socket: 7 } })],
+  ["tcp.rtoMin: unknown key", tap({}, { tcp: { rtoMin: 200 } })],
+  ["tcp.rtoMinMs: not a whole number from 1 to 60000: 0", tap({}, { tcp: { rtoMinMs: 0 } })],
+  ["tcp.rtoMinMs: more than rtoMaxMs: 500 > 400", tap({}, { tcp: { rtoMinMs: 500, rtoMaxMs: 400 } })],
+  ['tcp.congestionControl: not supported yet: "cubic"', tap({}, { tcp: { congestionControl: "cubic" } })],
+  [
+    "session.minSrcPort: more than maxSrcPort: 5000 > 4000",
+    tap({}, { session: { minSrcPort: 5000, maxSrcPort: 4000 } }),
+  ],
+  ["limits.fifoBytes: not a whole number from 1048576 to 1073741824: 1", tap({}, { limits: { fifoBytes: 1 } })],
+  ["ip.hopLimit: not a whole number from 1 to 255: 256", tap({}, { ip: { hopLimit: 256 } })],
+];
+
+describe("configuration", () => {
+  it.each(WRONG)("%s", async (line, config) => {
+    expect(await errorOf(resolveConfig(config))).toBe(line);
+  });
+
+  it("names a value that is hard to print", async () => {
+    const circle: unknown[] = [];
+    circle.push(circle);
+    for (const value of [circle, 1n, Symbol("x"), () => 1, "x".repeat(500)]) {
+      const message = await errorOf(resolveConfig(tap({ mtu: value })));
+      expect(message).toMatch(/^interfaces\[0\]\.mtu: not a whole number/);
+      expect(message.length).toBeLessThan(200);
+    }
+  });
+
+  it("fills in the defaults", async () => {
+    const config = await resolveConfig({
+      interfaces: [{ name: "tap0" }],
+      apps: [{ kind: "echo" }, { kind: "http" }],
+      tcp: { timeWaitMs: 0 },
+      session: { backlog: undefined },
+    });
+    expect(config.interfaces[0]).toEqual({
+      name: "tap0",
+      kind: "tap",
+      device: undefined,
+      netns: undefined,
+      mtu: undefined,
+      mac: undefined,
+      addresses: [],
+      host: { addresses: [], routes: [] },
+      offloads: { checksum: true, gso: true },
+      mode: "normal",
+      table: 0,
+    });
+    expect(config.apps.map(({ listen }) => listen)).toEqual([
+      ["tcp://0.0.0.0/7", "tcp://[::]:7", "udp://0.0.0.0/7", "udp://[::]:7"],
+      ["tcp://0.0.0.0/80", "tcp://[::]:80"],
+    ]);
+    expect(config.tcp).toEqual({ ...DEFAULT_TCP_CONFIG, timeWaitMs: 0 });
+    expect(config.session).toEqual(DEFAULT_SESSION_CONFIG);
+    expect(config.limits.smallPackets).toBe(8192);
+  });
+
+  it("keeps a device as it is, and reads a hardware address", async () => {
+    const [device] = wire();
+    const config = await resolveConfig({
+      interfaces: [
+        { name: "w0", kind: "wire", device, offloads: { checksum: false } },
+        { name: "t0", mac: "02:0a:00:00:00:ff" },
+      ],
+    });
+    expect(config.interfaces[0].device).toBe(device);
+    expect(config.interfaces[0].offloads).toEqual({ checksum: false, gso: false });
+    expect(config.interfaces[1].mac).toEqual(Uint8Array.of(2, 10, 0, 0, 0, 255));
+  });
+});
+
+describe("configuration file", () => {
+  it("takes the whole form of the documentation", async () => {
+    const text = `
+engine: { driver: inline, workers: 0 }
+interfaces:
+  - name: tap0
+    kind: tap
+    netns: weft-demo
+    mtu: 1500
+    addresses: [198.18.0.2/24, "2001:db8:18::2/64"]
+    host: { addresses: [198.18.0.1/24, "2001:db8:18::1/64"] }
+    offloads: { checksum: true, gso: true }
+    mode: normal
+    table: 0
+routes: [ { prefix: 0.0.0.0/0, via: 198.18.0.1, interface: tap0, table: 0 } ]
+apps: [ { kind: http, listen: [ "tcp://0.0.0.0/80", "tcp://[::]:80", "tls://0.0.0.0/443" ], root: ./public } ]
+cli: { socket: /run/weft/one.sock }
+tcp: { synRcvdTimeoutMs: 1000 }
+`;
+    const config = await resolveConfig(await parseConfigText(text, "weft.yaml"), true);
+    expect(config.interfaces[0].netns).toBe("weft-demo");
+    expect(config.routes).toEqual([{ prefix: "0.0.0.0/0", via: "198.18.0.1", interface: "tap0", table: 0 }]);
+    expect(config.cliSocket).toBe("/run/weft/one.sock");
+    expect(config.tcp.synRcvdTimeoutMs).toBe(1000);
+  });
+
+  it("says where the text is no YAML", async () => {
+    expect(await errorOf(parseConfigText("a: 1\nb: [1, 2\n", "x.yaml"))).toMatch(/^x\.yaml: line [23]: /);
+    expect(await errorOf(parseConfigText("a: 1\na: 2\n", "x.yaml"))).toBe("x.yaml: line 2: Map keys must be unique");
+    const bomb = `a: &a [1]\n${"bcdefgh".replace(/./g, (c) => `${c}: &${c} [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n`)}`
+      .replace("c: &c [*a", "c: &c [*b,*b,*b,*b,*b,*b")
+      .concat("z: [", "*c,".repeat(200), "*c]\n");
+    expect(await errorOf(parseConfigText(bomb, "x.yaml"))).toMatch(/^x\.yaml: /);
+  });
+
+  it("refuses an empty file, one that is not there, and a wire", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "weft-config-"));
+    try {
+      const path = join(directory, "weft.yaml");
+      writeFileSync(path, "# nothing\n");
+      expect(await errorOf(readConfigFile(path))).toBe("configuration: empty");
+      expect(await errorOf(readConfigFile(join(directory, "no.yaml")))).toMatch(/no\.yaml: cannot be read \(ENOENT\)$/);
+      writeFileSync(path, "interfaces: [{ name: w0, kind: wire }]\n");
+      expect(await errorOf(readConfigFile(path))).toBe(
+        'interfaces[0].kind: only for programs, which pass a device: "wire"',
+      );
+      writeFileSync(path, '{"interfaces": [{"name": "tap0", "addresses": ["198.18.0.2/24"]}]}');
+      expect((await readConfigFile(path)).interfaces[0].name).toBe("tap0");
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
