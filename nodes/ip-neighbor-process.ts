@@ -1,7 +1,8 @@
 import type { Frame } from "../src/graph/frame.js";
 import { NO_TRACE, type NodeForm, type NodeRuntime, nodeErrors } from "../src/graph/node.js";
-import { F_IP6, F_LOCAL_ORIGIN, M_CONN, M_ERROR, M_FLAGS } from "../src/graph/packet-pool.js";
+import { F_IP6, F_LOCAL_ORIGIN, M_ERROR, M_FLAGS } from "../src/graph/packet-pool.js";
 import { N_STATE, NB_FAILED, NB_INCOMPLETE, NB_PROBE } from "../src/ip/neighbour-rows.js";
+import { requestIcmpError } from "../src/ip/icmp-request.js";
 import { makeSolicitation } from "../src/ip/solicitation.js";
 import { ICMP4_HOST_UNREACHABLE, ICMP4_UNREACHABLE } from "../src/wire/icmp4.js";
 import { ICMP6_ADDRESS_UNREACHABLE, ICMP6_UNREACHABLE } from "../src/wire/icmp6.js";
@@ -20,8 +21,6 @@ const NEXT_DROP = 0;
 const NEXT_OUTPUT = 1;
 const NEXT_ICMP4 = 2;
 const NEXT_ICMP6 = 3;
-const UNREACHABLE4 = (ICMP4_UNREACHABLE << 24) | (ICMP4_HOST_UNREACHABLE << 16);
-const UNREACHABLE6 = (ICMP6_UNREACHABLE << 24) | (ICMP6_ADDRESS_UNREACHABLE << 16);
 
 /**
  * ip-neighbor-process: after timers have run, sends what neighbours wait for: further solicitations, probes, and for
@@ -55,8 +54,10 @@ export const ipNeighborProcess: NodeForm<Host> = {
           node.push(NEXT_DROP, b);
         } else {
           node.count(E.unreachable, 1);
-          i32[m + M_CONN] = (flags & F_IP6) !== 0 ? UNREACHABLE6 : UNREACHABLE4;
-          node.push((flags & F_IP6) !== 0 ? NEXT_ICMP6 : NEXT_ICMP4, b);
+          const isIp6 = (flags & F_IP6) !== 0;
+          if (isIp6) requestIcmpError(i32, m, ICMP6_UNREACHABLE, ICMP6_ADDRESS_UNREACHABLE, 0);
+          else requestIcmpError(i32, m, ICMP4_UNREACHABLE, ICMP4_HOST_UNREACHABLE, 0);
+          node.push(isIp6 ? NEXT_ICMP6 : NEXT_ICMP4, b);
         }
       }
       neighbours.settle(row);

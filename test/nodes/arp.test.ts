@@ -9,7 +9,7 @@ import { interfaceTx } from "../../nodes/interface-tx.js";
 import { ip4Arp } from "../../nodes/ip-discover-neighbor.js";
 import { ip4Glean } from "../../nodes/ip-glean.js";
 import { ipNeighborProcess } from "../../nodes/ip-neighbor-process.js";
-import { F_LOCAL_ORIGIN, M_ADJ, M_CONN, M_FLAGS } from "../../src/graph/packet-pool.js";
+import { F_LOCAL_ORIGIN, M_ADJ, M_CONN, M_DATA, M_FLAGS, M_L3 } from "../../src/graph/packet-pool.js";
 import { A_TYPE, ADJ_ARP, ADJ_REWRITE } from "../../src/ip/adjacency.js";
 import { formatAddress, ip4Address, parseAddress } from "../../src/ip/address.js";
 import { bytesOf, Harness, type HarnessOptions } from "./graph-harness.js";
@@ -81,7 +81,9 @@ function send(host: Harness, destination: string, id = 0, flags = F_LOCAL_ORIGIN
   const adj = host.ip.loadBalances.choose(lb, 0);
   const node = host.ip.adjacencies.typeName(adj) === "glean" ? "ip4-glean" : "ip4-arp";
   const packet = bytesOf("45000014", [id >> 8, id & 255], "0000 40110000 c6120001", hex(destination));
-  return host.put(node, packet, { [M_ADJ]: adj, [M_FLAGS]: flags });
+  const b = host.put(node, packet, { [M_ADJ]: adj, [M_FLAGS]: flags });
+  host.setMeta(b, M_L3, host.meta(b, M_DATA));
+  return b;
 }
 
 describe("requests", () => {

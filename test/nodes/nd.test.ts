@@ -106,7 +106,8 @@ function send(host: Harness, destination: string, id = 0, flags = F_LOCAL_ORIGIN
   const adj = host.ip.loadBalances.choose(host.ip.fib.lookup(6, fib, words), 0);
   const node = host.ip.adjacencies.typeName(adj) === "glean" ? "ip6-glean" : "ip6-discover-neighbor";
   const packet = bytesOf("600000", [id], "0000 3b40", hex(US), hex(destination));
-  host.put(node, packet, { [M_ADJ]: adj, [M_FLAGS]: F_IP6 | flags });
+  const b = host.put(node, packet, { [M_ADJ]: adj, [M_FLAGS]: F_IP6 | flags });
+  host.setMeta(b, M_L3, host.meta(b, M_DATA));
 }
 
 function resolve(host: Harness): void {
