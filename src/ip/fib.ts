@@ -178,11 +178,13 @@ export class Fib {
     const address: IpAddress = { family, words: words.slice(0, 4) };
     const fib = this.#scopeOf(ifIndex, address);
     if (fib < 0 || !this.#isAttached(ifIndex, address, fib)) return false;
+    const { loadBalances } = this.#parts;
+    let lb: LbIndex = -1;
     try {
-      this.#enter(fib, { address, length: addressBits(family) }, "neighbour", `neighbour ${ifIndex}`, [
-        { adj, weight: 1 },
-      ]);
+      lb = loadBalances.acquireBorrowed(adj);
+      this.#rib.set(fib, { address, length: addressBits(family) }, "neighbour", `neighbour ${ifIndex}`, lb);
     } catch (error) {
+      if (lb >= 0) loadBalances.release(lb);
       if (error instanceof RangeError) return false;
       throw error;
     }
@@ -480,12 +482,12 @@ export class Fib {
     }
     const via = parseAddress(path.via);
     if (via.family !== family) throw new RangeError(`next hop ${path.via} is of the other family`);
+    if (this.addresses.find(via) >= 0) throw new RangeError(`next hop ${path.via} is this host`);
     const ifIndex = path.interface ?? this.#interfaceTowards(fib, via);
     this.#interface(ifIndex);
     if (family === 6 ? isMulticast6(via.words[0]) : isMulticast4(via.words[0])) {
       throw new RangeError(`next hop ${path.via} is a group`);
     }
-    if (this.addresses.find(via) >= 0) throw new RangeError(`next hop ${path.via} is this host`);
     const adj = this.#nextHops?.adjacencyFor(ifIndex, family, via.words) ?? -1;
     if (adj < 0) throw new RangeError(`no room for next hop ${path.via} in the neighbour table`);
     return { adj, weight };
