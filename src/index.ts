@@ -1,0 +1,20 @@
+import { runCommand } from "./cli/commands/index.js";
+import type { StackConfig } from "./host/config-types.js";
+import { type LiveStack, type OpenOptions, openStack } from "./node/live-stack.js";
+
+export type { App, AppCallbacks, ConnectOptions, Listener } from "./app/attach.js";
+export type { Session, SessionAddress } from "./app/session.js";
+export type { Device, Offloads } from "./device/device.js";
+export { wire, type WireDevice, type WireOptions } from "./device/wire-device.js";
+export { ConfigError } from "./host/config-error.js";
+export type { AppConfig, InterfaceConfig, RouteConfig, StackConfig } from "./host/config-types.js";
+export type { LiveStack, OpenOptions } from "./node/live-stack.js";
+export { SESSION_ERRORS, SessionError, type SessionErrorEntry } from "./session/session-errors.js";
+
+/**
+ * Makes a running network host from a configuration: the same object as in the configuration file. Rejects with
+ * {@link ConfigError}, which names the key at fault, or with the system's refusal, and then leaves nothing behind.
+ */
+export function createStack(config: StackConfig, options: OpenOptions = {}): Promise<LiveStack> {
+  return openStack(config, runCommand, options);
+}

@@ -1,0 +1,200 @@
+import type { Host } from "../../nodes/host.js";
+import { type App, type AppCallbacks, AppServer } from "../app/attach.js";
+import { resolveConfig } from "../host/config.js";
+import type { ResolvedConfig, ResolvedInterface, StackConfig } from "../host/config-types.js";
+import { InlineDriver } from "../host/inline-driver.js";
+import { makeDevice } from "../host/make-device.js";
+import { NativeWindow } from "../host/native-window.js";
+import { NetworkNamespace } from "../host/netns.js";
+import type { PollableDevice } from "../host/poller.js";
+import { SystemClock } from "../host/system-clock.js";
+import { SystemRandom } from "../host/system-random.js";
+import { MemoryWindow } from "../mem/window.js";
+import type { ApplicationOptions } from "../session/application.js";
+import { Stack } from "../stack.js";
+import { type AppHandle, startApp } from "./apps/index.js";
+import { createNet, type Net } from "./net/index.js";
+
+/** Address space for one stack with kernel devices; memory is taken region by region. */
+const NATIVE_WINDOW_BYTES = 2 ** 31;
+/** Window of a stack that has only wires, beside its fifos and packets. */
+const PLAIN_EXTRA_BYTES = 64 << 20;
+/** Turns that closing may take to say goodbye to peers. */
+const CLOSING_TURNS = 64;
+
+/** Runs one CLI command on a stack and returns its text. */
+export type RunCommand = (stack: LiveStack, command: string) => Promise<string>;
+
+/** What {@link openStack} may be told beside the configuration. */
+export interface OpenOptions {
+  /** Hears of errors that applications' callbacks threw. Default: prints them, as Node prints uncaught ones. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** A running host: devices, engine, applications and the Node-shaped faces. Made by `createStack`. */
+export class LiveStack {
+  /** The parts of the stack, for who looks inside. */
+  readonly host: Host;
+  /** Shaped like node:net. */
+  readonly net: Net;
+  readonly config: ResolvedConfig;
+  readonly #core: Stack;
+  readonly #apps: AppServer;
+  readonly #driver: InlineDriver<Host>;
+  readonly #namespaces: readonly NetworkNamespace[];
+  readonly #runCommand: RunCommand;
+  #demoApps: AppHandle[] = [];
+  #closing: Promise<void> | undefined = undefined;
+
+  /** Made by {@link openStack}. */
+  constructor(
+    core: Stack,
+    driver: InlineDriver<Host>,
+    config: ResolvedConfig,
+    namespaces: readonly NetworkNamespace[],
+    runCommand: RunCommand,
+  ) {
+    this.#core = core;
+    this.host = core.host;
+    this.config = config;
+    this.#driver = driver;
+    this.#namespaces = namespaces;
+    this.#runCommand = runCommand;
+    this.#apps = new AppServer(core.host.sessions);
+    this.net = createNet(this);
+  }
+
+  /** Attaches an application of this process. Rejects with SessionError: INVALID, INVALID_NS, WRONG_NS_SECRET, …. */
+  attach(options: ApplicationOptions, callbacks: AppCallbacks): Promise<App> {
+    return this.#apps.attach(options, callbacks);
+  }
+
+  /** Runs a CLI command (`show interface`) and returns its text, the same as on the CLI socket. */
+  cli(command: string): Promise<string> {
+    return this.#runCommand(this, command);
+  }
+
+  /** Asks for a turn of the engine: after a change made from outside, e.g. a route. */
+  wake(): void {
+    this.#driver.wake();
+  }
+
+  /** Lets the process end although the stack is up. */
+  unref(): void {
+    this.#driver.unref();
+  }
+
+  /** Starts the configured demo applications. Rejects when one cannot listen. */
+  async startApps(): Promise<void> {
+    for (const app of this.config.apps) this.#demoApps.push(await startApp(this, app));
+  }
+
+  /**
+   * Ends everything: applications, sessions (their peers are told), devices, namespaces that were made, memory. Nothing
+   * keeps the process alive afterwards. Can be called twice.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    for (const app of this.#demoApps) await app.close();
+    this.#demoApps = [];
+    this.host.sessions.detachAll();
+    for (let turns = 0; turns < CLOSING_TURNS && this.#core.engine.turn() > 0; turns++);
+    this.#driver.close();
+    this.#core.close();
+    for (const namespace of this.#namespaces) namespace.release();
+  }
+}
+
+/**
+ * Makes a stack from a configuration. Rejects with ConfigError, naming the key at fault, or with the system's refusal
+ * (`code` EPERM, EBUSY, …), naming the interface; then nothing is left behind.
+ */
+export async function openStack(
+  configuration: StackConfig | ResolvedConfig,
+  runCommand: RunCommand,
+  options: OpenOptions = {},
+): Promise<LiveStack> {
+  const config = await resolveConfig(configuration);
+  const reportError = options.onError ?? ((error: unknown) => console.error(error));
+  const namespaces: NetworkNamespace[] = [];
+  const native = config.interfaces.some(({ kind }) => kind !== "wire")
+    ? new NativeWindow({ bytes: NATIVE_WINDOW_BYTES })
+    : undefined;
+  let stack: LiveStack | undefined;
+  let core: Stack | undefined;
+  try {
+    core = makeCore(config, native, () => stack?.wake(), reportError);
+    const driver = new InlineDriver(core.engine);
+    stack = new LiveStack(core, driver, config, namespaces, runCommand);
+    for (const each of config.interfaces) addInterface(core, driver, each, native, namespaces);
+    for (const route of config.routes) addRoute(core, route);
+    native?.touch();
+    await stack.startApps();
+    return stack;
+  } catch (error) {
+    if (stack !== undefined) await stack.close();
+    else core?.close();
+    throw error;
+  }
+}
+
+function makeCore(
+  config: ResolvedConfig,
+  native: NativeWindow | undefined,
+  wake: () => void,
+  reportError: (error: unknown) => void,
+): Stack {
+  const { limits } = config;
+  const plainBytes = limits.fifoBytes + limits.smallPackets * 2112 + limits.largePackets * 66_112 + PLAIN_EXTRA_BYTES;
+  return new Stack({
+    window: native?.window ?? MemoryWindow.plain(Math.ceil(plainBytes / 4) * 4),
+    clock: new SystemClock(),
+    random: new SystemRandom(),
+    hooks: { wake, reportError },
+    limits,
+    ip: { ...config.ip, maxAdjacencies: limits.adjacencies },
+    neighbours: { limit: limits.neighbors },
+    session: config.session,
+    tcp: config.tcp,
+    udp: config.udp,
+  });
+}
+
+function addInterface(
+  core: Stack,
+  driver: InlineDriver<Host>,
+  config: ResolvedInterface,
+  native: NativeWindow | undefined,
+  namespaces: NetworkNamespace[],
+): void {
+  if (config.kind === "tap" && config.netns !== undefined && !namespaces.some(({ name }) => name === config.netns)) {
+    namespaces.push(new NetworkNamespace(config.netns));
+  }
+  const device = makeDevice(config, native);
+  try {
+    const { addresses, table } = config;
+    const promiscuous = config.mode === "promiscuous";
+    const mtu = config.mtu === undefined ? {} : { mtu: config.mtu };
+    core.addInterface(config.name, device, { ...mtu, addresses, table, promiscuous });
+  } catch (error) {
+    device.close();
+    throw error;
+  }
+  if (isPollable(device)) driver.add(device);
+  else if ("onReadable" in device) device.onReadable = () => driver.wake();
+}
+
+function isPollable(device: object): device is PollableDevice {
+  return "fd" in device;
+}
+
+function addRoute(core: Stack, route: ResolvedConfig["routes"][number]): void {
+  const { prefix, table, via } = route;
+  const ifIndex = route.interface === undefined ? undefined : core.host.interfaces.byName(route.interface)?.index;
+  const path = { ...(via === undefined ? {} : { via }), ...(ifIndex === undefined ? {} : { interface: ifIndex }) };
+  core.apply({ kind: "route", table, prefix, add: true, paths: [path] });
+}
