@@ -217,6 +217,7 @@ export class Engine<Host> {
 
   /** Ticks until something is due: 0 now, -1 never. */
   nextExpiry(): number {
+    if (this.#head < this.#tail) return 0;
     let least = -1;
     for (let i = 0; i < this.#timed.length; i++) {
       const ticks = this.#timed[i].nextExpiry(this.tick);
@@ -274,7 +275,7 @@ export class Engine<Host> {
   #drain(): void {
     while (this.#head < this.#tail) {
       if (this.#callsLeft-- <= 0) {
-        this.cutTurns++;
+        this.#cut();
         return;
       }
       const node = this.#queueNodes[this.#head];
@@ -284,6 +285,15 @@ export class Engine<Host> {
       this.#scatter(node, frame);
     }
     this.#head = this.#tail = 0;
+  }
+
+  /** Leaves what waits to the next turn, at the start of the queue so that it does not creep on for ever. */
+  #cut(): void {
+    this.cutTurns++;
+    this.#queueNodes.copyWithin(0, this.#head, this.#tail);
+    this.#queueFrames.copyWithin(0, this.#head, this.#tail);
+    this.#tail -= this.#head;
+    this.#head = 0;
   }
 
   #call(node: RunningNode<Host>, frame: Frame, isSource: boolean): void {
@@ -347,6 +357,11 @@ export class Engine<Host> {
   /** All registered forms, in order: for documentation and for tests that must hit each counter. */
   forms(): NodeForm<Host>[] {
     return this.#nodes.map((node) => node.form);
+  }
+
+  /** Where a node can send packets to, arcs included, by next index; none for an unknown node. */
+  nextNames(name: string): string[] {
+    return this.#byName.get(name)?.nextNodes.map((node) => node.name) ?? [];
   }
 
   /** Runtime statistics, in order of registration (VPP `show runtime`). */

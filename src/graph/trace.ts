@@ -51,7 +51,9 @@ export class Tracer {
 
   /** Marks the next `count` packets that input node `node` takes. Returns how many there is room for. */
   add(node: string, count: number): number {
-    const room = Math.min(count, this.#limit - this.#traces.length);
+    let promised = this.#traces.length;
+    for (const marks of this.#wanted.values()) promised += marks;
+    const room = Math.min(count, this.#limit - promised);
     if (room > 0) this.#wanted.set(node, (this.#wanted.get(node) ?? 0) + room);
     this.#update();
     return Math.max(room, 0);
