@@ -39,16 +39,21 @@ import { IP4_DST } from "../src/wire/ip4.js";
 import { IP6_DST } from "../src/wire/ip6.js";
 import type { Host } from "./host.js";
 
-const errors = nodeErrors({
+const COMMON_ERRORS = {
   blackhole: ["info", "route says drop"],
   not_forwarded: ["info", "packet for another host, forwarding is off"],
   l2_multicast: ["info", "packet for another host in a link-layer broadcast"],
   no_route: ["warn", "no route to destination"],
   no_group: ["info", "multicast group not joined"],
-  broadcast: ["info", "broadcast of a subnet elsewhere, or sent by this host"],
   no_interface: ["warn", "link scope destination and no interface for it"],
+} as const;
+// The common ones have the same numbers in both.
+const errors4 = nodeErrors({
+  ...COMMON_ERRORS,
+  broadcast: ["info", "broadcast of a subnet elsewhere, or sent by this host"],
 });
-const E = errors.index;
+const errors6 = nodeErrors(COMMON_ERRORS);
+const E = errors4.index;
 
 const next4 = ["drop", "punt", "ip4-local", "ip4-arp", "ip4-glean", "ip4-rewrite", "ip4-icmp-error"] as const;
 const next6 = [
@@ -112,7 +117,7 @@ function errorTable(): Int32Array {
 export const ip4Lookup: NodeForm<Host> = {
   name: "ip4-lookup",
   next: next4,
-  errors: errors.list,
+  errors: errors4.list,
   trace: ipTraceWithAdjacency(true),
   process: (host) => {
     const { i32, dv } = host.window;
@@ -195,7 +200,7 @@ export const ip4Lookup: NodeForm<Host> = {
 export const ip6Lookup: NodeForm<Host> = {
   name: "ip6-lookup",
   next: next6,
-  errors: errors.list,
+  errors: errors6.list,
   trace: ipTraceWithAdjacency(false),
   process: (host) => {
     const { i32, dv } = host.window;

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Device } from "../../src/device/device.js";
 import { InterfaceTable } from "../../src/device/interface.js";
 import { PacketPool } from "../../src/graph/packet-pool.js";
-import { A_IF, A_MTU, A_REFS, A_TYPE, ADJ_ARP } from "../../src/ip/adjacency.js";
+import { A_IF, A_MTU, A_REFS, ADJ_ARP } from "../../src/ip/adjacency.js";
 import { type Family, formatAddress, parseAddress } from "../../src/ip/address.js";
 import type { FibRecord } from "../../src/ip/fib.js";
 import { Ip, type IpOptions } from "../../src/ip/ip.js";
