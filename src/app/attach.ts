@@ -3,6 +3,7 @@ import {
   SESSION_E_NOAPP,
   SESSION_E_NOSUPPORT,
   SESSION_E_REFUSED,
+  SESSION_E_UNKNOWN,
   SessionError,
   type SessionErrorValue,
 } from "../session/session-errors.js";
@@ -142,7 +143,11 @@ export class App {
   async detach(): Promise<void> {
     if (!this.#isAttached) throw new SessionError(SESSION_E_NOAPP, `detach ${this.name}`);
     this.#isAttached = false;
+    const { applications } = this.#sessions;
+    const core = applications.at(this.#index);
+    const sessions = core === undefined ? [] : applications.sessionsOf(core);
     this.#sessions.detach(this.#index);
+    for (const s of sessions) this.#server.forget(s);
     this.#listeners.clear();
     for (const [s, { uri, reject }] of this.#pending) {
       this.#pending.delete(s);
@@ -186,7 +191,7 @@ export class App {
         if (callbacks.disconnect === undefined) session.close();
         else callbacks.disconnect(session);
       },
-      reset: (s, error) => callbacks.reset?.(server.at(s), new SessionError(error, `session ${s}`, "connection reset")),
+      reset: (s, error) => callbacks.reset?.(server.at(s), resetError(s, error)),
       transportClosed: (s) => callbacks.transportClosed?.(server.at(s)),
       cleanup: (s, phase) => {
         try {
@@ -236,6 +241,13 @@ export class App {
     this.#pending.delete(s);
     pending.reject(new SessionError(value, `connect ${pending.uri}`));
   }
+}
+
+/** Why a session was reset: UNKNOWN is a reset by the peer, which VPP's table has no name for. */
+function resetError(s: SessionIndex, value: SessionErrorValue): SessionError {
+  const where = `session ${s}`;
+  if (value !== SESSION_E_UNKNOWN) return new SessionError(value, where);
+  return new SessionError(value, where, "connection reset by peer", "ECONNRESET");
 }
 
 /** Attaches applications of this process to a stack (VPP: builtin applications), and knows their session objects. */

@@ -127,12 +127,14 @@ export class SessionError extends Error {
   /** The number in the table, negated. */
   readonly errno: SessionErrorValue;
 
-  /** `where` says what was tried, e.g. `listen tcp://0.0.0.0/80`; `detail` replaces the table's text. */
-  constructor(value: SessionErrorValue, where: string, detail?: string) {
+  /**
+   * `where` says what was tried, e.g. `listen tcp://0.0.0.0/80`; `detail` and `code` replace the table's text and code.
+   */
+  constructor(value: SessionErrorValue, where: string, detail?: string, code?: string) {
     const entry = sessionErrorEntry(value);
     super(`${where}: ${detail ?? entry.text} (${entry.name})`);
     this.name = "SessionError";
-    this.code = entry.code;
+    this.code = code ?? entry.code;
     this.sessionError = entry.name;
     this.errno = value;
   }
