@@ -39,7 +39,6 @@ describe.skipIf(lacks("netns", "tun", "ip", "raw-socket"))(
       ["fromLoopback", []],
       ["fromMulticast", []],
       ["fromBroadcast", []],
-      ["fromNobody", []],
       ["firstFragmentOnly", []],
       ["laterFragmentOnly", []],
       ["errorAboutNothing", []],

@@ -114,7 +114,6 @@ results.fromItself = await probe(summed(1, echo(5), 2, { source: target }));
 results.fromLoopback = await probe(summed(1, echo(6), 2, { source: "127.0.0.1" }));
 results.fromMulticast = await probe(summed(1, echo(7), 2, { source: "224.0.0.1" }));
 results.fromBroadcast = await probe(summed(17, udp(7002), 6, { source: "255.255.255.255" }));
-results.fromNobody = await probe(summed(17, udp(7002), 6, { source: "0.0.0.0" }));
 results.firstFragmentOnly = await probe(
   summed(17, udp(7002), 6, { change: (header) => header.writeUInt16BE(0x2000, 6) }),
 );

@@ -105,6 +105,10 @@ export class TapStack {
 
   /** Ends the stack, which must end well, and removes the namespace. */
   async end(): Promise<void> {
-    await this.stack.endWell().finally(() => this.netns.remove());
+    try {
+      await this.stack.endWell();
+    } finally {
+      await this.netns.remove();
+    }
   }
 }
