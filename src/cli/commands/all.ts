@@ -1,0 +1,21 @@
+import type { Command } from "../command.js";
+import { ENGINE_COMMANDS } from "./engine.js";
+import { HELP_COMMANDS } from "./help.js";
+import { INTERFACE_COMMANDS } from "./interface.js";
+import { IP_COMMANDS } from "./ip.js";
+import { PING_COMMANDS } from "./ping.js";
+import { SESSION_COMMANDS } from "./session.js";
+import { TCP_COMMANDS } from "./tcp.js";
+import { TRACE_COMMANDS } from "./trace.js";
+
+/** Every command of the debug CLI. */
+export const COMMANDS: readonly Command[] = [
+  ...INTERFACE_COMMANDS,
+  ...ENGINE_COMMANDS,
+  ...TRACE_COMMANDS,
+  ...IP_COMMANDS,
+  ...PING_COMMANDS,
+  ...SESSION_COMMANDS,
+  ...TCP_COMMANDS,
+  ...HELP_COMMANDS,
+];
