@@ -1,0 +1,78 @@
+import type { App, AppCallbacks } from "../../app/attach.js";
+import type { AppConfig } from "../../host/config-types.js";
+import type { ApplicationOptions } from "../../session/application.js";
+import type { AttachPoint } from "../attach-point.js";
+import type { Net } from "../net/index.js";
+
+/** What a demo application needs of a stack. */
+export interface AppStack extends AttachPoint {
+  readonly net: Net;
+}
+
+/** A running demo application. */
+export interface AppHandle {
+  readonly kind: AppConfig["kind"];
+  /** Where it listens, as URIs with their real ports. */
+  readonly uris: readonly string[];
+  /** Stops listening and ends its sessions. Can be called twice. */
+  close(): Promise<void>;
+}
+
+/** Connections that one demo application takes at a time; more are refused. */
+export const MAX_CONNECTIONS = 4096;
+
+/**
+ * Attaches an application and lets it listen on every URI; rejects, with nothing left attached, when one fails.
+ * `stop` runs once, before it leaves the stack.
+ */
+export async function startNative(
+  stack: AttachPoint,
+  kind: AppHandle["kind"],
+  listen: readonly string[],
+  callbacks: AppCallbacks,
+  options: Omit<ApplicationOptions, "name"> = {},
+  stop: () => void = () => {},
+): Promise<AppHandle> {
+  const app = await attachAs(stack, kind, callbacks, options);
+  let isClosed = false;
+  const close = async (): Promise<void> => {
+    if (isClosed) return;
+    isClosed = true;
+    stop();
+    await app.detach();
+  };
+  try {
+    const uris: string[] = [];
+    for (const uri of listen) {
+      const { local } = await app.listen(uri);
+      const protocol = uri.slice(0, uri.indexOf(":"));
+      uris.push(local === undefined ? uri : formatUri(protocol, local.address, local.port));
+    }
+    return { kind, uris, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Applications of one kind may run more than once: the second is `echo-2`. */
+async function attachAs(
+  stack: AttachPoint,
+  kind: string,
+  callbacks: AppCallbacks,
+  options: Omit<ApplicationOptions, "name">,
+): Promise<App> {
+  for (let i = 1; ; i++) {
+    try {
+      return await stack.attach({ ...options, name: i === 1 ? kind : `${kind}-${i}` }, callbacks);
+    } catch (error) {
+      const isTaken = error instanceof Error && "sessionError" in error && error.sessionError === "APP_ATTACHED";
+      if (!isTaken || i >= 64) throw error;
+    }
+  }
+}
+
+/** `tcp://198.18.0.2:80`, IPv6 in brackets. */
+export function formatUri(protocol: string, address: string, port: number): string {
+  return address.includes(":") ? `${protocol}://[${address}]:${port}` : `${protocol}://${address}:${port}`;
+}

@@ -1,0 +1,41 @@
+import { defaultListen } from "../../host/config.js";
+import type { AppKind } from "../../host/config-types.js";
+import type { AppHandle, AppStack } from "./app-host.js";
+import { startChargen } from "./chargen.js";
+import { startCheck } from "./check.js";
+import { startDiscard } from "./discard.js";
+import { startEcho } from "./echo.js";
+import { startHttp } from "./http.js";
+import { startIperf3 } from "./iperf3.js";
+
+export type { AppHandle, AppStack } from "./app-host.js";
+
+/** Which demo application to start, and where. */
+export interface AppOptions {
+  readonly kind: AppKind;
+  /** URIs; default: the kind's own port on any address of both families. */
+  readonly listen?: readonly string[];
+  /** Kind `http`: directory of files to serve. */
+  readonly root?: string | undefined;
+}
+
+/**
+ * Starts a demo application; resolves when it listens on every URI, rejects with nothing left running when it cannot.
+ */
+export function startApp(stack: AppStack, options: AppOptions): Promise<AppHandle> {
+  const { kind, listen = defaultListen(kind), root } = options;
+  switch (kind) {
+    case "echo":
+      return startEcho(stack, listen);
+    case "discard":
+      return startDiscard(stack, listen);
+    case "chargen":
+      return startChargen(stack, listen);
+    case "http":
+      return startHttp(stack, listen, root);
+    case "iperf3":
+      return startIperf3(stack, listen);
+    case "check":
+      return startCheck(stack, listen);
+  }
+}

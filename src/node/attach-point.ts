@@ -1,0 +1,8 @@
+import type { App, AppCallbacks } from "../app/attach.js";
+import type { ApplicationOptions } from "../session/application.js";
+
+/** What the Node-shaped faces and the demo applications need of a stack. */
+export interface AttachPoint {
+  /** Attaches an application; rejects with a SessionError. */
+  attach(options: ApplicationOptions, callbacks: AppCallbacks): Promise<App>;
+}

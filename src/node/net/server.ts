@@ -1,0 +1,198 @@
+import { EventEmitter } from "node:events";
+import type { App, Listener } from "../../app/attach.js";
+import type { Session } from "../../app/session.js";
+import { type ListenOptions, checkPort, normalizeListen, tcpUri } from "./arguments.js";
+import { asNetError } from "./net-error.js";
+import { Socket } from "./socket.js";
+
+/** How to make a {@link Server}. */
+export interface ServerOptions {
+  /** Accepted sockets stay open for writing after the peer ended. Default false. */
+  readonly allowHalfOpen?: boolean;
+  /** Accepted sockets read nothing before `resume`. Default false. */
+  readonly pauseOnConnect?: boolean;
+}
+
+/** Gives the application that listens, and takes note of who hears of a listener's sessions. */
+export interface ServerHome {
+  app(): Promise<App>;
+  own(listener: Listener, server: Server): void;
+}
+
+/** Where a server listens. */
+export interface ServerAddress {
+  readonly address: string;
+  readonly family: string;
+  readonly port: number;
+}
+
+/**
+ * Listens on TCP ports of the stack, shaped like Node's net.Server. Events: `listening`, `connection`, `drop`, `error`,
+ * `close`.
+ */
+export class Server extends EventEmitter {
+  /** Connections beyond this many are dropped; undefined: only the stack's own limit. */
+  maxConnections: number | undefined = undefined;
+  /** It accepts connections. */
+  listening = false;
+  readonly #home: ServerHome;
+  readonly #options: ServerOptions;
+  readonly #sockets = new Set<Socket>();
+  #listeners: Listener[] = [];
+  #address: ServerAddress | null = null;
+  /** Counts calls of listen and close, so that a listen that was overtaken by a close gives up. */
+  #epoch = 0;
+  #isStarting = false;
+
+  /** Made by `net.createServer`. */
+  constructor(home: ServerHome, options: ServerOptions = {}, onConnection?: (socket: Socket) => void) {
+    super();
+    this.#home = home;
+    this.#options = options;
+    if (onConnection !== undefined) this.on("connection", onConnection);
+  }
+
+  /** Listens: (port, host, backlog), (options), (uri), each with a callback for `listening`. */
+  listen(...args: readonly unknown[]): this {
+    const { options, callback } = normalizeListen(args);
+    const port = options.port === undefined ? 0 : checkPort(options.port, "options.port");
+    if (this.listening || this.#isStarting) {
+      const message = "Listen method has been called more than once without closing.";
+      throw Object.assign(new Error(message), { code: "ERR_SERVER_ALREADY_LISTEN" });
+    }
+    if (callback !== undefined) this.once("listening", callback);
+    if (options.signal?.aborted === true) {
+      process.nextTick(() => this.emit("close"));
+      return this;
+    }
+    this.#isStarting = true;
+    const stop = (): void => void this.close();
+    options.signal?.addEventListener("abort", stop, { once: true });
+    this.once("close", () => options.signal?.removeEventListener("abort", stop));
+    void this.#start(options, port, ++this.#epoch);
+    return this;
+  }
+
+  async #start(options: ListenOptions, port: number, epoch: number): Promise<void> {
+    const { host } = options;
+    // Without a host: any address of both families, as Node's default of a dual-stack `::`.
+    const hosts = host === undefined || (host === "::" && options.ipv6Only !== true) ? ["::", "0.0.0.0"] : [host];
+    const opened: Listener[] = [];
+    try {
+      const app = await this.#home.app();
+      let at = port;
+      for (const each of hosts) {
+        const backlog = options.backlog === undefined ? {} : { backlog: options.backlog };
+        const listener = await app.listen(tcpUri(each, at), backlog);
+        opened.push(listener);
+        this.#home.own(listener, this);
+        at = listener.local?.port ?? at;
+      }
+      if (epoch !== this.#epoch) {
+        await closeAll(opened);
+        return;
+      }
+      this.#isStarting = false;
+      this.listening = true;
+      this.#listeners = opened;
+      const [address] = hosts;
+      this.#address = { address, family: address.includes(":") ? "IPv6" : "IPv4", port: at };
+    } catch (error) {
+      await closeAll(opened);
+      if (epoch !== this.#epoch) return;
+      this.#isStarting = false;
+      const place = host === undefined ? { address: "::", port } : { address: host, port };
+      // Not in this promise: an error that nobody listens for must end up as an uncaught exception.
+      process.nextTick(() => this.emit("error", asNetError("listen", error, place)));
+      return;
+    }
+    process.nextTick(() => {
+      if (epoch === this.#epoch) this.emit("listening");
+    });
+  }
+
+  /** A session of one of its listeners; false refuses it. For the rooms of net. */
+  take(session: Session): boolean {
+    if (!this.listening) return false;
+    if (this.maxConnections !== undefined && this.#sockets.size >= this.maxConnections) {
+      const { local, remote } = session;
+      this.emit("drop", {
+        ...(local === undefined ? {} : { localAddress: local.address, localPort: local.port }),
+        ...(remote === undefined ? {} : { remoteAddress: remote.address, remotePort: remote.port }),
+      });
+      return false;
+    }
+    const { allowHalfOpen = false, pauseOnConnect = false } = this.#options;
+    const socket = new Socket({ allowHalfOpen });
+    this.#sockets.add(socket);
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#emitCloseWhenDone();
+    });
+    socket.adopt(session, pauseOnConnect);
+    this.emit("connection", socket);
+    return true;
+  }
+
+  /** Stops listening; `close` comes when the last connection has ended. The callback gets an error if it did not listen. */
+  close(callback?: (error?: Error) => void): this {
+    const isOpen = this.listening || this.#isStarting;
+    if (callback !== undefined) {
+      if (isOpen) this.once("close", callback);
+      else {
+        const error = Object.assign(new Error("Server is not running."), { code: "ERR_SERVER_NOT_RUNNING" });
+        this.once("close", () => callback(error));
+      }
+    }
+    this.#epoch++;
+    this.listening = this.#isStarting = false;
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    this.#address = null;
+    void closeAll(listeners).then(() => this.#emitCloseWhenDone());
+    return this;
+  }
+
+  #emitCloseWhenDone(): void {
+    if (this.listening || this.#isStarting || this.#sockets.size > 0) return;
+    const epoch = this.#epoch;
+    process.nextTick(() => {
+      if (epoch === this.#epoch && this.#closedEpoch !== epoch) {
+        this.#closedEpoch = epoch;
+        this.emit("close");
+      }
+    });
+  }
+  #closedEpoch = 0;
+
+  /** Destroys all connections; for the end of the stack. */
+  destroyConnections(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Where it listens; null while it does not. */
+  address(): ServerAddress | null {
+    return this.#address;
+  }
+
+  /** Tells how many connections there are. */
+  getConnections(callback: (error: Error | null, count: number) => void): this {
+    process.nextTick(() => callback(null, this.#sockets.size));
+    return this;
+  }
+
+  /** Servers never hold the process: the stack does. */
+  ref(): this {
+    return this;
+  }
+
+  /** See {@link ref}. */
+  unref(): this {
+    return this;
+  }
+}
+
+async function closeAll(listeners: readonly Listener[]): Promise<void> {
+  // A listener that has gone already, with the stack or its application, is as good as closed.
+  await Promise.allSettled(listeners.map((listener) => listener.close()));
+}
