@@ -1,4 +1,3 @@
-import { type CleanupPhase } from "../session/application.js";
 import type { SessionHandle } from "../session/session-handle.js";
 import { SESSION_E_NOSESSION } from "../session/session-errors.js";
 import type { DatagramInfo, PeekCallback } from "../session/session-io.js";
@@ -6,8 +5,6 @@ import { SESSION_STATE_NAMES, S_STATE } from "../session/session-table.js";
 import { type IpAddress, formatAddress, tryParseAddress } from "../ip/address.js";
 import type { Endpoint, SessionIndex } from "../transport/transport.js";
 import type { AppContext } from "./context.js";
-
-export type { CleanupPhase };
 
 /** One end of a session as applications see it. */
 export interface SessionAddress {

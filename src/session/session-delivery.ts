@@ -46,9 +46,6 @@ export interface SessionOwner {
   reportError(error: unknown, session: SessionHandle): void;
 }
 
-/** What is missing callbacks of applications without any. */
-const NO_CALLBACKS: ApplicationCallbacks = {};
-
 /** Tells applications what happened to their sessions: the work of session-input. */
 export class SessionDelivery {
   readonly #i32: Int32Array;
@@ -56,6 +53,8 @@ export class SessionDelivery {
   readonly #queue: EventQueue;
   readonly #applications: Applications;
   readonly #owner: SessionOwner;
+  /** What a detached application hears. */
+  readonly #silence: ApplicationCallbacks = {};
 
   constructor(
     i32: Int32Array,
@@ -87,7 +86,7 @@ export class SessionDelivery {
       const event = events & -events;
       i32[at] = events & ~event;
       const app = this.#applications.at(i32[this.#table.row(s) + S_APP]);
-      const callbacks = app?.isAttached === true ? app.callbacks : NO_CALLBACKS;
+      const callbacks = app?.isAttached === true ? app.callbacks : this.#silence;
       try {
         this.#deliver(s, event, callbacks);
       } catch (error) {

@@ -700,6 +700,10 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     return this.#delivery.run();
   }
 
+  setNow(tick: number): void {
+    this.#tick = tick;
+  }
+
   expire(tick: number): void {
     this.#tick = tick;
     if (this.#starved.length === 0 || ((tick - this.#starvedTick) | 0) < 0) return;
