@@ -48,14 +48,20 @@ import {
 } from "../src/wire/ip6.js";
 import type { Host } from "./host.js";
 
-const requestErrors = nodeErrors({
+const requestErrors4 = nodeErrors({
   replies_sent: ["info", "echo replies sent"],
   multicast: ["info", "echo request to a broadcast or multicast address"],
+});
+const E4 = requestErrors4.index;
+const requestErrors6 = nodeErrors({
+  replies_sent: ["info", "echo replies sent"],
   no_source_address: ["warn", "no address to answer a multicast echo from"],
 });
-const E = requestErrors.index;
+const E6 = requestErrors6.index;
 const NEXT_DROP = 0;
 const NEXT_LOOKUP = 1;
+/** The reply keeps the request's class of service, not what congestion it met. */
+const DSCP = 0xfc;
 const KEPT_FLAGS = F_TRACED | F_CHECKSUM_PARTIAL;
 
 /**
@@ -65,7 +71,7 @@ const KEPT_FLAGS = F_TRACED | F_CHECKSUM_PARTIAL;
 export const ip4IcmpEchoRequest: NodeForm<Host> = {
   name: "ip4-icmp-echo-request",
   next: ["drop", "ip4-lookup"],
-  errors: requestErrors.list,
+  errors: requestErrors4.list,
   trace: ICMP_TRACE,
   process: (host) => {
     const { i32, dv } = host.window;
@@ -79,13 +85,13 @@ export const ip4IcmpEchoRequest: NodeForm<Host> = {
         const m = meta + (buffers[i] << 4);
         const flags = i32[m + M_FLAGS];
         if ((flags & (F_L2_MULTICAST | F_L3_MULTICAST)) !== 0) {
-          i32[m + M_ERROR] = node.errorBase + E.multicast;
+          i32[m + M_ERROR] = node.errorBase + E4.multicast;
           next[i] = NEXT_DROP;
           continue;
         }
         const l4 = i32[m + M_DATA];
         const old = i32[m + M_L3];
-        const tos = dv.getUint8(old + IP4_TOS);
+        const tos = dv.getUint8(old + IP4_TOS) & DSCP;
         const peer = dv.getInt32(old + IP4_SRC);
         const own = dv.getInt32(old + IP4_DST);
         // Options stay behind: the reply's header goes directly in front of the message.
@@ -104,7 +110,7 @@ export const ip4IcmpEchoRequest: NodeForm<Host> = {
         next[i] = NEXT_LOOKUP;
         sent++;
       }
-      if (sent > 0) node.count(E.replies_sent, sent);
+      if (sent > 0) node.count(E4.replies_sent, sent);
     };
   },
 };
@@ -113,7 +119,7 @@ export const ip4IcmpEchoRequest: NodeForm<Host> = {
 export const ip6IcmpEchoRequest: NodeForm<Host> = {
   name: "ip6-icmp-echo-request",
   next: ["drop", "ip6-lookup"],
-  errors: requestErrors.list,
+  errors: requestErrors6.list,
   trace: ICMP_TRACE,
   process: (host) => {
     const { u8, i32, dv } = host.window;
@@ -151,7 +157,7 @@ export const ip6IcmpEchoRequest: NodeForm<Host> = {
         const l4 = i32[m + M_DATA];
         const old = i32[m + M_L3];
         if (u8[old + IP6_DST] === 0xff && !replaceGroup(m, old, l4)) {
-          i32[m + M_ERROR] = node.errorBase + E.no_source_address;
+          i32[m + M_ERROR] = node.errorBase + E6.no_source_address;
           next[i] = NEXT_DROP;
           continue;
         }
@@ -169,7 +175,7 @@ export const ip6IcmpEchoRequest: NodeForm<Host> = {
           dv.getInt32(old + 32),
           dv.getInt32(old + 36),
         ];
-        const trafficClass = ip6TrafficClass(dv, old);
+        const trafficClass = ip6TrafficClass(dv, old) & DSCP;
         const bytes = i32[m + M_LEN] + (i32[m + M_TAIL] & 0xffffff);
         ip6Emit(dv, ip, trafficClass, 0, bytes, PROTOCOL_ICMP6, settings.hopLimit);
         ip6EmitAddress(dv, ip + IP6_SRC, d0, d1, d2, d3);
@@ -185,7 +191,7 @@ export const ip6IcmpEchoRequest: NodeForm<Host> = {
         next[i] = NEXT_LOOKUP;
         sent++;
       }
-      if (sent > 0) node.count(E.replies_sent, sent);
+      if (sent > 0) node.count(E6.replies_sent, sent);
     };
   },
 };

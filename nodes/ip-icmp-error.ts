@@ -59,20 +59,25 @@ import { IP6_DST, IP6_HEADER_LEN, IP6_NEXT_HEADER, IP6_SRC, ip6Emit, ip6EmitAddr
 import { IP6_FRAGMENT, IP6_FRAGMENT_LEN, ip6IsExtension } from "../src/wire/ip6-ext.js";
 import type { Host } from "./host.js";
 
-const errors = nodeErrors({
+const COMMON_ERRORS = {
   unreachable_sent: ["info", "destination unreachable sent"],
   too_big_sent: ["info", "fragmentation needed or packet too big sent"],
   time_exceeded_sent: ["info", "time exceeded sent"],
   parameter_problem_sent: ["info", "parameter problem sent"],
   about_icmp_error: ["info", "not sent: about an icmp error"],
   about_multicast: ["info", "not sent: about a broadcast or multicast"],
-  about_fragment: ["info", "not sent: about a fragment that is not the first"],
   about_source: ["info", "not sent: source names no single host"],
   rate_limited: ["info", "not sent: rate limit"],
   no_source_address: ["warn", "not sent: no address to send from"],
   no_buffer: ["error", "not sent: no packet buffer left"],
+} as const;
+// The common ones have the same numbers in both.
+const errors4 = nodeErrors({
+  ...COMMON_ERRORS,
+  about_fragment: ["info", "not sent: about a fragment that is not the first"],
 });
-const E = errors.index;
+const errors6 = nodeErrors(COMMON_ERRORS);
+const E = errors4.index;
 const NEXT_DROP = 0;
 const NEXT_LOOKUP = 1;
 
@@ -146,7 +151,7 @@ function sentOf6(type: number): number {
 export const ip4IcmpError: NodeForm<Host> = {
   name: "ip4-icmp-error",
   next: ["drop", "ip4-lookup"],
-  errors: errors.list,
+  errors: errors4.list,
   trace: IP4_TRACE,
   process: (host) => {
     const { u8, i32, dv } = host.window;
@@ -222,7 +227,7 @@ export const ip4IcmpError: NodeForm<Host> = {
 export const ip6IcmpError: NodeForm<Host> = {
   name: "ip6-icmp-error",
   next: ["drop", "ip6-lookup"],
-  errors: errors.list,
+  errors: errors6.list,
   trace: IP6_TRACE,
   process: (host) => {
     const { u8, i32, dv } = host.window;
@@ -231,18 +236,18 @@ export const ip6IcmpError: NodeForm<Host> = {
     const adjBase = host.ip.adjacencies.base;
     const lbBase = host.ip.loadBalances.base;
 
-    /** Whether the packet is an ICMPv6 error or redirect, or a later fragment: the counter, or -1. Bounded by `end`. */
-    function aboutWhat(ip: number, end: number): number {
+    /** Whether the packet, whose head ends at `end`, is an ICMPv6 error or redirect. */
+    function isIcmpError(ip: number, end: number): boolean {
       let protocol = u8[ip + IP6_NEXT_HEADER];
       let at = ip + IP6_HEADER_LEN;
       for (let i = 0; i < MAX_EXTENSIONS && ip6IsExtension(protocol) && at + 8 <= end; i++) {
-        if (protocol === IP6_FRAGMENT && (dv.getUint16(at + 2) & 0xfff8) !== 0) return E.about_fragment;
+        // What a later fragment holds cannot be known.
+        if (protocol === IP6_FRAGMENT && (dv.getUint16(at + 2) & 0xfff8) !== 0) return false;
         const length = protocol === IP6_FRAGMENT ? IP6_FRAGMENT_LEN : (u8[at + 1] + 1) << 3;
         protocol = u8[at];
         at += length;
       }
-      const isError = protocol === PROTOCOL_ICMP6 && at < end && (icmp6IsError(u8[at]) || u8[at] === ICMP6_REDIRECT);
-      return isError ? E.about_icmp_error : -1;
+      return protocol === PROTOCOL_ICMP6 && at < end && (icmp6IsError(u8[at]) || u8[at] === ICMP6_REDIRECT);
     }
 
     function forbidden(m: number, ip: number): number {
@@ -257,8 +262,7 @@ export const ip6IcmpError: NodeForm<Host> = {
       const w0 = dv.getInt32(ip + IP6_SRC);
       const isUnspecified = isUnspecified6(w0, dv.getInt32(ip + 12), dv.getInt32(ip + 16), dv.getInt32(ip + 20));
       if (isUnspecified || isMulticast6(w0)) return E.about_source;
-      const what = aboutWhat(ip, ip + i32[m + M_LEN]);
-      if (what >= 0) return what;
+      if (isIcmpError(ip, ip + i32[m + M_LEN])) return E.about_icmp_error;
       const isOwn = (i32[m + M_FLAGS] & F_LOCAL_ORIGIN) !== 0;
       return isOwn || icmpLimiter.allow(engine.nowMs) ? -1 : E.rate_limited;
     }

@@ -59,23 +59,30 @@ import {
 import { UDP_CHECKSUM, UDP_HEADER_LEN, UDP_LENGTH } from "../src/wire/udp.js";
 import type { Host } from "./host.js";
 
-const errors = nodeErrors({
+const COMMON_ERRORS = {
   spoofed_local_packets: ["warn", "own address as source of a received packet"],
   bad_source: ["warn", "source is a broadcast address, or routed to nowhere"],
-  l2_multicast: ["warn", "unicast packet in a link-layer broadcast"],
   unknown_protocol: ["info", "unknown protocol"],
   tcp_checksum: ["error", "bad tcp checksum"],
   udp_checksum: ["error", "bad udp checksum"],
-  udp_zero_checksum: ["error", "udp over ip6 without checksum"],
   udp_length: ["error", "inconsistent udp/ip lengths"],
-  truncated: ["error", "upper-layer or extension header cut short"],
+} as const;
+// The common ones have the same numbers in both.
+const errors4 = nodeErrors({
+  ...COMMON_ERRORS,
+  l2_multicast: ["warn", "unicast packet in a link-layer broadcast"],
+});
+const errors6 = nodeErrors({
+  ...COMMON_ERRORS,
+  udp_zero_checksum: ["error", "udp over ip6 without checksum"],
+  truncated: ["error", "extension header cut short"],
   ext_too_many: ["warn", "too many extension headers"],
   ext_option: ["warn", "option that is malformed, or asks to be dropped"],
   ext_problem: ["warn", "extension header that draws a parameter problem"],
   no_next_header: ["info", "nothing follows the headers"],
   no_buffer: ["error", "no packet buffer left"],
 });
-const E = errors.index;
+const E = { ...errors4.index, ...errors6.index };
 
 const next4 = [
   "drop",
@@ -153,7 +160,7 @@ function makeChecks(host: Host, isIp4: boolean) {
 export const ip4Local: NodeForm<Host> = {
   name: "ip4-local",
   next: next4,
-  errors: errors.list,
+  errors: errors4.list,
   trace: IP4_TRACE,
   process: (host) => {
     const { i32, dv } = host.window;
@@ -232,7 +239,7 @@ export const ip4Local: NodeForm<Host> = {
 export const ip6Local: NodeForm<Host> = {
   name: "ip6-local",
   next: next6,
-  errors: errors.list,
+  errors: errors6.list,
   trace: IP6_TRACE,
   process: (host) => {
     const { u8, i32, dv } = host.window;
