@@ -18,7 +18,7 @@ export interface SessionConfig {
 
 /** The defaults. */
 export const DEFAULT_SESSION_CONFIG: SessionConfig = {
-  maxSessions: 8192,
+  maxSessions: 16_384,
   maxListeners: 1024,
   maxApplications: 256,
   backlog: 1024,

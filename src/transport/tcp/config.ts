@@ -37,7 +37,7 @@ export interface TcpConfig {
 
 /** The defaults. */
 export const DEFAULT_TCP_CONFIG: TcpConfig = {
-  maxConnections: 4096,
+  maxConnections: 16_384,
   mtuBytes: 65535,
   initialCwndSegments: 10,
   rtoInitialMs: 1000,
