@@ -270,7 +270,14 @@ describe.each([FOUR, SIX])("reassembly of $name", (family) => {
       );
       const class6 = [first, second].map((trafficClass, i) =>
         ip6({ src: A6, dst: OWN6, nextHeader: 44, trafficClass }, [
-          ...[253, 0, 0, i === 0 ? 1 : 56, 0, 0, 0, 1],
+          253,
+          0,
+          0,
+          i === 0 ? 1 : 56,
+          0,
+          0,
+          0,
+          1,
           ...(i === 0 ? bytes.slice(0, 56) : bytes.slice(56)),
         ]),
       );
@@ -393,7 +400,8 @@ describe("fragmentation", () => {
       expect(offset).toBe(bytes.length);
       const more = packet[0] >>> 4 === 4 ? (field & 0x2000) !== 0 : (field & 1) !== 0;
       expect(more).toBe(packet !== packets.at(-1));
-      if (packet[0] >>> 4 === 4) expect(sum16(packet.slice(0, header))).toBe(0xffff);
+      const isRight = packet[0] >>> 4 === 6 || sum16(packet.slice(0, header)) === 0xffff;
+      expect(isRight).toBe(true);
       bytes = [...bytes, ...packet.slice(header)];
     }
     return bytes;
