@@ -26,7 +26,8 @@ export const sessionQueue: NodeForm<Host> = {
     const { i32 } = host.window;
     const { sessions, udp } = host;
     const { transmitQueue, transports } = sessions;
-    const { drops } = udp.sender;
+    const { sender } = udp;
+    const { drops } = sender;
 
     function countDrops(node: NodeRuntime): void {
       node.count(E.no_buffer, drops[UDP_DROP_NO_BUFFER]);
@@ -36,6 +37,8 @@ export const sessionQueue: NodeForm<Host> = {
     }
 
     return (frame: Frame, node: NodeRuntime) => {
+      // Routes and addresses change between turns only.
+      sender.forgetSources();
       for (let left = transmitQueue.length; left > 0 && frame.count < FRAME_SIZE; left--) {
         const entry = transmitQueue.shift();
         const proto = entry & (MAX_TRANSPORTS - 1);

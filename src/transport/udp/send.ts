@@ -107,7 +107,7 @@ export class UdpSender {
     this.#header = parts.window.reserve("udp tx header", DGRAM_HEADER_BYTES);
   }
 
-  /** Forgets remembered source addresses: the host's addresses or routes have changed. */
+  /** Forgets remembered source addresses: the host's addresses or routes may have changed. */
   forgetSources(): void {
     this.#chosen.fib = this.#checked.fib = -1;
   }
