@@ -48,7 +48,8 @@ function issOf(segments: readonly Segment[]): number {
 
 /**
  * What a host said in one slot, in words that do not depend on how it was cut into segments: two pure ACKs in a row are
- * the last of them, adjacent data is one piece, a FIN on data is a FIN after it. A window, a timestamp and an initial
+ * the last of them, adjacent data is one piece, a FIN on data is a FIN after it, a reset of a connection that there was
+ * may carry an ACK or not ({@link checkRules} looks at it). A window, a timestamp and an initial
  * sequence number are the host's own; the options' kinds, and the MSS, are compared.
  */
 function wordsOf(segments: readonly Segment[], iss: number, peerIss: number): string[] {
@@ -64,6 +65,11 @@ function wordsOf(segments: readonly Segment[], iss: number, peerIss: number): st
     const { flags, seq, dataAt: at, dataLen } = segment.tcp;
     const relative = iss === 0 ? seq >>> 0 : (seq - iss) | 0;
     const acked = (flags & ACK) === 0 ? "none" : (segment.tcp.ack - peerIss) | 0;
+    if ((flags & RST) !== 0 && iss !== 0) {
+      flush();
+      words.push(`RST ${relative}`);
+      continue;
+    }
     if ((flags & (SYN | RST)) !== 0) {
       flush();
       const kinds = segment.tcp.options.map(({ kind }) => kind).sort((a, b) => a - b);
@@ -183,7 +189,7 @@ export function compareHeaders(name: string, ours: readonly Segment[], theirs: r
 
 /**
  * Rules for what is a host's own and so is not compared: the right edge of its window never moves left (RFC 9293
- * 3.8.6), its first window is open, no segment is longer than the peer's MSS allows (3.7.1), timestamps are on all
+ * 3.8.6), its first window is open, a reset acknowledges no less than the segments before it, no segment is longer than the peer's MSS allows (3.7.1), timestamps are on all
  * segments or none but resets, never decrease, and echo what the peer sent (RFC 7323 3.2, 4.3).
  */
 export function checkRules(name: string, ours: readonly Segment[], peer: readonly Segment[]): string[] {
@@ -199,12 +205,17 @@ export function checkRules(name: string, ours: readonly Segment[], peer: readonl
   const word = ({ bytes }: Segment, at: number) => new DataView(bytes.buffer, bytes.byteOffset).getInt32(at);
   const peerStamps = new Set([0, ...peer.filter((one) => stampsAt(one) >= 0).map((one) => word(one, stampsAt(one)))]);
   const hasStamps = stampsAt(syn) >= 0;
+  let acked: number | undefined;
   let edge: number | undefined;
   let stamp: number | undefined;
   if (syn.tcp.window === 0) found.push(`${name}: the first window is 0`);
   for (const segment of ours) {
     const { tcp } = segment;
+    if ((tcp.flags & ACK) !== 0 && (tcp.flags & RST) !== 0 && acked !== undefined && ((tcp.ack - acked) | 0) < 0) {
+      found.push(`${name}: a reset takes back ${(acked - tcp.ack) | 0} bytes that were acknowledged`);
+    }
     if ((tcp.flags & RST) !== 0) continue;
+    acked = tcp.ack;
     const right = (tcp.ack + (tcp.window << ((tcp.flags & SYN) === 0 ? shift : 0))) | 0;
     if (edge !== undefined && ((right - edge) | 0) < 0)
       found.push(`${name}: window's right edge moved ${(edge - right) | 0} left`);
