@@ -85,7 +85,8 @@ function fromUri(uri: string): { port: number; host: string } {
 export function normalizeListen(args: readonly unknown[]): Normalized<ListenOptions> {
   const { rest, callback } = splitCallback(args);
   const [first, host, backlog] = rest;
-  if (isUri(first)) return { options: fromUri(first), callback };
+  // A URI names one family, as everywhere in Weft; only Node's own forms are dual-stack.
+  if (isUri(first)) return { options: { ...fromUri(first), ipv6Only: true }, callback };
   if (typeof first === "object" && first !== null) return { options: checkPath(first), callback };
   const options: ListenOptions = {
     port: first === undefined || first === null ? 0 : checkPort(first, "options.port"),
