@@ -50,28 +50,28 @@ class Net {
   turns(count: number): void {
     for (let i = 0; i < count; i++) for (const stack of this.stacks) stack.engine.turn();
   }
-
-  /** Everything but listeners is gone once TIME_WAIT has passed. */
-  async expectQuiet(): Promise<void> {
-    await this.pass(3000);
-    for (const { host } of this.stacks) {
-      expect([...host.sessions.table].length).toBe(
-        host.sessions.applications.all().reduce((sum, app) => sum + app.sessionCount, 0),
-      );
-      expect(host.fifos.inUse()).toBe(0);
-      expect(host.pool.inUse()).toEqual([]);
-      expect(host.pool.doubleFrees).toBe(0);
-      const { established4, established6, halfOpen4, halfOpen6 } = host.lookup.counts();
-      expect([established4, established6, halfOpen4, halfOpen6]).toEqual([0, 0, 0, 0]);
-    }
-    expect(this.errors).toEqual([]);
-  }
 }
 
 let net: Net;
 beforeEach(() => {
   net = new Net();
 });
+
+/** Everything but listeners is gone once TIME_WAIT has passed. */
+async function expectQuiet(): Promise<void> {
+  await net.pass(3000);
+  for (const { host } of net.stacks) {
+    expect([...host.sessions.table].length).toBe(
+      host.sessions.applications.all().reduce((sum, app) => sum + app.sessionCount, 0),
+    );
+    expect(host.fifos.inUse()).toBe(0);
+    expect(host.pool.inUse()).toEqual([]);
+    expect(host.pool.doubleFrees).toBe(0);
+    const { established4, established6, halfOpen4, halfOpen6 } = host.lookup.counts();
+    expect([established4, established6, halfOpen4, halfOpen6]).toEqual([0, 0, 0, 0]);
+  }
+  expect(net.errors).toEqual([]);
+}
 
 const attach = (side: 0 | 1, callbacks: AppCallbacks): Promise<App> =>
   net.servers[side].attach({ name: `app${side}`, rxFifoBytes: 65536, txFifoBytes: 65536 }, callbacks);
@@ -141,7 +141,7 @@ describe.each([
     for (let i = 0; i < 100 && read < total; i++) await net.pass(10);
     expect(read).toBe(total);
     expect(Buffer.compare(got, sent)).toBe(0);
-    await net.expectQuiet();
+    await expectQuiet();
     expect(ends).toEqual(["disconnect", "transportClosed", "cleanup transport", "cleanup session"]);
     expect(net.stacks[0].host.sessions.table.used).toBe(0);
     expect(net.stacks[1].host.sessions.table.used).toBe(1);
@@ -150,7 +150,7 @@ describe.each([
   test("nobody listens: ECONNREFUSED", async () => {
     const client = await attach(0, {});
     await expect(connect(client, uri)).rejects.toMatchObject({ code: "ECONNREFUSED", sessionError: "REFUSED" });
-    await net.expectQuiet();
+    await expectQuiet();
   });
 
   test("reset by either end: the other is told ECONNRESET, and both are gone", async () => {
@@ -162,7 +162,7 @@ describe.each([
     session.reset();
     await net.pass(5);
     expect(heard).toEqual(["ECONNRESET"]);
-    await net.expectQuiet();
+    await expectQuiet();
     expect(net.stacks[1].host.sessions.table.used).toBe(1);
   });
 
@@ -189,7 +189,7 @@ describe.each([
     expect(heard).toEqual(["ECONNRESET", "rx 3"]);
     session.drop(3);
     session.close();
-    await net.expectQuiet();
+    await expectQuiet();
   });
 
   test("detach while data flows leaves nothing behind", async () => {
@@ -201,7 +201,7 @@ describe.each([
     net.turns(2);
     await client.detach();
     await server.detach();
-    await net.expectQuiet();
+    await expectQuiet();
     for (const { host } of net.stacks) expect(host.sessions.table.used).toBe(0);
   });
 });
@@ -230,7 +230,7 @@ describe.each([
     await net.pass(50);
     expect(got).toEqual([1, 1, 1400, 120, 8000, 64, 30_000, 48]);
     session.close();
-    await net.expectQuiet();
+    await expectQuiet();
   });
 
   test("nobody listens: the session is reset with ECONNREFUSED", async () => {
@@ -241,6 +241,6 @@ describe.each([
     await net.pass(20);
     expect(heard).toEqual(["ECONNREFUSED"]);
     expect(session.state).toBe("gone");
-    await net.expectQuiet();
+    await expectQuiet();
   });
 });
