@@ -197,7 +197,9 @@ function makeHost(parts: StackParts): Host {
 
 /** One segment for all fifos, which an application in another process will map one day. */
 function makeFifos(window: MemoryWindow, limits: StackLimits, config: SessionConfig): FifoSegment {
-  const fifoLimits = { maxFifos: config.maxSessions * 2 };
+  // Most fifos never see a gap: one row each, in a common pool, lets a few have many.
+  const maxFifos = config.maxSessions * 2;
+  const fifoLimits = { maxFifos, maxOooRows: maxFifos };
   const base = window.reserve("fifo segment", limits.fifoBytes, 4096);
   const privateOffset = window.reserve("fifo rows", fifoSegmentPrivateBytes(fifoLimits));
   return new FifoSegment(window, base, limits.fifoBytes, fifoLimits, privateOffset);
