@@ -55,19 +55,13 @@ export class ReplayNeighbors {
   /** The answer to a frame of the stack; undefined when it asks nothing, or for someone unknown. */
   answer(frame: Uint8Array): Uint8Array | undefined {
     const dv = frameView(frame);
-    if (frame.length < ETH_HEADER_LEN) return undefined;
-    if (dv.getUint16(ETH_TYPE) === ETHERTYPE_ARP) return this.#answerArp(frame, dv);
-    if (dv.getUint16(ETH_TYPE) !== ETHERTYPE_IP6) return undefined;
-    const ip = ipOfFrame(frame);
-    if (ip === undefined || frame[ip.at + IP6_NEXT_HEADER] !== PROTOCOL_ICMP6) return undefined;
-    const at = ip.at + IP6_HEADER_LEN;
-    if (frame.length < at + ND_NEIGHBOR_LEN || frame[at + ICMP6_TYPE] !== ICMP6_NEIGHBOR_SOLICITATION) return undefined;
-    return this.#answerSolicitation(frame, dv, ip.at);
+    if (isArpRequest(frame, dv)) return this.#answerArp(frame, dv);
+    const ipAt = solicitationAt(frame);
+    return ipAt < 0 ? undefined : this.#answerSolicitation(frame, dv, ipAt);
   }
 
   #answerArp(frame: Uint8Array, dv: DataView): Uint8Array | undefined {
     const at = ETH_HEADER_LEN;
-    if (arpCheck(dv, at, frame.length - at) !== ARP_OK || arpOpcode(dv, at) !== ARP_REQUEST) return undefined;
     const mac = this.#macs.get(addressKey(frame, at + ARP_TARGET_IP, 4));
     // A sender of 0.0.0.0 only probes whether the address is taken (RFC 5227 2.1).
     if (mac === undefined || dv.getInt32(at + ARP_SENDER_IP) === 0) return undefined;
@@ -110,6 +104,26 @@ export class ReplayNeighbors {
     view.setUint16(at + ICMP6_CHECKSUM, checksumFinish(sum));
     return reply.subarray(0, ADVERTISEMENT_LEN);
   }
+}
+
+function isArpRequest(frame: Uint8Array, dv: DataView): boolean {
+  const at = ETH_HEADER_LEN;
+  if (frame.length < at || dv.getUint16(ETH_TYPE) !== ETHERTYPE_ARP) return false;
+  return arpCheck(dv, at, frame.length - at) === ARP_OK && arpOpcode(dv, at) === ARP_REQUEST;
+}
+
+/** Offset of the IP header of a neighbour solicitation, -1 for any other frame. */
+function solicitationAt(frame: Uint8Array): number {
+  const ip = ipOfFrame(frame);
+  if (ip === undefined || !ip.isIp6 || ip.at !== ETH_HEADER_LEN) return -1;
+  const at = ip.at + IP6_HEADER_LEN;
+  const isWhole = frame[ip.at + IP6_NEXT_HEADER] === PROTOCOL_ICMP6 && frame.length >= at + ND_NEIGHBOR_LEN;
+  return isWhole && frame[at + ICMP6_TYPE] === ICMP6_NEIGHBOR_SOLICITATION ? ip.at : -1;
+}
+
+/** Whether a frame is an ARP request or a neighbour solicitation. */
+export function isNeighborQuestion(frame: Uint8Array): boolean {
+  return isArpRequest(frame, frameView(frame)) || solicitationAt(frame) >= 0;
 }
 
 function copyAddress(to: DataView, toAt: number, from: DataView, at: number): void {

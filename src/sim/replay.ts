@@ -4,7 +4,7 @@ import { ETH_DST, ETH_HEADER_LEN, ETH_SRC } from "../wire/ethernet.js";
 import { IP4_DST } from "../wire/ip4.js";
 import { IP6_DST } from "../wire/ip6.js";
 import { ReplayDevice } from "./replay-device.js";
-import { ReplayNeighbors } from "./replay-neighbors.js";
+import { isNeighborQuestion, ReplayNeighbors } from "./replay-neighbors.js";
 import { ReplayTranslator } from "./replay-translator.js";
 import { addressKey, ipOfFrame } from "./tcp-frame.js";
 
@@ -23,7 +23,10 @@ export interface ReplayOptions {
   readonly mac: Uint8Array;
   /** Default 1500. */
   readonly mtu?: number;
-  /** Answer the stack's ARP requests and neighbour solicitations for hosts of the capture. Default true. */
+  /**
+   * Answer the stack's ARP requests and neighbour solicitations for hosts of the capture. Default: when the recorded
+   * host asks nothing in the capture, so that there are no answers in it either.
+   */
   readonly answersNeighbors?: boolean;
   /** Time the stack has before the first frame, to come up. Default 3 s. */
   readonly settleUs?: number;
@@ -76,7 +79,6 @@ export class Replay {
   readonly #translator = new ReplayTranslator();
   readonly #neighbors = new ReplayNeighbors();
   readonly #held = new Map<string, Held[]>();
-  readonly #macKey: string;
   /** The stack's clock, and its time at the first frame. */
   #clock: Clock | undefined = undefined;
   #firstUs = 0;
@@ -86,7 +88,7 @@ export class Replay {
   constructor(options: ReplayOptions) {
     this.#options = {
       mtu: 1500,
-      answersNeighbors: true,
+      answersNeighbors: !options.frames.some(({ bytes }) => isOf(bytes, options.mac) && isNeighborQuestion(bytes)),
       settleUs: 3e6,
       lingerUs: 1e6,
       holdUs: 2e6,
@@ -95,9 +97,8 @@ export class Replay {
     };
     if (options.frames.length === 0) throw new RangeError("the capture is empty");
     if (options.mac.length !== 6) throw new RangeError("a hardware address has six bytes");
-    this.#macKey = addressKey(options.mac, 0, 6);
     this.device = new ReplayDevice(options.mac, this.#options.mtu, (frame) => this.#onSend(frame));
-    for (const { bytes } of options.frames) if (!this.#isRecorded(bytes)) this.#neighbors.learn(bytes);
+    for (const { bytes } of options.frames) if (!isOf(bytes, options.mac)) this.#neighbors.learn(bytes);
   }
 
   /** Frames whose acknowledgements and echoes were translated. */
@@ -155,12 +156,8 @@ export class Replay {
     this.#release(key);
   }
 
-  #isRecorded(frame: Uint8Array): boolean {
-    return frame.length >= ETH_HEADER_LEN && addressKey(frame, ETH_SRC, 6) === this.#macKey;
-  }
-
   #take(frame: Uint8Array, timeUs: number): void {
-    if (this.#isRecorded(frame)) {
+    if (isOf(frame, this.#options.mac)) {
       this.counters.recorded++;
       this.#translator.learnRecorded(frame);
       return;
@@ -210,6 +207,11 @@ export class Replay {
     this.counters.answered++;
     this.device.deliver(answer);
   }
+}
+
+/** Whether a frame's source is that hardware address. */
+function isOf(frame: Uint8Array, mac: Uint8Array): boolean {
+  return frame.length >= ETH_HEADER_LEN && mac.every((byte, i) => frame[ETH_SRC + i] === byte);
 }
 
 /**
