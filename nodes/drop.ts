@@ -17,12 +17,9 @@ export const drop: NodeForm<Host> = {
     return (frame: Frame) => {
       const { buffers, next, count } = frame;
       const { errorCounters } = engine;
-      for (let i = 0; i < count; i++) {
-        const b = buffers[i];
-        errorCounters[i32[meta + (b << 4) + M_ERROR]]++;
-        pool.free(b);
-        next[i] = CONSUMED;
-      }
+      for (let i = 0; i < count; i++) errorCounters[i32[meta + (buffers[i] << 4) + M_ERROR]]++;
+      pool.freeAll(buffers, count);
+      next.fill(CONSUMED, 0, count);
     };
   },
 };

@@ -1,6 +1,6 @@
 import type { Frame } from "../src/graph/frame.js";
 import { type NodeForm, type NodeRuntime, nodeErrors } from "../src/graph/node.js";
-import { F_REASSEMBLED, M_DATA, M_ERROR, M_FLAGS, M_L3, M_LEN, M_RX_IF } from "../src/graph/packet-pool.js";
+import { M_DATA, M_ERROR, M_L3, M_LEN, M_RX_IF } from "../src/graph/packet-pool.js";
 import { ownsAddress6 } from "../src/ip/on-link.js";
 import { macIsGroup } from "../src/wire/ethernet.js";
 import {
@@ -25,7 +25,6 @@ import { ndInvalid, ndTrace } from "./icmp6-neighbor-solicitation.js";
 
 const errors = nodeErrors({
   ...ndInvalid,
-  fragmented: ["error", "message came in fragments"],
   advertisements_received: ["info", "neighbor advertisements received"],
   unknown_neighbor: ["info", "advertisement of a neighbour that was not asked for"],
   address_conflict: ["error", "another station advertises our address"],
@@ -56,8 +55,6 @@ export const icmp6NeighborAdvertisement: NodeForm<Host> = {
     function judge(m: number, node: NodeRuntime): number {
       const nd = i32[m + M_DATA];
       const ifIndex = i32[m + M_RX_IF];
-      // RFC 6980: fragmented messages are to be ignored.
-      if ((i32[m + M_FLAGS] & F_REASSEMBLED) !== 0) return E.fragmented;
       const status = ndCheck(dv, u8, i32[m + M_L3], nd, i32[m + M_LEN], options);
       if (status !== ND_OK) return status - ND_BAD_HOP_LIMIT;
       const t0 = ndTarget(dv, nd, 0);

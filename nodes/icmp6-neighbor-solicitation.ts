@@ -4,7 +4,6 @@ import { type NodeForm, type NodeRuntime, nodeErrors, type TraceForm } from "../
 import {
   F_IP6,
   F_LOCAL_ORIGIN,
-  F_REASSEMBLED,
   F_TRACED,
   M_DATA,
   M_ERROR,
@@ -75,7 +74,6 @@ export const ndTrace: TraceForm = {
 
 const errors = nodeErrors({
   ...ndInvalid,
-  fragmented: ["error", "message came in fragments"],
   unknown_target: ["info", "neighbor solicitations for unknown targets"],
   source_is_local: ["error", "source address is our own"],
   source_not_on_link: ["error", "neighbor solicitation source not on-link"],
@@ -128,8 +126,6 @@ export const icmp6NeighborSolicitation: NodeForm<Host> = {
     function judge(m: number, ifIndex: number, node: NodeRuntime): number {
       const nd = i32[m + M_DATA];
       const ip = i32[m + M_L3];
-      // RFC 6980: fragmented messages are to be ignored.
-      if ((i32[m + M_FLAGS] & F_REASSEMBLED) !== 0) return E.fragmented;
       const status = ndCheck(dv, u8, ip, nd, i32[m + M_LEN], options);
       if (status !== ND_OK) return status - ND_BAD_HOP_LIMIT;
       const t0 = ndTarget(dv, nd, 0);

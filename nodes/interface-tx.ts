@@ -20,17 +20,21 @@ export const interfaceTx: NodeForm<Host> = {
     const burst = new Int32Array(FRAME_SIZE);
     const rest = new Int32Array(FRAME_SIZE);
 
-    function send(iface: Interface, buffers: Int32Array, count: number, node: NodeRuntime): void {
-      const sent = iface.device.tx(buffers, count);
+    function lengthOf(buffers: Int32Array, count: number): number {
       let bytes = 0;
-      for (let i = 0; i < sent; i++) {
+      for (let i = 0; i < count; i++) {
         const m = meta + (buffers[i] << 4);
         bytes = (bytes + i32[m + M_LEN] + (i32[m + M_TAIL] & 0xffffff)) | 0;
       }
-      for (let i = 0; i < count; i++) pool.free(buffers[i]);
+      return bytes;
+    }
+
+    function send(iface: Interface, buffers: Int32Array, count: number, node: NodeRuntime): void {
+      const sent = iface.device.tx(buffers, count);
       const { counters } = iface;
       counters.txPackets += sent;
-      counters.txBytes += bytes;
+      counters.txBytes += lengthOf(buffers, sent);
+      pool.freeAll(buffers, count);
       if (sent < count) {
         counters.txDrops += count - sent;
         node.count(E.device_full, count - sent);
@@ -51,8 +55,16 @@ export const interfaceTx: NodeForm<Host> = {
 
     return (frame: Frame, node: NodeRuntime) => {
       const { buffers, next, count } = frame;
+      next.fill(CONSUMED, 0, count);
       let source = buffers;
       let left = count;
+      const first = i32[meta + (buffers[0] << 4) + M_TX_IF];
+      let same = 1;
+      while (same < count && i32[meta + (buffers[same] << 4) + M_TX_IF] === first) same++;
+      if (same === count) {
+        send(interfaces.at(first) as Interface, buffers, count, node);
+        return;
+      }
       while (left > 0) {
         const ifIndex = i32[meta + (source[0] << 4) + M_TX_IF];
         const taken = gather(source, left, ifIndex);
@@ -61,7 +73,6 @@ export const interfaceTx: NodeForm<Host> = {
         source = rest;
         left = (left - taken) | 0;
       }
-      for (let i = 0; i < count; i++) next[i] = CONSUMED;
     };
   },
 };

@@ -237,6 +237,28 @@ export class PacketPool {
     } else this.#releaseRing(b);
   }
 
+  /** {@link free} for buffers[0 .. count): the end of the way for most packets, so its common case is spelt out. */
+  freeAll(buffers: Int32Array, count: number): void {
+    const { i32 } = this.window;
+    const { meta, smallCount } = this;
+    const small = this.#small;
+    const poison = this.#poison;
+    let top = this.#smallTop;
+    for (let i = 0; i < count; i++) {
+      const b = buffers[i]!;
+      const refs = meta + (b << 4) + M_REFS;
+      if (b < smallCount && i32[refs] === 1 && !poison) {
+        i32[refs] = 0;
+        small[top++] = b;
+      } else {
+        this.#smallTop = top;
+        this.free(b);
+        top = this.#smallTop;
+      }
+    }
+    this.#smallTop = top;
+  }
+
   /**
    * Names `count` slots of `slotBytes` at `base` (mapped there by a device) as buffers; returns the first index. The
    * device itself fills their metadata by {@link takeRing}. Throws RangeError past the pool's `ring` option.

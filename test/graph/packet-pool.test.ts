@@ -128,6 +128,22 @@ describe("slots", () => {
   });
 });
 
+it.each([true, false])("freeAll does what free does for each, poison %s", (poison) => {
+  const pool = makePool({ small: 4, large: 2, ring: 1, poison });
+  const ring: number[] = [];
+  const r = pool.addRing(pool.window.reserve("ring", 2048), 2048, 1, (slot) => ring.push(slot));
+  const [a, b, c] = [pool.alloc(), pool.alloc(), pool.alloc()];
+  const large = pool.allocLarge();
+  pool.takeRing(r, meta(pool, r, M_SLOT), 60);
+  pool.retain(b);
+  pool.freeAll(Int32Array.of(a, large, b, r, c, a), 6);
+  expect(pool.inUse()).toEqual([b]);
+  expect(ring).toEqual([0]);
+  expect(pool.doubleFrees).toBe(1);
+  expect([pool.freeSmall, pool.freeLarge]).toEqual([3, 2]);
+  expect([pool.alloc(), pool.alloc()]).toEqual([c, a]);
+});
+
 describe("tails", () => {
   it("are at most four, and count for the length", () => {
     const pool = makePool();

@@ -11,7 +11,6 @@ import { ipNeighborProcess } from "../../nodes/ip-neighbor-process.js";
 import {
   F_IP6,
   F_LOCAL_ORIGIN,
-  F_REASSEMBLED,
   M_ADJ,
   M_CONN,
   M_DATA,
@@ -62,8 +61,6 @@ interface Message {
   readonly flags?: string;
   readonly target?: string;
   readonly options?: string;
-  /** Metadata flags. */
-  readonly meta?: number;
   /** Bytes kept of the ICMP message. */
   readonly cut?: number;
 }
@@ -80,7 +77,7 @@ function receive(host: Harness, message: Message): void {
   const length = icmp.length.toString(16).padStart(4, "0");
   const front = bytesOf(OWN, PEER, "86dd", "60000000", length, "3a", hopLimit, hex(from), hex(to));
   const node = type.startsWith("87") ? "icmp6-neighbor-solicitation" : "icmp6-neighbor-advertisement";
-  const b = host.put(node, bytesOf(front, icmp), { [M_RX_IF]: 0, [M_FLAGS]: F_IP6 | (message.meta ?? 0) });
+  const b = host.put(node, bytesOf(front, icmp), { [M_RX_IF]: 0, [M_FLAGS]: F_IP6 });
   const data = host.meta(b, M_DATA);
   host.setMeta(b, M_L3, data + 14);
   host.setMeta(b, M_DATA, data + front.length);
@@ -226,7 +223,6 @@ describe("solicitations", () => {
     ["a link-layer address from ::", "bad_source", { ...NS, from: "::" }],
     ["from :: to our address", "bad_destination", { ...NS, from: "::", to: US, options: "" }],
     ["a group as target", "bad_target", { ...NS, target: "ff02::1:ff00:1" }],
-    ["fragments", "fragmented", { ...NS, meta: F_REASSEMBLED }],
     ["another's address", "unknown_target", { ...NS, target: PEER_IP }],
     ["our own address as source", "source_is_local", { ...NS, from: US }],
     ["a source from elsewhere", "source_not_on_link", { ...NS, from: "2001:db8:19::9" }],
@@ -366,7 +362,6 @@ describe("advertisements", () => {
     ["an option of length 0", "bad_option", { ...NA, options: `0200${PEER}` }],
     ["solicited to a group", "bad_destination", { ...NA, to: "ff02::1" }],
     ["a group as target", "bad_target", { ...NA, target: "ff02::1" }],
-    ["fragments", "fragmented", { ...NA, meta: F_REASSEMBLED }],
     ["our own address", "address_conflict", { ...NA, target: US }],
     ["a stranger's address", "unknown_neighbor", { ...NA, target: "2001:db8:18::77" }],
     ["no link-layer address", "no_link_address", { ...NA, options: "" }],
