@@ -1,0 +1,114 @@
+import { type AppCallbacks, type App, AppServer } from "../../src/app/attach.js";
+import { wire } from "../../src/device/wire-device.js";
+import { SystemClock } from "../../src/host/system-clock.js";
+import { MemoryWindow } from "../../src/mem/window.js";
+import type { AppStack } from "../../src/node/apps/index.js";
+import { createNet, type Net } from "../../src/node/net/index.js";
+import { SeededRandom } from "../../src/random/seeded.js";
+import type { ApplicationOptions } from "../../src/session/application.js";
+import type { SessionConfig } from "../../src/session/session-config.js";
+import { SMALL_LIMITS, Stack, type StackLimits } from "../../src/stack.js";
+
+/** Longest sleep, ticks of 100 us: a device would wake the engines now and then, too. */
+const MAX_SLEEP_TICKS = 50;
+
+/** A host of a {@link stackPair}. */
+export class PairedHost implements AppStack {
+  readonly address4: string;
+  readonly address6: string;
+  readonly core: Stack;
+  readonly net: Net;
+  /** What callbacks threw. */
+  readonly errors: unknown[] = [];
+  readonly #apps: AppServer;
+
+  constructor(n: number, wake: () => void, options: PairOptions) {
+    this.address4 = `198.18.0.${n}`;
+    this.address6 = `2001:db8:18::${n}`;
+    this.core = new Stack({
+      window: MemoryWindow.plain(options.windowBytes ?? 48 << 20),
+      clock: new SystemClock(),
+      random: new SeededRandom(n),
+      hooks: { wake, reportError: (error) => this.errors.push(error) },
+      limits: { ...SMALL_LIMITS, fifoBytes: 16 << 20, largePackets: 64, ...options.limits },
+      ...(options.session === undefined ? {} : { session: options.session }),
+    });
+    this.#apps = new AppServer(this.core.host.sessions);
+    this.net = createNet(this);
+  }
+
+  attach(options: ApplicationOptions, callbacks: AppCallbacks): Promise<App> {
+    return this.#apps.attach(options, callbacks);
+  }
+
+  /** Sessions there are, listeners counted. */
+  get sessionCount(): number {
+    let count = 0;
+    const { table } = this.core.host.sessions;
+    for (let s = 0; s < table.capacity; s++) if (table.isUsed(s)) count++;
+    return count;
+  }
+}
+
+/** What both hosts of a pair are like. */
+export interface PairOptions {
+  readonly windowBytes?: number;
+  readonly limits?: Partial<StackLimits>;
+  readonly session?: Partial<SessionConfig>;
+}
+
+/** Two hosts in this process on one wire in memory, each with a real clock. */
+export interface StackPair {
+  readonly a: PairedHost;
+  readonly b: PairedHost;
+  /** Ends both; nothing keeps the process alive afterwards. */
+  close(): Promise<void>;
+}
+
+/** Makes two hosts, 198.18.0.1 and 198.18.0.2, and lets them run when there is something to do. */
+export function stackPair(options: PairOptions = {}): StackPair {
+  let isAwake = false;
+  let isClosed = false;
+  let timer: NodeJS.Timeout | undefined;
+  const wake = (): void => {
+    if (isAwake || isClosed) return;
+    isAwake = true;
+    setImmediate(run);
+  };
+  const hosts = [new PairedHost(1, wake, options), new PairedHost(2, wake, options)] as const;
+  const ends = wire();
+  for (const [i, { core, address4, address6 }] of hosts.entries()) {
+    core.addInterface("wire0", ends[i], { addresses: [`${address4}/24`, `${address6}/64`] });
+    ends[i].onReadable = wake;
+  }
+  wake();
+  function run(): void {
+    if (isClosed) return;
+    isAwake = false;
+    clearTimeout(timer);
+    let moved = 0;
+    for (let i = 0; i < 16; i++) for (const { core } of hosts) moved += core.engine.turn();
+    const ticks = hosts.map(({ core }) => core.engine.nextExpiry()).filter((each) => each >= 0);
+    if (moved > 0 || ticks.includes(0)) wake();
+    else timer = setTimeout(wake, Math.ceil(Math.min(MAX_SLEEP_TICKS, ...ticks) / 10));
+  }
+  return {
+    a: hosts[0],
+    b: hosts[1],
+    async close() {
+      for (const { net } of hosts) await net.close();
+      isClosed = true;
+      clearTimeout(timer);
+      for (const { core } of hosts) core.close();
+    },
+  };
+}
+
+/** Waits until something holds; fails after a while. */
+export async function eventually(holds: () => boolean, what: string, limitMs = 3000): Promise<void> {
+  const untilMs = performance.now() + limitMs;
+  while (!holds()) {
+    if (performance.now() > untilMs) throw new Error(`not within ${limitMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
