@@ -62,7 +62,7 @@ describe("wrong arguments", () => {
     [["run", "--tap", "tap0", "--address", "300.1.1.1/8"]],
     [["run", "--nonsense"]],
     [["nonsense"]],
-    [["replay", join(directory, "absent.pcap")]],
+    [["replay"]],
   ])("weft %j: exit status 2 and one line", async (args) => {
     const { status, stdout, stderr } = await weft(...args);
     expect({ status, stdout, line: stderr }).toEqual({
@@ -70,5 +70,21 @@ describe("wrong arguments", () => {
       stdout: "",
       line: expect.stringMatching(/^weft: [^\n]+\n$/),
     });
+  });
+});
+
+describe("a capture that cannot be replayed", () => {
+  it.each([
+    ["absent", join(directory, "absent.pcap"), /no such file/],
+    ["no capture", process.execPath, /not a capture/],
+    ["a directory", directory, /./],
+  ])("%s: exit status 1 and one line", async (_, file, what) => {
+    const { status, stdout, stderr } = await weft("replay", file);
+    expect({ status, stdout, line: stderr }).toEqual({
+      status: 1,
+      stdout: "",
+      line: expect.stringMatching(/^weft: [^\n]+\n$/),
+    });
+    expect(stderr).toMatch(what);
   });
 });
