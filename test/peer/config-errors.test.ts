@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,12 +10,12 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Runs a stack with a configuration file of that text. */
 function withConfig(text: string) {
-  const file = join(directory, "weft.yaml");
+  const file = join(directory, `${randomUUID()}.yaml`);
   writeFileSync(file, text);
   return weft("run", "--config", file);
 }
 
-describe("a wrong configuration", () => {
+describe.concurrent("a wrong configuration", () => {
   it("gets exit status 2 and one line that names the key at fault", async () => {
     const { status, stdout, stderr } = await withConfig(
       `interfaces: [ { name: tap0, kind: tap, addresses: [ 198.18.0.2/24, 10.0.0.300/8 ] } ]`,
@@ -56,7 +57,7 @@ describe("a wrong configuration", () => {
   });
 });
 
-describe("wrong arguments", () => {
+describe.concurrent("wrong arguments", () => {
   it.each([
     [["run", "--config", join(directory, "absent.yaml")]],
     [["run", "--tap", "tap0", "--address", "300.1.1.1/8"]],
@@ -73,7 +74,7 @@ describe("wrong arguments", () => {
   });
 });
 
-describe("a capture that cannot be replayed", () => {
+describe.concurrent("a capture that cannot be replayed", () => {
   it.each([
     ["absent", join(directory, "absent.pcap"), /no such file/],
     ["no capture", process.execPath, /not a capture/],
