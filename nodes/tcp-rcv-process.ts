@@ -2,10 +2,10 @@ import { CONSUMED, type Frame } from "../src/graph/frame.js";
 import { type NodeForm, type NodeRuntime } from "../src/graph/node.js";
 import { M_CONN, M_DATA, M_LEN } from "../src/graph/packet-pool.js";
 import { ARRIVED_RESET, segmentArrives } from "../src/transport/tcp/arrive.js";
-import { CLOSED, SYN_RCVD, T_RCV_NXT, TIME_WAIT } from "../src/transport/tcp/connection.js";
+import { SYN_RCVD, T_RCV_NXT, TIME_WAIT } from "../src/transport/tcp/connection.js";
 import { TCP_ERROR, tcpNodeErrors } from "../src/transport/tcp/errors.js";
 import { tcpTrace } from "../src/transport/tcp/trace.js";
-import { C_FLAGS, C_SESSION, C_STATE, CF_USED } from "../src/transport/transport.js";
+import { C_SESSION, C_STATE } from "../src/transport/transport.js";
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN } from "../src/wire/tcp.js";
 import type { Host } from "./host.js";
 
@@ -71,7 +71,6 @@ function tcpRcvProcess(isIp4: boolean): NodeForm<Host> {
           const m = meta + (buffers[i] << 4);
           const c = i32[m + M_CONN];
           const r = connections.row(c);
-          const state = i32[r + C_STATE];
           segment.read(dv, u8, i32[m + M_DATA], i32[m + M_LEN]);
           if (isReuse(r)) {
             events.count(TCP_ERROR.time_wait_reuse);
@@ -80,7 +79,7 @@ function tcpRcvProcess(isIp4: boolean): NodeForm<Host> {
             continue;
           }
           // An earlier segment of this vector may have ended the connection.
-          if (state < SYN_RCVD || state === CLOSED || (i32[r + C_FLAGS] & CF_USED) === 0) {
+          if (i32[r + C_STATE] < SYN_RCVD) {
             events.count(TCP_ERROR.dispatch);
           } else if (segmentArrives(core, c, r, segment) === ARRIVED_RESET) {
             next[i] = NEXT_RESET;

@@ -9,6 +9,7 @@ import {
   C_FLAGS,
   C_RX_FIFO,
   C_SESSION,
+  C_STATE,
   C_TX_FIFO,
   CF_IP6,
   type ConnectionIndex,
@@ -18,7 +19,7 @@ import {
 } from "../transport.js";
 import type { CongestionControl } from "./congestion.js";
 import type { TcpConfig } from "./config.js";
-import { TcpConnections, TF_HALF_OPEN } from "./connection.js";
+import { CLOSED, TcpConnections, TF_HALF_OPEN } from "./connection.js";
 import { TcpEvents } from "./errors.js";
 import { NewReno } from "./newreno.js";
 import { Segment } from "./segment.js";
@@ -154,7 +155,8 @@ export class TcpCore {
 
   /**
    * Ends a connection: no segment finds it any more, its session is told. The row itself stays readable until
-   * {@link reap}, because a last segment of it may still be on its way to tcp-output.
+   * {@link reap}, because a last segment of it may still be on its way to tcp-output. Its state says CLOSED at once:
+   * further segments of the vector, and timers that expired together, name it still.
    */
   remove(c: ConnectionIndex): void {
     const { i32 } = this.window;
@@ -163,6 +165,7 @@ export class TcpCore {
     this.stopTimer(c, TIMER_WAIT);
     if ((i32[r + C_FLAGS] & TF_HALF_OPEN) !== 0) this.lookup.delHalfOpen(TRANSPORT_TCP, c);
     else this.lookup.delEstablished(TRANSPORT_TCP, c);
+    i32[r + C_STATE] = CLOSED;
     const session = i32[r + C_SESSION];
     if (session >= 0) this.upcalls.deleted(session);
     i32[r + C_SESSION] = -1;

@@ -1,6 +1,7 @@
 import { SESSION_E_TIMEDOUT } from "../../session/session-errors.js";
 import { C_FLAGS, C_SESSION, C_STATE, type ConnectionIndex } from "../transport.js";
 import {
+  CLOSED,
   ESTABLISHED,
   SYN_RCVD,
   SYN_SENT,
@@ -84,6 +85,7 @@ function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
 /** A state that may not last has lasted. */
 function waitExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
+  if (i32[r + C_STATE] === CLOSED) return; // The other timer of the same moment has ended it.
   if (i32[r + C_STATE] === SYN_RCVD) {
     refuse(core, c, r, SESSION_E_TIMEDOUT);
     return;

@@ -83,9 +83,9 @@ export class ScriptedStack {
     this.address = family === 4 ? "198.18.0.2" : "2001:db8::2";
     this.peerAddress = family === 4 ? "198.18.0.9" : "2001:db8::9";
     this.clock = new ManualClock(startUs);
-    const limits = { ...SMALL_LIMITS, smallPackets: 256, largePackets: 8, ...options.limits };
+    const limits = { ...SMALL_LIMITS, smallPackets: 256, largePackets: 8, fifoBytes: 1 << 20, ...options.limits };
     this.stack = new Stack({
-      window: MemoryWindow.plain((12 << 20) + limits.fifoBytes),
+      window: MemoryWindow.plain((4 << 20) + limits.fifoBytes),
       clock: this.clock,
       random: new SeededRandom(seed),
       hooks: { wake: () => {}, reportError: (error) => this.#errors.push(error) },
