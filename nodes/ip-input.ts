@@ -1,5 +1,4 @@
 import { isUnicastSource4, isUnspecified6, isV4Mapped6 } from "../src/ip/address.js";
-import { ADJ_INDEX_LOCAL } from "../src/ip/adjacency.js";
 import { requestIcmpError } from "../src/ip/icmp-request.js";
 import { IP4_TRACE, IP6_TRACE } from "../src/ip/ip-trace.js";
 import type { Frame } from "../src/graph/frame.js";
@@ -7,7 +6,6 @@ import { type NodeForm, type NodeRuntime, nodeErrors } from "../src/graph/node.j
 import {
   F_IP6,
   F_L3_MULTICAST,
-  M_ADJ,
   M_DATA,
   M_ERROR,
   M_FIB,
@@ -24,6 +22,7 @@ import {
   IP4_OPTION_LOOSE_ROUTE,
   IP4_OPTION_STRICT_ROUTE,
   IP4_SRC,
+  IP4_TOTAL_LEN,
   ip4HeaderSum,
   ip4OptionLen,
   ip4OptionsFault,
@@ -63,23 +62,6 @@ function checkOptions4(u8: Uint8Array, ip: number, headerEnd: number): number {
   }
 }
 
-/** The sum over an IPv4 header without options, folded: 0xffff when its checksum is right. */
-function headerSum(w0: number, w1: number, w2: number, src: number, dst: number): number {
-  const sum =
-    (w0 & 0xffff) +
-    (w0 >>> 16) +
-    (w1 & 0xffff) +
-    (w1 >>> 16) +
-    (w2 & 0xffff) +
-    (w2 >>> 16) +
-    (src & 0xffff) +
-    (src >>> 16) +
-    (dst & 0xffff) +
-    (dst >>> 16);
-  const once = (sum & 0xffff) + (sum >>> 16);
-  return (once & 0xffff) + (once >>> 16);
-}
-
 /**
  * ip4-input: checks the header (RFC 1122 3.2.1), cuts off link padding, drops what no host may send, and takes the packet
  * to the FIB of its interface. The time to live is not looked at: that is for those who forward (RFC 1122 3.2.1.7).
@@ -96,70 +78,88 @@ export const ip4Input: NodeForm<Host> = {
     const arc = host.engine.arc("ip4-unicast");
     const slots = arc.slotsOf("ip4-input");
 
-    /** What is wrong with a header that is not the usual 20 bytes: an error, or -1. Sets no field. */
-    function checkUnusual(ip: number, len: number, w0: number): number {
+    /** What is wrong with a header, options included: an error, or -1. */
+    function checkHeader(ip: number, len: number, tails: number): number {
+      if (len < IP4_HEADER_LEN) return E4.too_short;
+      const w0 = dv.getInt32(ip);
       const headerLen = (w0 >>> 22) & 60;
+      const total = w0 & 0xffff;
       if (w0 >>> 28 !== 4) return E4.version;
       if (headerLen < IP4_HEADER_LEN || headerLen > len) return E4.bad_header_length;
-      if ((w0 & 0xffff) < headerLen) return E4.bad_length;
-      if (ip4HeaderSum(dv, ip) !== 0) return E4.bad_checksum;
-      return checkOptions4(u8, ip, ip + headerLen);
+      if (total < headerLen || total > len + tails || (tails !== 0 && total !== len + tails)) return E4.bad_length;
+      return ip4HeaderSum(dv, ip) === 0 ? -1 : E4.bad_checksum;
+    }
+
+    function checkAddresses(src: number, dst: number): number {
+      if (src >>> 24 === 127 || dst >>> 24 === 127) return E4.martian;
+      // RFC 1122 3.2.1.3: 0.0.0.0 only while a host learns its own address.
+      return isUnicastSource4(src) || (src === 0 && dst === -1) ? -1 : E4.bad_source;
+    }
+
+    /** The whole truth about a packet that is not as usual: where it goes. */
+    function judge(m: number, out: number, node: NodeRuntime): number {
+      const ip = i32[m + M_DATA];
+      const tails = i32[m + M_TAIL] & 0xffffff;
+      let error = checkHeader(ip, i32[m + M_LEN], tails);
+      if (error < 0) {
+        const dst = dv.getInt32(ip + IP4_DST);
+        const headerLen = (u8[ip] & 15) << 2;
+        if (tails === 0) i32[m + M_LEN] = dv.getUint16(ip + IP4_TOTAL_LEN);
+        if (dst >>> 28 >= 14) i32[m + M_FLAGS] |= F_L3_MULTICAST;
+        error = checkAddresses(dv.getInt32(ip + IP4_SRC), dst);
+        if (error < 0 && headerLen !== IP4_HEADER_LEN) error = checkOptions4(u8, ip, ip + headerLen);
+      }
+      if (error < 0) return out;
+      if (error === E4.bad_options) {
+        node.count(error, 1);
+        i32[m + M_L3] = ip;
+        requestIcmpError(i32, m, ICMP4_PARAMETER_PROBLEM, 0, ip4OptionsFault(u8, ip));
+        return NEXT_ICMP_ERROR;
+      }
+      i32[m + M_ERROR] = node.errorBase + error;
+      return NEXT_DROP;
     }
 
     return (frame: Frame, node: NodeRuntime) => {
       const { buffers, next: nexts, count } = frame;
-      const { errorBase } = node;
       let ifIndex = -1;
       let fib = 0;
       let out = NEXT_LOOKUP;
       for (let i = 0; i < count; i++) {
-        const m = meta + (buffers[i] << 4);
-        if (i32[m + M_RX_IF] !== ifIndex) {
-          ifIndex = i32[m + M_RX_IF];
+        const m = (meta + (buffers[i] << 4)) | 0;
+        if (i32[(m + M_RX_IF) | 0] !== ifIndex) {
+          ifIndex = i32[(m + M_RX_IF) | 0];
           const iface = interfaces.at(ifIndex);
           fib = iface === undefined ? 0 : iface.fib4;
           out = iface !== undefined && iface.promiscuous ? NEXT_LOCAL : arc.next(slots, ifIndex, -1);
         }
-        const ip = i32[m + M_DATA];
-        const len = i32[m + M_LEN];
-        i32[m + M_L3] = ip;
-        i32[m + M_FIB] = fib;
-        i32[m + M_ADJ] = ADJ_INDEX_LOCAL;
-        if (len < IP4_HEADER_LEN) {
-          i32[m + M_ERROR] = errorBase + E4.too_short;
-          nexts[i] = NEXT_DROP;
-          continue;
+        const ip = i32[(m + M_DATA) | 0];
+        const len = i32[(m + M_LEN) | 0];
+        i32[(m + M_FIB) | 0] = fib;
+        // The usual packet: aligned, no options, no tails, from a unicast address to one.
+        if ((ip & 3) === 0 && len >= IP4_HEADER_LEN && u8[ip] === 0x45) {
+          const total = dv.getUint16((ip + IP4_TOTAL_LEN) | 0);
+          const from = u8[(ip + IP4_SRC) | 0];
+          const to = u8[(ip + IP4_DST) | 0];
+          const w = ip >> 2;
+          const w0 = i32[w];
+          const w1 = i32[(w + 1) | 0];
+          const w2 = i32[(w + 2) | 0];
+          const w3 = i32[(w + 3) | 0];
+          const w4 = i32[(w + 4) | 0];
+          // RFC 1071 2(B): the sum in the machine's byte order is 0xffff when the one in network order is.
+          let sum = ((w0 & 0xffff) + (w0 >>> 16) + (w1 & 0xffff) + (w1 >>> 16) + (w2 & 0xffff) + (w2 >>> 16)) | 0;
+          sum = (sum + (w3 & 0xffff) + (w3 >>> 16) + (w4 & 0xffff) + (w4 >>> 16)) | 0;
+          sum = ((sum & 0xffff) + (sum >>> 16)) | 0;
+          sum = ((sum & 0xffff) + (sum >>> 16)) | 0;
+          const isUnicast = from < 224 && from !== 0 && from !== 127 && to < 224 && to !== 127;
+          if (sum === 0xffff && isUnicast && total <= len && total >= IP4_HEADER_LEN && i32[(m + M_TAIL) | 0] === 0) {
+            i32[(m + M_LEN) | 0] = total;
+            nexts[i] = out;
+            continue;
+          }
         }
-        const w0 = dv.getInt32(ip);
-        const total = w0 & 0xffff;
-        const src = dv.getInt32(ip + IP4_SRC);
-        const dst = dv.getInt32(ip + IP4_DST);
-        const tails = i32[m + M_TAIL] & 0xffffff;
-        let error = -1;
-        if (w0 >>> 24 !== 0x45) error = checkUnusual(ip, len, w0);
-        else if (headerSum(w0, dv.getInt32(ip + 4), dv.getInt32(ip + 8), src, dst) !== 0xffff) error = E4.bad_checksum;
-        if (error < 0) {
-          if (total < IP4_HEADER_LEN || total > len + tails || (tails !== 0 && total !== len + tails)) {
-            error = E4.bad_length;
-          } else if (!isUnicastSource4(src)) {
-            // RFC 1122 3.2.1.3: 0.0.0.0 only while a host learns its own address.
-            if (src >>> 24 === 127) error = E4.martian;
-            else if (src !== 0 || dst !== -1) error = E4.bad_source;
-          } else if (dst >>> 24 === 127) error = E4.martian;
-        }
-        if (error < 0) {
-          if (tails === 0) i32[m + M_LEN] = total;
-          if (dst >>> 28 >= 14) i32[m + M_FLAGS] |= F_L3_MULTICAST;
-          nexts[i] = out;
-        } else if (error === E4.bad_options) {
-          node.count(error, 1);
-          requestIcmpError(i32, m, ICMP4_PARAMETER_PROBLEM, 0, ip4OptionsFault(u8, ip));
-          if (dst >>> 28 >= 14) i32[m + M_FLAGS] |= F_L3_MULTICAST;
-          nexts[i] = NEXT_ICMP_ERROR;
-        } else {
-          i32[m + M_ERROR] = errorBase + error;
-          nexts[i] = NEXT_DROP;
-        }
+        nexts[i] = judge(m, out, node);
       }
     };
   },
@@ -214,36 +214,34 @@ export const ip6Input: NodeForm<Host> = {
       let fib = 0;
       let out = NEXT_LOOKUP;
       for (let i = 0; i < count; i++) {
-        const m = meta + (buffers[i] << 4);
-        if (i32[m + M_RX_IF] !== ifIndex) {
-          ifIndex = i32[m + M_RX_IF];
+        const m = (meta + (buffers[i] << 4)) | 0;
+        if (i32[(m + M_RX_IF) | 0] !== ifIndex) {
+          ifIndex = i32[(m + M_RX_IF) | 0];
           const iface = interfaces.at(ifIndex);
           fib = iface === undefined ? 0 : iface.fib6;
           out = iface !== undefined && iface.promiscuous ? NEXT_LOCAL : arc.next(slots, ifIndex, -1);
         }
-        const ip = i32[m + M_DATA];
-        const len = i32[m + M_LEN];
+        const ip = i32[(m + M_DATA) | 0];
+        const len = i32[(m + M_LEN) | 0];
         let error = -1;
         if (len < IP6_HEADER_LEN) error = E6.too_short;
         else {
-          const tails = i32[m + M_TAIL] & 0xffffff;
+          const tails = i32[(m + M_TAIL) | 0] & 0xffffff;
           const total = dv.getUint16(ip + 4) + IP6_HEADER_LEN;
           const s0 = dv.getInt32(ip + IP6_SRC);
-          const d0 = dv.getInt32(ip + IP6_DST);
+          const d0 = dv.getInt32((ip + IP6_DST) | 0);
           if (dv.getUint8(ip) >>> 4 !== 6) error = E6.version;
           else if (total > len + tails || (tails !== 0 && total !== len + tails)) error = E6.bad_length;
           else if (s0 === 0 || d0 === 0 || s0 >>> 24 === 0xff || d0 >>> 24 === 0xff) error = checkAddresses(ip, s0, d0);
           if (error < 0) {
-            if (tails === 0) i32[m + M_LEN] = total;
-            i32[m + M_L3] = ip;
-            i32[m + M_FIB] = fib;
-            i32[m + M_ADJ] = ADJ_INDEX_LOCAL;
-            i32[m + M_FLAGS] |= d0 >>> 24 === 0xff ? F_IP6 | F_L3_MULTICAST : F_IP6;
+            if (tails === 0) i32[(m + M_LEN) | 0] = total;
+            i32[(m + M_FIB) | 0] = fib;
+            i32[(m + M_FLAGS) | 0] |= d0 >>> 24 === 0xff ? F_IP6 | F_L3_MULTICAST : F_IP6;
             nexts[i] = out;
             continue;
           }
         }
-        i32[m + M_ERROR] = errorBase + error;
+        i32[(m + M_ERROR) | 0] = errorBase + error;
         nexts[i] = NEXT_DROP;
       }
     };

@@ -252,16 +252,31 @@ export const ip6Local: NodeForm<Host> = {
     const { errorOf, checkL4 } = makeChecks(host, false);
     const found = new Int32Array(IP6_EXT_WORDS);
 
+    // The source looked up last, and what came of it: packets of a flow come in rows.
+    const last = new Int32Array(4);
+    let lastTable = -1;
+    let lastError = -1;
+
     function checkSource(m: number, ip: number): number {
       const at = ip + IP6_SRC;
-      const [w0, w1, w2, w3] = [dv.getInt32(at), dv.getInt32(at + 4), dv.getInt32(at + 8), dv.getInt32(at + 12)];
-      if (isUnspecified6(w0, w1, w2, w3)) return -1;
+      const w0 = dv.getInt32(at);
+      const w1 = dv.getInt32(at + 4);
+      const w2 = dv.getInt32(at + 8);
+      const w3 = dv.getInt32(at + 12);
       const rx = i32[m + M_RX_IF];
-      const table = isLinkLocal6(w0) ? (rx < 0 ? -1 : fib.link6[rx]) : i32[m + M_FIB];
-      if (table < 0) return -1;
+      const isLink = isLinkLocal6(w0);
+      const table = isLink ? (rx < 0 ? -1 : fib.link6[rx]) : i32[m + M_FIB];
+      if (table === lastTable && w3 === last[3] && w2 === last[2] && w1 === last[1] && w0 === last[0]) return lastError;
+      if (table < 0 || isUnspecified6(w0, w1, w2, w3)) return -1;
       const error = errorOf(fib6.lookup(table, w0, w1, w2, w3), rx);
+      last[0] = w0;
+      last[1] = w1;
+      last[2] = w2;
+      last[3] = w3;
+      lastTable = table;
       // In a link table everything that is not known leads to nowhere.
-      return error === E.bad_source && isLinkLocal6(w0) ? -1 : error;
+      lastError = error === E.bad_source && isLink ? -1 : error;
+      return lastError;
     }
 
     /** Follows the extension headers: -1 with `found` filled, or where a packet goes that stops here. */
@@ -293,6 +308,8 @@ export const ip6Local: NodeForm<Host> = {
     return (frame: Frame, node: NodeRuntime) => {
       const { buffers, next: nexts, count } = frame;
       const { errorBase } = node;
+      // Tables change between frames only.
+      lastTable = -1;
       for (let i = 0; i < count; i++) {
         let b = buffers[i];
         let m = meta + (b << 4);

@@ -15,7 +15,7 @@ import {
 import { flowHash4, flowHash6 } from "../src/ip/flow-hash.js";
 import { requestIcmpError } from "../src/ip/icmp-request.js";
 import { ipTraceWithAdjacency } from "../src/ip/ip-trace.js";
-import { L_BUCKETS, L_MASK } from "../src/ip/load-balance.js";
+import { L_BUCKETS, L_MASK, L_SINGLE } from "../src/ip/load-balance.js";
 import { MTRIE_VALUE_SHIFT } from "../src/ip/mtrie.js";
 import type { Frame } from "../src/graph/frame.js";
 import { type NodeForm, type NodeRuntime, nodeErrors } from "../src/graph/node.js";
@@ -139,52 +139,61 @@ export const ip4Lookup: NodeForm<Host> = {
       const { buffers, next: nexts, count } = frame;
       const { errorBase } = node;
       const received = settings.forward4 ? KIND_ROUTER : KIND_HOST;
+      // The table that was looked in last.
+      let table = -1;
+      let root = 0;
+      let rootShift = 0;
       for (let i = 0; i < count; i++) {
-        const m = meta + (buffers[i] << 4);
-        const ip = i32[m + M_DATA];
-        const flags = i32[m + M_FLAGS];
-        const dst = dv.getInt32(ip + IP4_DST);
-        const row = tables + (i32[m + M_FIB] << 1);
-        let shift = i32[row + 1];
-        let slot = i32[i32[row] + (dst >>> shift)];
-        while ((slot & 1) === 0) {
-          shift -= 8;
-          slot = i32[(slot >>> 1) + ((dst >>> shift) & 255)];
+        const m = (meta + (buffers[i] << 4)) | 0;
+        const ip = i32[(m + M_DATA) | 0];
+        const flags = i32[(m + M_FLAGS) | 0];
+        const dst = dv.getInt32((ip + IP4_DST) | 0);
+        if (i32[(m + M_FIB) | 0] !== table) {
+          table = i32[(m + M_FIB) | 0];
+          root = i32[tables + (table << 1)];
+          rootShift = i32[tables + (table << 1) + 1];
         }
-        const lb = lbBase + ((slot >>> MTRIE_VALUE_SHIFT) << 2);
-        const mask = i32[lb + L_MASK];
-        let adj = i32[i32[lb + L_BUCKETS] + (mask === 0 ? 0 : mask & flowHash4(dv, ip, i32[m + M_LEN]))];
+        let shift = rootShift;
+        let slot = i32[(root + (dst >>> shift)) | 0];
+        while ((slot & 1) === 0) {
+          shift = (shift - 8) | 0;
+          slot = i32[((slot >>> 1) + ((dst >>> shift) & 255)) | 0];
+        }
+        const lb = (lbBase + ((slot >>> MTRIE_VALUE_SHIFT) << 2)) | 0;
+        const mask = i32[(lb + L_MASK) | 0];
+        let adj = i32[(lb + L_SINGLE) | 0];
+        if (mask !== 0) adj = i32[i32[(lb + L_BUCKETS) | 0] + (mask & flowHash4(dv, ip, i32[(m + M_LEN) | 0]))];
         let kind = received;
         if ((flags & F_LOCAL_ORIGIN) !== 0) {
           kind = KIND_ORIGIN;
-          i32[m + M_L3] = ip;
           if (dst >>> 28 === 14 || dst === -1) {
             adj = groupAdjacency(m);
             if (adj < 0) {
-              i32[m + M_ERROR] = errorBase + E.no_interface;
+              i32[(m + M_ERROR) | 0] = errorBase + E.no_interface;
               nexts[i] = NEXT_DROP;
               continue;
             }
           }
         } else if ((flags & F_L2_MULTICAST) !== 0) kind = KIND_HOST;
-        i32[m + M_ADJ] = adj;
-        const a = adjBase + (adj << 4);
-        const type = i32[a + A_TYPE];
+        i32[(m + M_ADJ) | 0] = adj;
+        const a = (adjBase + (adj << 4)) | 0;
+        const type = i32[(a + A_TYPE) | 0];
         let to = nextOf[(kind << 4) | type];
         if (to === NEXT_BROADCAST) {
           to = NEXT_DROP;
-          if (i32[a + A_IF] === i32[m + M_RX_IF]) {
+          if (i32[(a + A_IF) | 0] === i32[(m + M_RX_IF) | 0]) {
             to = NEXT_LOCAL;
-            i32[m + M_FLAGS] = flags | F_L3_MULTICAST;
+            i32[(m + M_FLAGS) | 0] = flags | F_L3_MULTICAST;
           }
         }
         if (to === NEXT_DROP) {
           let error = errorOf[(kind << 4) | type];
           if (dst >>> 28 === 14) error = E.no_group;
           else if (kind !== received && error === E.not_forwarded && received === KIND_ROUTER) error = E.l2_multicast;
-          i32[m + M_ERROR] = errorBase + error;
+          i32[(m + M_ERROR) | 0] = errorBase + error;
         } else if (to === NEXT_ICMP_ERROR) {
           node.count(E.no_route, 1);
+          i32[(m + M_L3) | 0] = ip;
           requestIcmpError(i32, m, ICMP4_UNREACHABLE, ICMP4_NET_UNREACHABLE, 0);
         }
         nexts[i] = to;
@@ -222,23 +231,22 @@ export const ip6Lookup: NodeForm<Host> = {
       const { errorBase } = node;
       const received = settings.forward6 ? KIND_ROUTER : KIND_HOST;
       for (let i = 0; i < count; i++) {
-        const m = meta + (buffers[i] << 4);
-        const ip = i32[m + M_DATA];
-        const flags = i32[m + M_FLAGS];
-        const w0 = dv.getInt32(ip + IP6_DST);
+        const m = (meta + (buffers[i] << 4)) | 0;
+        const ip = i32[(m + M_DATA) | 0];
+        const flags = i32[(m + M_FLAGS) | 0];
+        const w0 = dv.getInt32((ip + IP6_DST) | 0);
         const isGroup = w0 >>> 24 === 0xff;
-        let table = i32[m + M_FIB];
+        let table = i32[(m + M_FIB) | 0];
         let kind = received;
         if ((flags & F_LOCAL_ORIGIN) !== 0) {
           kind = KIND_ORIGIN;
-          i32[m + M_L3] = ip;
         } else if ((flags & F_L2_MULTICAST) !== 0) kind = KIND_HOST;
         let link = -1;
         if (isGroup || isLinkLocal6(w0)) {
           link = linkOf(m, kind === KIND_ORIGIN);
           table = link < 0 ? -1 : fib.link6[link];
           if (table < 0) {
-            i32[m + M_ERROR] = errorBase + E.no_interface;
+            i32[(m + M_ERROR) | 0] = errorBase + E.no_interface;
             nexts[i] = NEXT_DROP;
             continue;
           }
@@ -254,20 +262,22 @@ export const ip6Lookup: NodeForm<Host> = {
             dv.getInt32(ip + IP6_DST + 8),
             dv.getInt32(ip + IP6_DST + 12),
           );
-          const lb = lbBase + (found << 2);
-          const mask = i32[lb + L_MASK];
-          adj = i32[i32[lb + L_BUCKETS] + (mask === 0 ? 0 : mask & flowHash6(dv, ip, i32[m + M_LEN]))];
+          const lb = (lbBase + (found << 2)) | 0;
+          const mask = i32[(lb + L_MASK) | 0];
+          adj = i32[(lb + L_SINGLE) | 0];
+          if (mask !== 0) adj = i32[i32[(lb + L_BUCKETS) | 0] + (mask & flowHash6(dv, ip, i32[(m + M_LEN) | 0]))];
         }
-        i32[m + M_ADJ] = adj;
+        i32[(m + M_ADJ) | 0] = adj;
         const type = i32[adjBase + (adj << 4) + A_TYPE];
         const to = nextOf[(kind << 4) | type];
         if (to === NEXT_DROP) {
           let error = errorOf[(kind << 4) | type];
           if (isGroup) error = E.no_group;
           else if (link < 0 && error === E.not_forwarded && received === KIND_ROUTER) error = E.l2_multicast;
-          i32[m + M_ERROR] = errorBase + error;
+          i32[(m + M_ERROR) | 0] = errorBase + error;
         } else if (to === NEXT_ICMP_ERROR) {
           node.count(E.no_route, 1);
+          i32[(m + M_L3) | 0] = ip;
           requestIcmpError(i32, m, ICMP6_UNREACHABLE, ICMP6_NO_ROUTE, 0);
         }
         nexts[i] = to;

@@ -65,13 +65,13 @@ function largestSegment(dv: DataView, l4: number, gso: number, l3Bytes: number):
  * header is 4-aligned it goes by words, over up to 6 bytes of headroom in front of it.
  */
 function putRewrite(u8: Uint8Array, i32: Int32Array, a: number, ip: number): number {
-  const length = i32[a + A_REWRITE_LEN];
+  const length = i32[(a + A_REWRITE_LEN) | 0];
   if ((ip & 3) === 0 && length <= 16) {
-    const to = (ip >> 2) - 4;
-    i32[to] = i32[a + A_REWRITE + 1];
-    i32[to + 1] = i32[a + A_REWRITE + 2];
-    i32[to + 2] = i32[a + A_REWRITE + 3];
-    i32[to + 3] = i32[a + A_REWRITE + 4];
+    const to = ((ip >> 2) - 4) | 0;
+    i32[to] = i32[(a + A_REWRITE + 1) | 0];
+    i32[(to + 1) | 0] = i32[(a + A_REWRITE + 2) | 0];
+    i32[(to + 2) | 0] = i32[(a + A_REWRITE + 3) | 0];
+    i32[(to + 3) | 0] = i32[(a + A_REWRITE + 4) | 0];
   } else {
     const end = (a + A_REWRITE + 5) << 2;
     u8.copyWithin(ip - length, end - length, end);
@@ -103,6 +103,7 @@ export const ip4Rewrite: NodeForm<Host> = {
       // Superframes are not fragmented: they come from senders that do path MTU discovery.
       if (gso === 0 && (dv.getUint16(ip + IP4_FRAGMENT) & IP4_DF) === 0) return NEXT_FRAG;
       node.count(E4.mtu_exceeded, 1);
+      i32[m + M_L3] = ip;
       requestIcmpError(i32, m, ICMP4_UNREACHABLE, ICMP4_FRAGMENTATION_NEEDED, mtu);
       return NEXT_ICMP_ERROR;
     }
@@ -116,39 +117,44 @@ export const ip4Rewrite: NodeForm<Host> = {
 
     return (frame: Frame, node: NodeRuntime) => {
       const { buffers, next: nexts, count } = frame;
+      let lastTx = -1;
+      let out = NEXT_OUTPUT;
       for (let i = 0; i < count; i++) {
-        const m = meta + (buffers[i] << 4);
-        const ip = i32[m + M_DATA];
-        const a = adjBase + (i32[m + M_ADJ] << 4);
-        const len = i32[m + M_LEN];
-        const isForwarded = (i32[m + M_FLAGS] & F_LOCAL_ORIGIN) === 0;
-        const w2 = dv.getInt32(ip + 8);
-        i32[m + M_L3] = ip;
+        const m = (meta + (buffers[i] << 4)) | 0;
+        const ip = i32[(m + M_DATA) | 0];
+        const a = (adjBase + (i32[(m + M_ADJ) | 0] << 4)) | 0;
+        const len = i32[(m + M_LEN) | 0];
+        const isForwarded = (i32[(m + M_FLAGS) | 0] & F_LOCAL_ORIGIN) === 0;
+        const w2 = dv.getInt32((ip + 8) | 0);
         if (isForwarded && w2 >>> 24 <= 1) {
           node.count(E4.time_expired, 1);
+          i32[(m + M_L3) | 0] = ip;
           requestIcmpError(i32, m, ICMP4_TIME_EXCEEDED, ICMP4_TTL_EXCEEDED, 0);
           nexts[i] = NEXT_ICMP_ERROR;
           continue;
         }
-        if (len + (i32[m + M_TAIL] & 0xffffff) > i32[a + A_MTU]) {
-          const to = tooLong(m, ip, i32[a + A_MTU], node);
+        if (len + (i32[(m + M_TAIL) | 0] & 0xffffff) > i32[(a + A_MTU) | 0]) {
+          const to = tooLong(m, ip, i32[(a + A_MTU) | 0], node);
           if (to !== NEXT_OUTPUT) {
             nexts[i] = to;
             continue;
           }
         }
+        const length = putRewrite(u8, i32, a, ip);
         if (isForwarded) {
           // RFC 1624: one less in the high byte of a word is 0x100 more in the checksum.
           const sum = (w2 & 0xffff) + 0x100;
-          dv.setInt32(ip + 8, ((w2 - 0x0100_0000) & 0xffff_0000) | ((sum + (sum >= 0xffff ? 1 : 0)) & 0xffff));
+          dv.setInt32((ip + 8) | 0, ((w2 - 0x0100_0000) & 0xffff_0000) | ((sum + (sum >= 0xffff ? 1 : 0)) & 0xffff));
+        } else if (i32[(a + A_TYPE) | 0] === ADJ_MULTICAST) putGroupMac(ip, ip - length);
+        const tx = i32[(a + A_IF) | 0];
+        if (tx !== lastTx) {
+          lastTx = tx;
+          out = arc.next(slots, tx, -1);
         }
-        const tx = i32[a + A_IF];
-        const length = putRewrite(u8, i32, a, ip);
-        if (i32[a + A_TYPE] === ADJ_MULTICAST) putGroupMac(ip, ip - length);
-        i32[m + M_DATA] = ip - length;
-        i32[m + M_LEN] = len + length;
-        i32[m + M_TX_IF] = tx;
-        nexts[i] = arc.mask[tx] === 0 ? NEXT_OUTPUT : arc.next(slots, tx, -1);
+        i32[(m + M_DATA) | 0] = (ip - length) | 0;
+        i32[(m + M_LEN) | 0] = (len + length) | 0;
+        i32[(m + M_TX_IF) | 0] = tx;
+        nexts[i] = out;
       }
     };
   },
@@ -172,47 +178,54 @@ export const ip6Rewrite: NodeForm<Host> = {
       if (gso !== 0 && largestSegment(dv, ip + IP6_HEADER_LEN, gso, IP6_HEADER_LEN) <= mtu) return NEXT_OUTPUT;
       if (gso === 0 && !isForwarded) return NEXT_FRAG;
       node.count(E6.mtu_exceeded, 1);
+      i32[m + M_L3] = ip;
       requestIcmpError(i32, m, ICMP6_PACKET_TOO_BIG, 0, mtu);
       return NEXT_ICMP_ERROR;
     }
 
     return (frame: Frame, node: NodeRuntime) => {
       const { buffers, next: nexts, count } = frame;
+      let lastTx = -1;
+      let out = NEXT_OUTPUT;
       for (let i = 0; i < count; i++) {
-        const m = meta + (buffers[i] << 4);
-        const ip = i32[m + M_DATA];
-        const a = adjBase + (i32[m + M_ADJ] << 4);
-        const len = i32[m + M_LEN];
-        const isForwarded = (i32[m + M_FLAGS] & F_LOCAL_ORIGIN) === 0;
+        const m = (meta + (buffers[i] << 4)) | 0;
+        const ip = i32[(m + M_DATA) | 0];
+        const a = (adjBase + (i32[(m + M_ADJ) | 0] << 4)) | 0;
+        const len = i32[(m + M_LEN) | 0];
+        const isForwarded = (i32[(m + M_FLAGS) | 0] & F_LOCAL_ORIGIN) === 0;
         const hopLimit = u8[ip + IP6_HOP_LIMIT];
-        i32[m + M_L3] = ip;
         if (isForwarded && (hopLimit <= 1 || isLinkLocal6(dv.getInt32(ip + IP6_SRC)))) {
           const expired = hopLimit <= 1;
+          i32[(m + M_L3) | 0] = ip;
           node.count(expired ? E6.time_expired : E6.beyond_scope, 1);
           if (expired) requestIcmpError(i32, m, ICMP6_TIME_EXCEEDED, ICMP6_HOP_LIMIT_EXCEEDED, 0);
           else requestIcmpError(i32, m, ICMP6_UNREACHABLE, ICMP6_BEYOND_SCOPE, 0);
           nexts[i] = NEXT_ICMP_ERROR;
           continue;
         }
-        if (len + (i32[m + M_TAIL] & 0xffffff) > i32[a + A_MTU]) {
-          const to = tooLong(m, ip, i32[a + A_MTU], isForwarded, node);
+        if (len + (i32[(m + M_TAIL) | 0] & 0xffffff) > i32[(a + A_MTU) | 0]) {
+          const to = tooLong(m, ip, i32[(a + A_MTU) | 0], isForwarded, node);
           if (to !== NEXT_OUTPUT) {
             nexts[i] = to;
             continue;
           }
         }
-        if (isForwarded) u8[ip + IP6_HOP_LIMIT] = hopLimit - 1;
-        const tx = i32[a + A_IF];
         const length = putRewrite(u8, i32, a, ip);
-        if (i32[a + A_TYPE] === ADJ_MULTICAST) {
+        if (isForwarded) u8[ip + IP6_HOP_LIMIT] = hopLimit - 1;
+        else if (i32[(a + A_TYPE) | 0] === ADJ_MULTICAST) {
           // RFC 2464 7: 33:33 and the group's last four bytes.
           dv.setUint16(ip - length, 0x3333);
           dv.setInt32(ip - length + 2, dv.getInt32(ip + IP6_DST + 12));
         }
-        i32[m + M_DATA] = ip - length;
-        i32[m + M_LEN] = len + length;
-        i32[m + M_TX_IF] = tx;
-        nexts[i] = arc.mask[tx] === 0 ? NEXT_OUTPUT : arc.next(slots, tx, -1);
+        const tx = i32[(a + A_IF) | 0];
+        if (tx !== lastTx) {
+          lastTx = tx;
+          out = arc.next(slots, tx, -1);
+        }
+        i32[(m + M_DATA) | 0] = (ip - length) | 0;
+        i32[(m + M_LEN) | 0] = (len + length) | 0;
+        i32[(m + M_TX_IF) | 0] = tx;
+        nexts[i] = out;
       }
     };
   },
