@@ -21,7 +21,7 @@ import { TCP_ERROR } from "./errors.js";
 import { establish, isSynAcked, refuse } from "./open.js";
 import type { Segment } from "./segment.js";
 import { oweAck, sendChallengeAck, sendSyn } from "./segment-out.js";
-import { processText, processUrgent } from "./text.js";
+import { mayReceive, processText, processUrgent } from "./text.js";
 
 /** The segment is done with. */
 export const ARRIVED = 0;
@@ -38,7 +38,10 @@ export function segmentArrives(core: TcpCore, c: ConnectionIndex, r: number, seg
     return ARRIVED;
   const { seq } = seg;
   // First, the sequence number.
-  if (!checkSequence(core, c, r, seg)) return ARRIVED;
+  if (!checkSequence(core, c, r, seg)) {
+    if (i32[r + C_STATE] === TIME_WAIT) repeatedFin(core, c, r, seg);
+    return ARRIVED;
+  }
   // Second, the RST bit; third, security (not there); fourth, the SYN bit.
   if ((seg.flags & TCP_FLAG_RST) !== 0) {
     processReset(core, c, r, seg);
@@ -89,6 +92,13 @@ function repeatedSyn(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment)
   return true;
 }
 
+/** The peer's FIN again, in TIME_WAIT: its ACK was lost, so 2 MSL start anew (RFC 9293 3.10.7.4, eighth). */
+function repeatedFin(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): void {
+  const isFin = (seg.flags & (TCP_FLAG_FIN | TCP_FLAG_SYN | TCP_FLAG_RST)) === TCP_FLAG_FIN;
+  if (!isFin || ((seg.seq + seg.len) | 0) !== core.window.i32[r + T_RCV_NXT]) return;
+  core.startTimer(c, TIMER_WAIT, core.config.timeWaitMs);
+}
+
 /** Second: a reset counts at rcvNxt exactly; elsewhere in the window it is challenged (RFC 5961 3). */
 function processReset(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): void {
   const { i32 } = core.window;
@@ -129,11 +139,7 @@ function processFin(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment):
   if (((seg.seq + seg.dataLen) | 0) !== i32[r + T_RCV_NXT]) return; // A gap is before it: it will come again.
   const state = i32[r + C_STATE];
   oweAck(core, c, r);
-  if (state === TIME_WAIT) {
-    core.startTimer(c, TIMER_WAIT, core.config.timeWaitMs);
-    return;
-  }
-  if (state !== ESTABLISHED && state !== FIN_WAIT_1 && state !== FIN_WAIT_2) return;
+  if (!mayReceive(state)) return; // Behind the peer's FIN nothing follows.
   core.events.count(TCP_ERROR.fin_rcvd);
   i32[r + T_RCV_NXT] = (i32[r + T_RCV_NXT] + 1) | 0;
   if (i32[r + C_SESSION] >= 0) core.upcalls.closing(i32[r + C_SESSION]);

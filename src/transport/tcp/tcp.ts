@@ -24,6 +24,7 @@ import {
   TRANSPORT_TCP,
 } from "../transport.js";
 import {
+  FIN_WAIT_2,
   LISTEN,
   SYN_RCVD,
   SYN_SENT,
@@ -36,7 +37,7 @@ import {
   TF_TIMESTAMPS,
   TIME_WAIT,
 } from "./connection.js";
-import { TcpCore, type TcpParts } from "./core.js";
+import { TcpCore, type TcpParts, TIMER_WAIT } from "./core.js";
 import { formatConnection } from "./format.js";
 import { activeOpen, refuse } from "./open.js";
 import { goBack, transmit, wantFin } from "./output.js";
@@ -135,6 +136,8 @@ export class TcpTransport implements Transport, Timed {
       return;
     }
     i32[r + C_FLAGS] |= TF_APP_CLOSED;
+    // After a half-close the peer's FIN may be all that lacks: nobody waits for it any more.
+    if (i32[r + C_STATE] === FIN_WAIT_2) core.startTimer(c, TIMER_WAIT, core.config.finWait2Ms);
     wantFin(core, c, r);
   }
 
