@@ -1,12 +1,11 @@
 // dist/ from src/, nodes/ and bench/.
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { inlineConstants } from "./inline-constants.mjs";
 import { ROOT, filesUnder, fingerprint, must, say, textOf, tool } from "./run.mjs";
 
 const STAMP = "dist/.fingerprint";
 /** What makes dist/: a change of these changes it too. */
-const STEPS = ["src/cli/setup/build.mjs", "src/cli/setup/inline-constants.mjs"];
+const STEPS = ["src/cli/setup/build.mjs", "src/cli/setup/compile.mjs"];
 
 const ROOMS = ["src", "nodes", "bench"];
 
@@ -21,9 +20,6 @@ export async function build() {
   // Not before install: it needs a package.
   const { compile } = await import("./compile.mjs");
   await compile(ROOMS);
-  const made = ["src", "nodes", "bench"].flatMap((room) => filesUnder(`dist/${room}`, /\.js$/));
-  const files = new Map(made.map((file) => [file, readFileSync(join(ROOT, file), "utf8")]));
-  for (const [file, code] of inlineConstants(files)) writeFileSync(join(ROOT, file), code);
   const command = join(ROOT, "dist", "src", "cli", "weft.js");
   if (existsSync(command)) chmodSync(command, 0o755);
   writeFileSync(join(ROOT, STAMP), now);

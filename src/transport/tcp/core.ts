@@ -175,6 +175,7 @@ export class TcpCore {
 
   /** Frees the rows of connections that ended in the last turn. */
   reap(): void {
+    if (this.#dead.length === 0) return;
     for (let i = 0; i < this.#dead.length; i++) this.connections.free(this.#dead[i]);
     this.#dead.length = 0;
   }
