@@ -10,10 +10,13 @@ const MAX_HOST_ROUTES = 64;
 /** Least MTU with IPv6 (RFC 8200 5). */
 const MIN_MTU6 = 1280;
 
-/** Throws {@link ConfigError} at the first thing that does not fit. `isFile`: the configuration came as text. */
-export function checkConfig(config: StackConfig, isFile: boolean): void {
+/** Where a configuration comes from: a program can pass devices, a file cannot, and replay has one of its own. */
+export type ConfigSource = "program" | "file" | "replay";
+
+/** Throws {@link ConfigError} at the first thing that does not fit. */
+export function checkConfig(config: StackConfig, source: ConfigSource): void {
   const { interfaces, routes = [], apps = [] } = config;
-  for (const [i, each] of interfaces.entries()) checkInterface(each, `interfaces[${i}]`, isFile);
+  for (const [i, each] of interfaces.entries()) checkInterface(each, `interfaces[${i}]`, source);
   checkNames(interfaces);
   checkAddresses(interfaces);
   for (const [i, { prefix, via, interface: name }] of routes.entries()) {
@@ -38,11 +41,11 @@ export function checkConfig(config: StackConfig, isFile: boolean): void {
   if (rtoMinMs > rtoMaxMs) throw new ConfigError("tcp.rtoMinMs", `more than rtoMaxMs: ${rtoMinMs} > ${rtoMaxMs}`);
 }
 
-function checkInterface(each: InterfaceConfig, where: string, isFile: boolean): void {
+function checkInterface(each: InterfaceConfig, where: string, source: ConfigSource): void {
   const { kind = "tap", device, host, netns, mtu, addresses = [] } = each;
   if (kind === "wire") {
-    if (isFile) throw new ConfigError(`${where}.kind`, 'only for programs, which pass a device: "wire"');
-    if (device === undefined) throw new ConfigError(`${where}.device`, "is missing");
+    if (source === "file") throw new ConfigError(`${where}.kind`, 'only for programs, which pass a device: "wire"');
+    if (device === undefined && source === "program") throw new ConfigError(`${where}.device`, "is missing");
     if (netns !== undefined) throw new ConfigError(`${where}.netns`, "a wire is in no network namespace");
   } else if (device !== undefined) throw new ConfigError(`${where}.device`, `not for kind ${kind}`);
   if (kind !== "tap" && host !== undefined) throw new ConfigError(`${where}.host`, `kind ${kind} has no kernel end`);

@@ -3,7 +3,7 @@ import { DEFAULT_SESSION_CONFIG } from "../session/session-config.js";
 import { DEFAULT_LIMITS } from "../stack.js";
 import { DEFAULT_TCP_CONFIG } from "../transport/tcp/config.js";
 import { DEFAULT_UDP_CONFIG } from "../transport/udp/config.js";
-import { checkConfig } from "./config-check.js";
+import { checkConfig, type ConfigSource } from "./config-check.js";
 import { ConfigError, formatPath } from "./config-error.js";
 import { configSchema } from "./config-schema.js";
 import type {
@@ -36,18 +36,15 @@ export function defaultListen(kind: AppKind): string[] {
   return protocols.flatMap((protocol) => [`${protocol}://0.0.0.0/${port}`, `${protocol}://[::]:${port}`]);
 }
 
-/**
- * Checks a configuration and fills in its defaults. Rejects with {@link ConfigError}, which names the key at fault.
- * `isFile`: it came as text, so that a device cannot be in it.
- */
-export async function resolveConfig(value: unknown, isFile = false): Promise<ResolvedConfig> {
+/** Checks a configuration and fills in its defaults. Rejects with {@link ConfigError}, which names the key at fault. */
+export async function resolveConfig(value: unknown, source: ConfigSource = "program"): Promise<ResolvedConfig> {
   checkEmpty(value);
   const schema = configSchema(await import("zod"));
   const result = schema.safeParse(value);
   if (!result.success) throw issueError(result.error.issues[0], value);
   // The schema says so; its own type would be as long as StackConfig again.
   const config = result.data as StackConfig;
-  checkConfig(config, isFile);
+  checkConfig(config, source);
   return fillIn(config);
 }
 
@@ -147,8 +144,8 @@ export async function parseConfigText(text: string, where: string): Promise<unkn
   }
 }
 
-/** Reads and checks a configuration file, as {@link resolveConfig}; one that cannot be read is a ConfigError too. */
-export async function readConfigFile(path: string): Promise<StackConfig> {
+/** Reads a configuration file, unchecked. One that cannot be read is a ConfigError too. */
+export async function parseConfigFile(path: string): Promise<unknown> {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -156,7 +153,12 @@ export async function readConfigFile(path: string): Promise<StackConfig> {
     const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
     throw new ConfigError(path, `cannot be read (${reason})`);
   }
-  const value = await parseConfigText(text, path);
-  await resolveConfig(value, true);
+  return parseConfigText(text, path);
+}
+
+/** Reads a configuration file and checks it, as {@link resolveConfig}. */
+export async function readConfigFile(path: string): Promise<StackConfig> {
+  const value = await parseConfigFile(path);
+  await resolveConfig(value, "file");
   return value as StackConfig;
 }

@@ -55,8 +55,10 @@ const WRONG: readonly (readonly [line: string, answer: string])[] = [
 ];
 
 describe("a wrong command", () => {
+  // All on one stack: none may change anything.
+  const shared = new Pair();
   it.each(WRONG)("%s", async (line, answer) => {
-    expect(await pair.fails(line)).toEqual(answer);
+    expect(await shared.fails(line)).toEqual(answer);
   });
 
   it("may be long, or no text at all", async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { wire } from "../../src/device/wire-device.js";
-import { parseConfigText, readConfigFile, resolveConfig } from "../../src/host/config.js";
+import { parseConfigFile, parseConfigText, readConfigFile, resolveConfig } from "../../src/host/config.js";
 import { ConfigError } from "../../src/host/config-error.js";
 import { DEFAULT_SESSION_CONFIG } from "../../src/session/session-config.js";
 import { DEFAULT_TCP_CONFIG } from "../../src/transport/tcp/config.js";
@@ -222,7 +222,7 @@ apps: [ { kind: http, listen: [ "tcp://0.0.0.0/80", "tcp://[::]:80", "tls://0.0.
 cli: { socket: /run/weft/one.sock }
 tcp: { synRcvdTimeoutMs: 1000 }
 `;
-    const config = await resolveConfig(await parseConfigText(text, "weft.yaml"), true);
+    const config = await resolveConfig(await parseConfigText(text, "weft.yaml"), "file");
     expect(config.interfaces[0].netns).toBe("weft-demo");
     expect(config.routes).toEqual([{ prefix: "0.0.0.0/0", via: "198.18.0.1", interface: "tap0", table: 0 }]);
     expect(config.cliSocket).toBe("/run/weft/one.sock");
@@ -249,6 +249,7 @@ tcp: { synRcvdTimeoutMs: 1000 }
       expect(await errorOf(readConfigFile(path))).toBe(
         'interfaces[0].kind: only for programs, which pass a device: "wire"',
       );
+      expect((await resolveConfig(await parseConfigFile(path), "replay")).interfaces[0].kind).toBe("wire");
       writeFileSync(path, '{"interfaces": [{"name": "tap0", "addresses": ["198.18.0.2/24"]}]}');
       expect((await readConfigFile(path)).interfaces[0].name).toBe("tap0");
     } finally {
