@@ -12,8 +12,10 @@ import {
   LAST_ACK,
   SYN_RCVD,
   T_IRS,
+  T_PEER_FIN,
   T_RCV_NXT,
   TF_APP_CLOSED,
+  TF_PEER_FIN,
   TIME_WAIT,
 } from "./connection.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT } from "./core.js";
@@ -71,7 +73,8 @@ export function segmentArrives(core: TcpCore, c: ConnectionIndex, r: number, seg
   // Sixth, the URG bit; seventh, the text; eighth, the FIN bit.
   processUrgent(core, r, seg);
   if (!processText(core, c, r, seg)) return ARRIVED;
-  if ((seg.flags & TCP_FLAG_FIN) !== 0) processFin(core, c, r, seg);
+  if ((seg.flags & TCP_FLAG_FIN) !== 0) rememberFin(core, c, r, seg);
+  if ((i32[r + C_FLAGS] & TF_PEER_FIN) !== 0) processFin(core, c, r);
   return ARRIVED;
 }
 
@@ -133,13 +136,21 @@ function finAcked(core: TcpCore, c: ConnectionIndex, r: number): boolean {
   return true;
 }
 
-/** Eighth: FIN, when everything before it is there. */
-function processFin(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): void {
+/** A FIN arrived, perhaps ahead of data that is still missing. */
+function rememberFin(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): void {
   const { i32 } = core.window;
-  if (((seg.seq + seg.dataLen) | 0) !== i32[r + T_RCV_NXT]) return; // A gap is before it: it will come again.
-  const state = i32[r + C_STATE];
   oweAck(core, c, r);
-  if (!mayReceive(state)) return; // Behind the peer's FIN nothing follows.
+  if (!mayReceive(i32[r + C_STATE])) return; // Behind the peer's FIN nothing follows.
+  i32[r + T_PEER_FIN] = (seg.seq + seg.dataLen) | 0;
+  i32[r + C_FLAGS] |= TF_PEER_FIN;
+}
+
+/** Eighth: FIN, when everything before it is there. */
+function processFin(core: TcpCore, c: ConnectionIndex, r: number): void {
+  const { i32 } = core.window;
+  if (i32[r + T_PEER_FIN] !== i32[r + T_RCV_NXT]) return;
+  const state = i32[r + C_STATE];
+  i32[r + C_FLAGS] &= ~TF_PEER_FIN;
   core.events.count(TCP_ERROR.fin_rcvd);
   i32[r + T_RCV_NXT] = (i32[r + T_RCV_NXT] + 1) | 0;
   if (i32[r + C_SESSION] >= 0) core.upcalls.closing(i32[r + C_SESSION]);

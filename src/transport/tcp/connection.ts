@@ -119,6 +119,8 @@ export const T_BYTES_RETRANS = T_TIMEOUTS + 2;
 export const T_INITIAL_WND = T_TIMEOUTS + 3;
 /** Bytes at and behind sndUna that RFC 9293 3.8.5's urgent pointer names: the peer's, as a sequence number. */
 export const T_RCV_UP = T_TIMEOUTS + 4;
+/** Sequence number of a FIN that came before data it follows. */
+export const T_PEER_FIN = T_TIMEOUTS + 5;
 /** Words of a row. */
 export const ROW_WORDS = 64;
 
@@ -149,6 +151,8 @@ export const TF_PROBE_NOW = 1 << 18;
 export const TF_CWND_LIMITED = 1 << 19;
 /** Urgent data was announced up to T_RCV_UP. */
 export const TF_URGENT = 1 << 20;
+/** T_PEER_FIN counts: the stream ends there once the gap before it is filled. */
+export const TF_PEER_FIN = 1 << 21;
 
 // Bits of T_PENDING.
 /** An ACK is owed. */

@@ -10,6 +10,7 @@ import {
   T_TS_RECENT,
   T_TS_RECENT_MS,
   TF_APP_CLOSED,
+  TF_PEER_FIN,
   TF_TIMESTAMPS,
 } from "./connection.js";
 import type { TcpCore } from "./core.js";
@@ -35,7 +36,11 @@ export function predicted(core: TcpCore, c: ConnectionIndex, r: number, at: numb
   const len = bytes - headerLen;
   if (dv.getInt32(at + 4) !== rcvNxt || len <= 0 || len > ((i32[r + T_RCV_EDGE] - rcvNxt) | 0)) return false;
   if (dv.getInt32(at + 8) !== i32[r + T_SND_UNA]) return false;
-  if ((word & 0xffff) << (i32[r + T_SCALES] >> 8) !== i32[r + T_SND_WND] || (flags & TF_APP_CLOSED) !== 0) return false;
+  if (
+    (word & 0xffff) << (i32[r + T_SCALES] >> 8) !== i32[r + T_SND_WND] ||
+    (flags & (TF_APP_CLOSED | TF_PEER_FIN)) !== 0
+  )
+    return false;
   if (hasTimestamps) {
     if (dv.getInt32(at + 20) !== ALIGNED_TIMESTAMPS) return false;
     const tsVal = dv.getInt32(at + 24);
