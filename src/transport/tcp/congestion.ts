@@ -5,7 +5,7 @@
 export interface CongestionControl {
   /** Name in configuration and listings. */
   readonly name: string;
-  /** A new connection, its MSS known. */
+  /** A connection is established, its MSS known. */
   init(r: number): void;
   /** `ackedBytes` were newly acknowledged outside recovery; `flightBytes` were in flight before. */
   acked(r: number, ackedBytes: number, flightBytes: number): void;

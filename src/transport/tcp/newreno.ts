@@ -1,6 +1,6 @@
 import type { MemoryWindow } from "../../mem/window.js";
 import type { CongestionControl } from "./congestion.js";
-import { T_CC, T_CWND, T_SND_MSS, T_SSTHRESH } from "./connection.js";
+import { T_CC, T_CWND, T_SND_MSS, T_SSTHRESH, T_TIMEOUTS } from "./connection.js";
 
 /** Bytes acknowledged towards the next segment of congestion avoidance. */
 const BYTES_ACKED = T_CC;
@@ -20,7 +20,8 @@ export class NewReno implements CongestionControl {
 
   init(r: number): void {
     const { i32 } = this.#window;
-    i32[r + T_CWND] = this.#initialWindow(r);
+    // RFC 6928 2: a SYN that was lost more than once is a sign of congestion.
+    i32[r + T_CWND] = i32[r + T_TIMEOUTS] > 1 ? i32[r + T_SND_MSS] : this.#initialWindow(r);
     i32[r + T_SSTHRESH] = MAX_CWND_BYTES;
     i32[r + BYTES_ACKED] = 0;
   }

@@ -23,6 +23,7 @@ import {
   ESTABLISHED,
   SYN_RCVD,
   SYN_SENT,
+  T_BACKOFF,
   T_CONTEXT,
   T_INITIAL_WND,
   T_IRS,
@@ -34,6 +35,7 @@ import {
   T_RCV_EDGE,
   T_RCV_NXT,
   T_RECOVER,
+  T_RTO_US,
   T_SCALES,
   T_SND_MAX,
   T_SND_MSS,
@@ -64,6 +66,9 @@ const DEFAULT_MSS4 = 536;
 const DEFAULT_MSS6 = 1220;
 /** Least MSS taken from a peer: below it headers would outweigh data without bound. */
 const LEAST_MSS = 64;
+
+/** Timeout of the first data when the SYN's had expired (RFC 6298 5.7). */
+const RTO_AFTER_SYN_LOSS_US = 3_000_000;
 
 /** Fills what a new connection starts with; tuple, FIB and family are in its row already. */
 function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
@@ -109,7 +114,6 @@ function takeSyn(core: TcpCore, r: number, seg: Segment): void {
   // RFC 9293 3.7.1, MUST-16: options come out of the MSS.
   const optionBytes = (i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 ? TCP_TIMESTAMPS_LEN : 0;
   i32[r + T_SND_MSS] = Math.min(peerMss, ownMss(core, r)) - optionBytes;
-  core.congestion.init(r);
 }
 
 /**
@@ -207,6 +211,12 @@ export function establish(core: TcpCore, c: ConnectionIndex, r: number, seg: Seg
   stopTiming(core, r, seg.ack);
   i32[r + T_SND_UNA] = seg.ack;
   i32[r + C_STATE] = ESTABLISHED;
+  if (i32[r + T_BACKOFF] > 0) {
+    // RFC 6298 5.7: the path may be slower than the timeout of the SYN.
+    i32[r + T_RTO_US] = Math.max(i32[r + T_RTO_US], RTO_AFTER_SYN_LOSS_US);
+    i32[r + T_BACKOFF] = 0;
+  }
+  core.congestion.init(r);
   // The window of a SYN-ACK is unscaled; that of the ACK which ends a passive open is scaled.
   const scale = (seg.flags & TCP_FLAG_SYN) !== 0 ? 0 : i32[r + T_SCALES] >> 8;
   i32[r + T_SND_WND] = seg.window << scale;
