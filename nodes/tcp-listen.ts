@@ -113,23 +113,9 @@ function tcpListen(isIp4: boolean): NodeForm<Host> {
         const { i32, dv } = host.window;
         const ip = i32[m + M_L3];
         const ports = (tcpDstPort(dv, i32[m + M_DATA]) << 16) | tcpSrcPort(dv, i32[m + M_DATA]);
-        if (isIp4) {
-          const lcl = dv.getInt32(ip + IP4_DST);
-          const rmt = dv.getInt32(ip + IP4_SRC);
-          return lookup.established4(fib, TRANSPORT_TCP, lcl, rmt, ports, lookup.hash4(lcl, rmt, ports)) >= 0;
-        }
-        const d = ip + IP6_DST;
-        const s = ip + IP6_SRC;
-        const l0 = dv.getInt32(d);
-        const l1 = dv.getInt32(d + 4);
-        const l2 = dv.getInt32(d + 8);
-        const l3 = dv.getInt32(d + 12);
-        const r0 = dv.getInt32(s);
-        const r1 = dv.getInt32(s + 4);
-        const r2 = dv.getInt32(s + 8);
-        const r3 = dv.getInt32(s + 12);
-        const hash = lookup.hash6(l0, l1, l2, l3, r0, r1, r2, r3, ports);
-        return lookup.established6(fib, TRANSPORT_TCP, l0, l1, l2, l3, r0, r1, r2, r3, ports, hash) >= 0;
+        const lclAt = ip + (isIp4 ? IP4_DST : IP6_DST);
+        const rmtAt = ip + (isIp4 ? IP4_SRC : IP6_SRC);
+        return lookup.connectionAt(!isIp4, fib, TRANSPORT_TCP, lclAt, rmtAt, ports) >= 0;
       }
     },
   };

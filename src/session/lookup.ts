@@ -151,6 +151,37 @@ export class SessionLookup {
     return this.#halfOpen6.find6(tableTag(hash, fib), fib, proto, l0, l1, l2, l3, r0, r1, r2, r3, ports);
   }
 
+  /**
+   * The connection, established or half-open, whose local address is at window offset `lclAt` and whose remote one is at
+   * `rmtAt`, as in a packet; -1 when there is none. Off the hot path: nodes hash their vectors first.
+   */
+  connectionAt(
+    isIp6: boolean,
+    fib: number,
+    proto: number,
+    lclAt: number,
+    rmtAt: number,
+    ports: number,
+  ): ConnectionIndex {
+    const { dv } = this.#window;
+    const l0 = dv.getInt32(lclAt);
+    const r0 = dv.getInt32(rmtAt);
+    if (!isIp6) {
+      const hash = this.hash4(l0, r0, ports);
+      const c = this.established4(fib, proto, l0, r0, ports, hash);
+      return c >= 0 ? c : this.halfOpen4(fib, proto, l0, r0, ports, hash);
+    }
+    const l1 = dv.getInt32(lclAt + 4);
+    const l2 = dv.getInt32(lclAt + 8);
+    const l3 = dv.getInt32(lclAt + 12);
+    const r1 = dv.getInt32(rmtAt + 4);
+    const r2 = dv.getInt32(rmtAt + 8);
+    const r3 = dv.getInt32(rmtAt + 12);
+    const hash = this.hash6(l0, l1, l2, l3, r0, r1, r2, r3, ports);
+    const c = this.established6(fib, proto, l0, l1, l2, l3, r0, r1, r2, r3, ports, hash);
+    return c >= 0 ? c : this.halfOpen6(fib, proto, l0, l1, l2, l3, r0, r1, r2, r3, ports, hash);
+  }
+
   /** The listener for packets to this address and port: on the address itself, else on any; -1 when nobody listens. */
   listener4(fib: number, proto: number, lcl: number, port: number): SessionIndex {
     const exact = this.#listeners.find(fib, proto, 0, lcl, 0, 0, 0, port);
