@@ -15,11 +15,16 @@ const TS_RECENT_VALID_MS = 24 * 24 * 3600 * 1000;
  */
 export function checkSequence(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): boolean {
   const { i32 } = core.window;
-  const isReset = (seg.flags & TCP_FLAG_RST) !== 0;
-  if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 && !isReset && !checkTimestamps(core, c, r, seg)) return false;
   const rcvNxt = i32[r + T_RCV_NXT];
   const window = (i32[r + T_RCV_EDGE] - rcvNxt) | 0;
   const ahead = (seg.seq - rcvNxt) | 0;
+  if ((seg.flags & TCP_FLAG_RST) !== 0) {
+    // RFC 5961 3.2: its own sequence number is what counts, whatever data comes with it (SHLD-2).
+    if (ahead === 0 || (ahead > 0 && ahead < window)) return true;
+    core.events.count(TCP_ERROR.segment_invalid);
+    return false;
+  }
+  if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 && !checkTimestamps(core, c, r, seg)) return false;
   const end = ahead + seg.len;
   if (seg.len === 0) {
     // A peer that has filled the window numbers its ACKs with the edge itself: those must count.
@@ -27,7 +32,7 @@ export function checkSequence(core: TcpCore, c: ConnectionIndex, r: number, seg:
   } else if (ahead < window && end > 0) {
     trim(seg, ahead, end, window);
     return true;
-  } else if (ahead === 0 && window === 0 && !isReset && (seg.flags & TCP_FLAG_SYN) === 0) {
+  } else if (ahead === 0 && window === 0 && (seg.flags & TCP_FLAG_SYN) === 0) {
     // A zero-window probe: its data is refused, its ACK counts (RFC 9293 3.10.7.4, MUST-66).
     core.events.count(TCP_ERROR.zero_rwnd);
     seg.trimEnd(0, TCP_FLAG_FIN);
@@ -35,7 +40,7 @@ export function checkSequence(core: TcpCore, c: ConnectionIndex, r: number, seg:
     return true;
   }
   core.events.count(end <= 0 && seg.len > 0 ? TCP_ERROR.segment_old : TCP_ERROR.segment_invalid);
-  if (!isReset) oweAck(core, c, r);
+  oweAck(core, c, r);
   return false;
 }
 
@@ -48,10 +53,14 @@ function trim(seg: Segment, ahead: number, end: number, window: number): void {
   }
 }
 
-/** RFC 7323 5.3 R1 and 3.2: an old timestamp is refused, a negotiated one must be there. */
+/**
+ * RFC 7323 5.3 R1 and 3.2: an old timestamp is refused, a negotiated one must be there. But not in a SYN, whose sender
+ * has forgotten what was negotiated and must hear of it (RFC 9293 3.5.1, figure 9).
+ */
 function checkTimestamps(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): boolean {
   const { i32 } = core.window;
   if (!seg.hasTimestamps) {
+    if ((seg.flags & TCP_FLAG_SYN) !== 0) return true;
     core.events.count(TCP_ERROR.no_timestamp);
     return false;
   }
