@@ -64,20 +64,24 @@ function checkTimestamps(core: TcpCore, c: ConnectionIndex, r: number, seg: Segm
     core.events.count(TCP_ERROR.no_timestamp);
     return false;
   }
-  const recent = i32[r + T_TS_RECENT];
-  if (((seg.tsVal - recent) | 0) >= 0) return true;
-  const ageMs = (core.engine.nowMs - i32[r + T_TS_RECENT_MS]) | 0;
-  if (ageMs > TS_RECENT_VALID_MS || ageMs < 0) return true;
+  if (((seg.tsVal - i32[r + T_TS_RECENT]) | 0) >= 0 || !isRecentValid(core, r)) return true;
   core.events.count(TCP_ERROR.paws);
   oweAck(core, c, r);
   return false;
+}
+
+/** Whether TS.Recent says anything about order: a peer silent for 24 days may have a clock that has wrapped since. */
+function isRecentValid(core: TcpCore, r: number): boolean {
+  const ageMs = (core.engine.nowMs - core.window.i32[r + T_TS_RECENT_MS]) | 0;
+  return ageMs >= 0 && ageMs <= TS_RECENT_VALID_MS;
 }
 
 /** RFC 7323 4.3: remembers the timestamp of a segment that reaches back to the last ACK. `seq` is before trimming. */
 export function recordTimestamp(core: TcpCore, r: number, seg: Segment, seq: number): void {
   const { i32 } = core.window;
   if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) === 0 || !seg.hasTimestamps) return;
-  if (((seq - i32[r + T_LAST_ACK_SENT]) | 0) > 0 || ((seg.tsVal - i32[r + T_TS_RECENT]) | 0) < 0) return;
+  if (((seq - i32[r + T_LAST_ACK_SENT]) | 0) > 0) return;
+  if (((seg.tsVal - i32[r + T_TS_RECENT]) | 0) < 0 && isRecentValid(core, r)) return;
   i32[r + T_TS_RECENT] = seg.tsVal;
   i32[r + T_TS_RECENT_MS] = core.engine.nowMs;
 }

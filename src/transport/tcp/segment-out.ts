@@ -110,7 +110,7 @@ export function dataSegment(
   const { i32 } = core.window;
   const m = core.pool.meta + (b << 4);
   const fifo = i32[r + C_TX_FIFO];
-  if (bytes <= COPY_BYTES) {
+  if (bytes <= COPY_BYTES && bytes <= i32[r + T_SND_MSS]) {
     i32[m + M_LEN] += core.fifos.peek(fifo, offset, i32[m + M_DATA] + i32[m + M_LEN], bytes);
     return b;
   }

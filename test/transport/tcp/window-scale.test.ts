@@ -1,0 +1,102 @@
+import { describe, expect, it } from "vitest";
+import { T_SCALES, T_SND_WND } from "../../../src/transport/tcp/connection.js";
+import { scaleFor } from "../../../src/transport/tcp/receive-window.js";
+import { connecting, established, FAMILIES, listening, pattern } from "./scripted-peer.js";
+
+describe("the scale that is offered", () => {
+  it.each([
+    [1, 0],
+    [65_535, 0],
+    [65_536, 1],
+    [131_071, 1],
+    [131_072, 2],
+    [256 * 1024, 3],
+    [4 << 20, 7],
+    [1 << 30, 14],
+    [0x7fff_ffff, 14],
+  ])("makes %i bytes fit: %i", (bytes, scale) => {
+    expect(scaleFor(bytes)).toBe(scale);
+  });
+});
+
+describe.each(FAMILIES)("window scale over IPv%i", (family) => {
+  it("is in force when both offer it: what we send", () => {
+    const [peer, host] = established({ family, rxFifoBytes: 300_000 }, { wscale: 2 });
+    peer.send({ flags: "PA", data: 1000 });
+    const { win, ack } = peer.expect({ flags: "A" });
+    expect(peer.field(T_SCALES)).toBe((2 << 8) | 3);
+    // 299,000 bytes are free; what scaling cannot say is kept back.
+    expect(win << 3).toBeLessThanOrEqual(299_000);
+    expect(win << 3).toBeGreaterThan(299_000 - 16);
+    expect(ack).toBe(1001);
+    expect(host.session.readableBytes).toBe(1000);
+  });
+
+  it("is in force when both offer it: what we receive", () => {
+    const [peer, host] = established({ family, txFifoBytes: 600_000 }, { wscale: 7, win: 1000 });
+    // The window of the SYN is not scaled, that of the ACK is.
+    expect(peer.field(T_SND_WND)).toBe(128_000);
+    host.session.write(pattern(0, 400_000));
+    host.settle();
+    let acked = 1;
+    let most = 0;
+    for (let i = 0; i < 60 && acked < 400_001; i++) {
+      const sent = peer.takeAll();
+      const end = Math.max(...sent.map(({ seq, len }) => seq + len));
+      most = Math.max(most, end - acked);
+      acked = end;
+      peer.send({ flags: "A", ack: acked });
+    }
+    expect(acked).toBe(400_001);
+    expect(most).toBeGreaterThan(100_000);
+    expect(most).toBeLessThanOrEqual(128_000);
+  });
+
+  it.each([
+    ["the peer does not offer it", {}, {}],
+    ["we do not", { windowScale: false }, { wscale: 7 }],
+  ] as const)("is not in force when %s", (_name, tcp, options) => {
+    const [peer, host] = listening({ family, tcp }, { ...options, win: 2000 });
+    const answer = peer.open();
+    expect(answer.wscale).toBeUndefined();
+    expect(peer.field(T_SCALES)).toBe(0);
+    expect(peer.field(T_SND_WND)).toBe(2000);
+    peer.send({ flags: "PA", data: 3000 }).expect({ flags: "A", win: 65_535 });
+    expect(host.session.readableBytes).toBe(3000);
+  });
+
+  it("is negotiated by the side that opens", () => {
+    for (const wscale of [5, undefined]) {
+      const [peer] = connecting({ family }, { win: 1000, ...(wscale === undefined ? {} : { wscale }) });
+      expect(peer.accept().wscale).toBe(3);
+      expect(peer.field(T_SCALES)).toBe(wscale === undefined ? 0 : (5 << 8) | 3);
+      // Not scaled yet: it was in a SYN-ACK.
+      expect(peer.field(T_SND_WND)).toBe(1000);
+      peer.send({ flags: "A" });
+      expect(peer.field(T_SND_WND)).toBe(wscale === undefined ? 1000 : 32_000);
+    }
+  });
+
+  it("is not offered when it is switched off", () => {
+    const [peer] = connecting({ family, tcp: { windowScale: false } });
+    expect(peer.accept().wscale).toBeUndefined();
+  });
+
+  it.each([
+    [14, 1 << 30],
+    [15, 1 << 30],
+    [255, 1 << 30],
+  ])("of %i is used as at most 14 (RFC 7323 2.3)", (wscale, most) => {
+    const [peer] = established({ family }, { wscale, win: 65_535 });
+    expect(peer.field(T_SND_WND)).toBe(65_535 * (most / 65_536));
+  });
+
+  it("a window of 65535 without scaling is one, not a negative number (MUST-1)", () => {
+    const [peer, host] = established({ family, tcp: { initialCwndSegments: 100 } }, { win: 65_535 });
+    host.session.write(pattern(0, 100_000));
+    host.settle();
+    const sent = peer.takeAll();
+    expect(sent.reduce((sum, { len }) => sum + len, 0)).toBeGreaterThan(65_535 - 1460);
+    expect(sent.reduce((sum, { len }) => sum + len, 0)).toBeLessThanOrEqual(65_535);
+  });
+});
