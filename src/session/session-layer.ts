@@ -344,6 +344,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
       return this.#fail(c);
     }
     i32[r + S_CONNECTION] = c;
+    // The transport has put its first packet on its way, and started a timer.
+    this.#hooks.wake();
     return s;
   }
 

@@ -90,11 +90,6 @@ export async function main(args: readonly string[]): Promise<number> {
       code = await (await import("./demo.js")).demo();
     });
 
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    // Whoever read our output has enough.
-    if (error.code === "EPIPE") process.exit(EXIT_OK);
-    throw error;
-  });
   try {
     await program.parseAsync(args, { from: "user" });
     return code;

@@ -1,4 +1,4 @@
-import { readConfigFile } from "../../host/config.js";
+import { readConfigFile, resolveConfig } from "../../host/config.js";
 import type { AppConfig, StackConfig } from "../../host/config-types.js";
 import { ConfigError } from "../../host/config-error.js";
 import { UsageError } from "./failure.js";
@@ -26,11 +26,12 @@ const ARGUMENTS: readonly (readonly [RegExp, string])[] = [
   [/^cli\.socket/, "--cli-socket"],
 ];
 
-/** Names the argument instead of the key. */
-export function argumentError(error: unknown): unknown {
+/** Names the argument instead of the key, where a key came from one. */
+export function argumentError(error: unknown, { config, cliSocket }: RunOptions): unknown {
   if (!(error instanceof ConfigError)) return error;
-  const found = ARGUMENTS.find(([pattern]) => pattern.test(error.where));
-  return found === undefined ? error : new UsageError(found[1], error.what);
+  const argument = ARGUMENTS.find(([pattern]) => pattern.test(error.where))?.[1];
+  const isGiven = argument === "--cli-socket" ? cliSocket !== undefined : config === undefined;
+  return argument === undefined || !isGiven ? error : new UsageError(argument, error.what);
 }
 
 /** `http` or `echo=tcp://198.18.0.2/7,udp://198.18.0.2/7`. */
@@ -59,13 +60,20 @@ function fromArguments(name: string, options: RunOptions): StackConfig {
   };
 }
 
-/** The configuration that the options of `weft run` ask for. Rejects with ConfigError or UsageError. */
-export async function runConfig(options: RunOptions): Promise<{ config: StackConfig; isFromFile: boolean }> {
-  const { config: file, tap, cliSocket } = options;
+/** The checked configuration that the options of `weft run` ask for. Rejects with ConfigError or UsageError. */
+export async function runConfig(options: RunOptions): Promise<StackConfig> {
+  const config = await chosenConfig(options);
+  const { cliSocket } = options;
+  const whole = cliSocket === undefined ? config : { ...config, cli: { socket: cliSocket } };
+  await resolveConfig(whole, "file");
+  return whole;
+}
+
+async function chosenConfig(options: RunOptions): Promise<StackConfig> {
+  const { config: file, tap } = options;
   if (file === undefined) {
     if (tap === undefined) throw new UsageError("run", "neither --config nor --tap");
-    const config = fromArguments(tap, options);
-    return { config: cliSocket === undefined ? config : { ...config, cli: { socket: cliSocket } }, isFromFile: false };
+    return fromArguments(tap, options);
   }
   const others = Object.entries({
     "--tap": tap,
@@ -77,6 +85,5 @@ export async function runConfig(options: RunOptions): Promise<{ config: StackCon
   });
   const other = others.find(([, value]) => value !== undefined);
   if (other !== undefined) throw new UsageError(other[0], "not together with --config");
-  const config = await readConfigFile(file);
-  return { config: cliSocket === undefined ? config : { ...config, cli: { socket: cliSocket } }, isFromFile: true };
+  return readConfigFile(file);
 }

@@ -32,18 +32,16 @@ export async function run(options: RunOptions): Promise<number> {
   const stop = new StopSignal();
   let socket: CliSocket | undefined;
   let served: ServedStack | undefined;
-  let isFromFile = false;
   try {
-    const found = await runConfig(options);
-    ({ isFromFile } = found);
+    const config = await runConfig(options);
     // Before anything is made: a socket in use means that this stack runs already.
-    socket = await CliSocket.open(found.config.cli?.socket ?? defaultSocketPath());
-    served = await serveStack(found.config, socket);
+    socket = await CliSocket.open(config.cli?.socket ?? defaultSocketPath());
+    served = await serveStack(config, socket);
     if (!stop.isStopped) process.stdout.write("weft: ready\n");
     await stop.stopped;
     return EXIT_OK;
   } catch (error) {
-    throw isFromFile ? error : argumentError(error);
+    throw argumentError(error, options);
   } finally {
     if (served === undefined) await socket?.close();
     else await served.close();
