@@ -76,7 +76,6 @@ function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, ack: number, 
   stopTiming(core, r, ack);
   i32[r + T_SND_UNA] = ack;
   if (((i32[r + T_SND_NXT] - ack) | 0) < 0) i32[r + T_SND_NXT] = ack;
-  i32[r + T_BACKOFF] = 0;
   i32[r + T_PROGRESS_MS] = core.engine.nowMs;
   newAck(core, r, acked, flight);
   // RFC 6298 5.2, 5.3.

@@ -52,7 +52,11 @@ export function newAck(core: TcpCore, r: number, ackedBytes: number, flightBytes
     }
     return;
   }
-  if ((flags & TF_LOSS_RECOVERY) !== 0 && recovered) i32[r + C_FLAGS] &= ~TF_LOSS_RECOVERY;
+  if (recovered) {
+    i32[r + C_FLAGS] &= ~TF_LOSS_RECOVERY;
+    // It follows along: 2^31 bytes later it would seem to lie ahead, and no loss would be repaired fast.
+    i32[r + T_RECOVER] = i32[r + T_SND_UNA];
+  }
   // An application that sends little proves nothing about a larger window (RFC 7661 3).
   if ((flags & TF_CWND_LIMITED) !== 0) core.congestion.acked(r, ackedBytes, flightBytes);
   i32[r + C_FLAGS] &= ~TF_CWND_LIMITED;

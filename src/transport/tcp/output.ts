@@ -34,7 +34,7 @@ import {
 } from "./connection.js";
 import { type TcpCore, TIMER_RETRANSMIT } from "./core.js";
 import { armRetransmit, cancelTiming, startTiming } from "./rtt.js";
-import { controlSegment, dataSegment, payloadOf, setPush } from "./segment-out.js";
+import { acceptableSeq, controlSegment, dataSegment, payloadOf, setPush } from "./segment-out.js";
 
 /** States in which data (and FIN) may be on its way. */
 function maySend(state: number): boolean {
@@ -131,7 +131,7 @@ function nextSegment(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex 
   const isRecovering = (flags & TF_FAST_RECOVERY) !== 0;
   if (isRecovering && bytes > mss) bytes = mss;
   const b = dataSegment(core, c, r, nxt, inFlight, bytes, 0);
-  if (b < 0) return -1;
+  if (b < 0) return retryLater(core, c, r);
   const sent = payloadOf(core, r, b);
   if (sent === unsent) setPush(core, b);
   if (usable - sent < mss && usable < unsent && i32[r + T_CWND] <= i32[r + T_SND_WND]) {
@@ -171,9 +171,15 @@ function noteBlocked(
   }
 }
 
+/** There was no packet buffer: the retransmission timer tries again, for no ACK will come that could. */
+function retryLater(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
+  if (!core.timers.isRunning(c * 2 + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
+  return -1;
+}
+
 function finSegment(core: TcpCore, c: ConnectionIndex, r: number, nxt: number): BufferIndex {
   const b = controlSegment(core, c, r, nxt, TCP_FLAG_FIN | TCP_FLAG_ACK);
-  if (b < 0) return -1;
+  if (b < 0) return retryLater(core, c, r);
   core.window.i32[r + C_FLAGS] |= TF_FIN_SENT;
   advance(core, c, r, nxt, (nxt + 1) | 0);
   return b;
@@ -203,7 +209,7 @@ function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, frame: Frame,
   let count = (pending >>> 8) & P_DUPACK_MAX;
   if (count === 0 && (pending & P_ACK) !== 0) count = 1;
   for (; count > 0 && frame.count < limit; count--) {
-    const b = controlSegment(core, c, r, i32[r + T_SND_NXT], TCP_FLAG_ACK);
+    const b = controlSegment(core, c, r, acceptableSeq(core, r), TCP_FLAG_ACK);
     if (b < 0) break;
     frame.add(b, next);
   }

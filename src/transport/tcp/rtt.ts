@@ -48,6 +48,8 @@ export function stopTiming(core: TcpCore, r: number, ack: number): void {
   if ((i32[r + C_FLAGS] & TF_TIMING) === 0 || ((ack - i32[r + T_RTT_SEQ]) | 0) < 0) return;
   i32[r + C_FLAGS] &= ~TF_TIMING;
   sampleRtt(core, r, (core.nowUs32() - i32[r + T_RTT_START_US]) | 0);
+  // RFC 6298 5: a timeout that was backed off stays so until a round trip was measured.
+  i32[r + T_BACKOFF] = 0;
 }
 
 /** Karn's rule (RFC 6298 3): what is sent again is not timed. */

@@ -42,8 +42,10 @@ import {
   T_RCV_EDGE,
   T_RCV_NXT,
   T_SCALES,
+  T_SND_MAX,
   T_SND_MSS,
-  T_SND_NXT,
+  T_SND_UNA,
+  T_SND_WND,
   T_TS_RECENT,
   TF_TIMESTAMPS,
   TF_WSCALE,
@@ -157,9 +159,20 @@ export function sendChallengeAck(core: TcpCore, c: ConnectionIndex, r: number): 
   else core.events.count(TCP_ERROR.challenge_limited);
 }
 
+/**
+ * RFC 9293's SND.NXT for a segment without data: the highest sent plus one, not our sndNxt, which goes back after a
+ * timeout (the peer may have all that is sent again, and would refuse an ACK numbered before it). But not past the
+ * peer's window, where a zero-window probe leads: it would refuse that, too.
+ */
+export function acceptableSeq(core: TcpCore, r: number): number {
+  const { i32 } = core.window;
+  const edge = (i32[r + T_SND_UNA] + i32[r + T_SND_WND]) | 0;
+  return ((i32[r + T_SND_MAX] - edge) | 0) > 0 ? edge : i32[r + T_SND_MAX];
+}
+
 /** Sends a reset for a connection of ours: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>. */
 export function sendReset(core: TcpCore, c: ConnectionIndex, r: number): void {
-  const b = controlSegment(core, c, r, core.window.i32[r + T_SND_NXT], TCP_FLAG_RST | TCP_FLAG_ACK);
+  const b = controlSegment(core, c, r, acceptableSeq(core, r), TCP_FLAG_RST | TCP_FLAG_ACK);
   if (b < 0) return;
   core.events.count(TCP_ERROR.rst_sent);
   core.output(r, b);

@@ -11,7 +11,7 @@ import {
   T_SND_UNA,
   T_SND_WND,
   T_TIMEOUTS,
-  TF_FIN_SENT,
+  TF_FIN_WANTED,
   TF_LOSS_RECOVERY,
   TF_PROBE_NOW,
   TIME_WAIT,
@@ -70,7 +70,7 @@ function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
       goBack(core, r);
       i32[r + C_FLAGS] |= TF_PROBE_NOW;
       core.wantTransmit(c);
-    } else if ((i32[r + C_FLAGS] & TF_FIN_SENT) !== 0) {
+    } else if ((i32[r + C_FLAGS] & TF_FIN_WANTED) !== 0) {
       goBack(core, r);
       core.wantTransmit(c);
     }

@@ -7,14 +7,16 @@ describe.each(FAMILIES)("MSS over IPv%i", (family) => {
 
   it.each([1500, 1280, 1400, 9000])("announces what the link of MTU %i holds (MUST-67)", (mtu) => {
     const [passive] = listening({ family, mtu });
-    passive.send({ flags: "S", mss: 1460 }).expect({ flags: "SA", mss: mtu - headers });
+    passive.send({ flags: "S", mss: 1460 });
+    expect(passive.expect({ flags: "SA" }).mss).toBe(mtu - headers);
     const [active] = connecting({ family, mtu });
-    active.expect({ flags: "S", mss: mtu - headers });
+    expect(active.expect({ flags: "S" }).mss).toBe(mtu - headers);
   });
 
   it("announces no more than configured", () => {
     const [peer] = listening({ family, tcp: { mtuBytes: 1300 } });
-    peer.send({ flags: "S", mss: 1460 }).expect({ flags: "SA", mss: 1300 - headers });
+    peer.send({ flags: "S", mss: 1460 });
+    expect(peer.expect({ flags: "SA" }).mss).toBe(1300 - headers);
   });
 
   it("says it in no other segment (MUST-65)", () => {
