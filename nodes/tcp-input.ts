@@ -1,6 +1,7 @@
 import { FRAME_SIZE, type Frame } from "../src/graph/frame.js";
 import { type NodeForm, type NodeRuntime } from "../src/graph/node.js";
 import {
+  type BufferIndex,
   F_L2_MULTICAST,
   F_L3_MULTICAST,
   M_CONN,
@@ -10,6 +11,7 @@ import {
   M_FLAGS,
   M_L3,
   M_LEN,
+  M_TAIL,
 } from "../src/graph/packet-pool.js";
 import { ESTABLISHED, SYN_SENT } from "../src/transport/tcp/connection.js";
 import { tcpNodeErrors } from "../src/transport/tcp/errors.js";
@@ -20,8 +22,11 @@ import { TCP_FLAG_RST, TCP_HEADER_LEN, TCP_OK, tcpCheck, tcpFlags } from "../src
 import type { Host } from "./host.js";
 import { tcpTrace } from "../src/transport/tcp/trace.js";
 
-const errors = tcpNodeErrors("length", "bad_source", "no_listener", "lookup_drops");
+const errors = tcpNodeErrors("length", "bad_source", "no_listener", "lookup_drops", "no_buffer");
 const E = errors.index;
+
+/** Least vector for which touch passes pay. */
+const TOUCH_FROM = 8;
 
 const NEXT_DROP = 0;
 const NEXT_LISTEN = 1;
@@ -61,6 +66,7 @@ function tcpInput(isIp4: boolean): NodeForm<Host> {
       const { core } = host.tcp;
       const { connections } = core;
       const hashes = new Int32Array(FRAME_SIZE);
+      const tags = new Int32Array(FRAME_SIZE);
       const touched = new Int32Array(1);
 
       /** Keyed hash of a packet's tuple, from our side. */
@@ -103,6 +109,24 @@ function tcpInput(isIp4: boolean): NodeForm<Host> {
         const r3 = dv.getInt32(s + 12);
         const c = lookup.established6(fib, TRANSPORT_TCP, l0, l1, l2, l3, r0, r1, r2, r3, ports, hash);
         return c >= 0 ? c : lookup.halfOpen6(fib, TRANSPORT_TCP, l0, l1, l2, l3, r0, r1, r2, r3, ports, hash);
+      }
+
+      /**
+       * A segment of this host to itself still lends its payload from the sender's fifo: gives it a slot of its own, IP
+       * header included. Returns the buffer; -1, counted, when none is left.
+       */
+      function own(b: BufferIndex, node: NodeRuntime): BufferIndex {
+        const { i32 } = host.window;
+        const m = pool.meta + (b << 4);
+        const headerBytes = i32[m + M_DATA] - i32[m + M_L3];
+        i32[m + M_DATA] -= headerBytes;
+        i32[m + M_LEN] += headerBytes;
+        const whole = pool.linearize(b);
+        const n = pool.meta + ((whole < 0 ? b : whole) << 4);
+        i32[n + M_DATA] += headerBytes;
+        i32[n + M_LEN] -= headerBytes;
+        if (whole < 0) i32[m + M_ERROR] = node.errorBase + E.no_buffer;
+        return whole;
       }
 
       /** Where a segment without a connection goes, its listener in M_CONN. */
@@ -148,20 +172,29 @@ function tcpInput(isIp4: boolean): NodeForm<Host> {
         const { i32, dv } = host.window;
         const { meta } = pool;
         const { buffers, next, count } = frame;
-        // Touch pass: header checks, hashes, and one word of each bucket, so that the misses overlap.
-        let touch = 0;
         for (let i = 0; i < count; i++) {
           const m = meta + (buffers[i] << 4);
-          const at = i32[m + M_DATA];
           if (i32[m + M_LEN] < TCP_HEADER_LEN) continue;
-          const hash = hashOf(dv, i32[m + M_L3], at);
-          hashes[i] = hash;
-          touch ^= isIp4 ? lookup.touch4(i32[m + M_FIB], hash) : lookup.touch6(i32[m + M_FIB], hash);
+          hashes[i] = hashOf(dv, i32[m + M_L3], i32[m + M_DATA]);
+          tags[i] = lookup.tagOf(i32[m + M_FIB], hashes[i]);
         }
-        touched[0] = touch;
+        if (count >= TOUCH_FROM) {
+          touched[0] = isIp4
+            ? lookup.touchAll4(TRANSPORT_TCP, tags, count)
+            : lookup.touchAll6(TRANSPORT_TCP, tags, count);
+        }
         const { base, stride } = connections;
         for (let i = 0; i < count; i++) {
-          const m = meta + (buffers[i] << 4);
+          let m = meta + (buffers[i] << 4);
+          if (i32[m + M_TAIL] !== 0) {
+            const b = own(buffers[i], node);
+            if (b < 0) {
+              next[i] = NEXT_DROP;
+              continue;
+            }
+            buffers[i] = b;
+            m = meta + (b << 4);
+          }
           const at = i32[m + M_DATA];
           if (tcpCheck(dv, at, i32[m + M_LEN]) !== TCP_OK) {
             i32[m + M_ERROR] = node.errorBase + E.length;

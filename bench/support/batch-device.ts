@@ -27,6 +27,10 @@ export class BatchDevice implements Device {
   /** Frames that one poll gives at most; may be changed. */
   vector: number;
   txPackets = 0;
+  /** Called with what is sent, before it is forgotten. */
+  onTx: ((buffers: Int32Array, count: number) => void) | undefined = undefined;
+  /** Called when a poll begins. */
+  onRx: (() => void) | undefined = undefined;
   readonly #frameBytes: number;
   readonly #flags: number;
   readonly #ready = new Int32Array(1024);
@@ -47,7 +51,7 @@ export class BatchDevice implements Device {
   }
 
   /** Makes `count` frames ready, each a copy of what lies at the window offset that `templateOf` gives. */
-  prepare(count: number, templateOf: (i: number) => number): void {
+  prepare(count: number, templateOf: (i: number) => number, frameBytes = this.#frameBytes): void {
     const pool = this.#pool as PacketPool;
     const { u8, i32 } = pool.window;
     this.#first = 0;
@@ -57,14 +61,15 @@ export class BatchDevice implements Device {
       if (b < 0) throw new Error("the pool is too small for the batch");
       const m = pool.meta + (b << 4);
       const from = templateOf(i);
-      u8.copyWithin(i32[m + M_DATA], from, from + this.#frameBytes);
-      i32[m + M_LEN] = this.#frameBytes;
+      u8.copyWithin(i32[m + M_DATA], from, from + frameBytes);
+      i32[m + M_LEN] = frameBytes;
       i32[m + M_FLAGS] = this.#flags;
       this.#ready[i] = b;
     }
   }
 
   rx(buffers: Int32Array, max: number): number {
+    this.onRx?.();
     const left = this.#end - this.#first;
     const room = max < this.vector ? max : this.vector;
     const n = left < room ? left : room;
@@ -73,7 +78,8 @@ export class BatchDevice implements Device {
     return n;
   }
 
-  tx(_buffers: Int32Array, count: number): number {
+  tx(buffers: Int32Array, count: number): number {
+    this.onTx?.(buffers, count);
     this.txPackets += count;
     return count;
   }

@@ -5,6 +5,7 @@ import {
   type FifoOffset,
   FIFO_BYTES,
   F_CAP,
+  P_TAIL,
   F_MIN_ALLOC,
   F_NEXT,
   F_HAS_EVENT,
@@ -309,6 +310,24 @@ export class FifoSegment extends FifoChain {
   }
 
   // ---- Producer ----
+
+  /**
+   * Touch passes over the fifos (0: none) that a vector is about to enqueue to: reads a word of each fifo's row, then of the
+   * place of its next byte and of the line that the consumer watches. Small loops, so that many misses are under way at
+   * once.
+   */
+  touchTails(list: Int32Array, count: number): number {
+    const i32 = this.window.i32;
+    let touch = 0;
+    for (let i = 0; i < count; i++) if (list[i] !== 0) touch ^= i32[this.row(list[i]) + R_TAIL];
+    for (let i = 0; i < count; i++) {
+      const f = list[i];
+      if (f === 0) continue;
+      const r = this.row(f);
+      touch ^= i32[(i32[r + R_TAIL_DELTA] + i32[r + R_TAIL]) >> 2] ^ i32[(f >> 2) + P_TAIL];
+    }
+    return touch;
+  }
 
   /**
    * Appends up to `len` bytes of the window. Takes less when the cap or memory is short. Returns how far the tail moved:

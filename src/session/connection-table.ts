@@ -87,6 +87,25 @@ export class ConnectionTable {
     return this.#i32[this.#table + ((tag & this.#mask) << 1)];
   }
 
+  /**
+   * Touch passes over the tags of a vector: reads a word of each first slot, then one of the row that each names and that
+   * a lookup will most likely compare. Small loops, so that many misses are under way at once.
+   */
+  touchAll(tags: Int32Array, count: number, proto: number): number {
+    const i32 = this.#i32;
+    const values = this.#table + 1;
+    const mask = this.#mask;
+    const base = this.#rowBase[proto] + C_PORTS;
+    const stride = this.#rowStride[proto];
+    let touch = 0;
+    for (let i = 0; i < count; i++) touch ^= i32[(values + ((tags[i] & mask) << 1)) | 0];
+    for (let i = 0; i < count; i++) {
+      const c = (i32[(values + ((tags[i] & mask) << 1)) | 0] - 1) | 0;
+      if (c >= 0) touch ^= i32[(base + Math.imul(c, stride)) | 0];
+    }
+    return touch;
+  }
+
   /** The connection with this IPv4 key, -1 when there is none. `ports` is local << 16 | remote. */
   find4(tag: number, fib: number, proto: number, lcl: number, rmt: number, ports: number): ConnectionIndex {
     const i32 = this.#i32;

@@ -105,6 +105,21 @@ export class SessionLookup {
     return this.#established6.touch(tableTag(hash, fib));
   }
 
+  /** What {@link touchAll4} and {@link touchAll6} take: `hash` from {@link hash4} or {@link hash6}. */
+  tagOf(fib: number, hash: number): number {
+    return tableTag(hash, fib);
+  }
+
+  /** Reads a word of each bucket, then of each row, that {@link established4} will look at for these tags. */
+  touchAll4(proto: number, tags: Int32Array, count: number): number {
+    return this.#established4.touchAll(tags, count, proto);
+  }
+
+  /** As {@link touchAll4}, for {@link established6}. */
+  touchAll6(proto: number, tags: Int32Array, count: number): number {
+    return this.#established6.touchAll(tags, count, proto);
+  }
+
   /** The established connection of this key, -1 when there is none; `hash` from {@link hash4}. */
   established4(fib: number, proto: number, lcl: number, rmt: number, ports: number, hash: number): ConnectionIndex {
     return this.#established4.find4(tableTag(hash, fib), fib, proto, lcl, rmt, ports);

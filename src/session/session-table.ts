@@ -85,7 +85,8 @@ export const S_GENERATION = 13;
 export const S_HALF_OPENS = 14;
 /** Of a listener: half-open connections it may have. */
 export const S_BACKLOG = 15;
-const ROW_SHIFT = 4;
+/** A row has 16 words: row s starts at word `base + (s << SESSION_ROW_SHIFT)`. */
+export const SESSION_ROW_SHIFT = 4;
 
 /** The application closed its end, or never learned of the session. */
 export const SF_APP_CLOSED = 1;
@@ -127,7 +128,7 @@ export class SessionTable {
     this.capacity = capacity;
     this.engine = engine;
     this.#i32 = window.i32;
-    this.base = window.reserve("sessions", capacity << (ROW_SHIFT + 2)) >> 2;
+    this.base = window.reserve("sessions", capacity << (SESSION_ROW_SHIFT + 2)) >> 2;
   }
 
   /** Rows in use. */
@@ -142,7 +143,7 @@ export class SessionTable {
 
   /** Word index of a row. */
   row(s: SessionIndex): number {
-    return (this.base + (s << ROW_SHIFT)) | 0;
+    return (this.base + (s << SESSION_ROW_SHIFT)) | 0;
   }
 
   /** Takes a row, cleared, in state created; -1 when all are in use. */
@@ -154,7 +155,7 @@ export class SessionTable {
     else return -1;
     const r = this.row(s);
     const generation = (i32[r + S_GENERATION] + 1) % GENERATIONS;
-    for (let i = r; i < r + (1 << ROW_SHIFT); i++) i32[i] = 0;
+    for (let i = r; i < r + (1 << SESSION_ROW_SHIFT); i++) i32[i] = 0;
     i32[r + S_GENERATION] = generation;
     i32[r + S_CONNECTION] = -1;
     i32[r + S_LISTENER] = -1;

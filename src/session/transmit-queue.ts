@@ -33,6 +33,11 @@ export class TransmitQueue {
     return this.#length;
   }
 
+  /** Touch pass: reads a connection's link. */
+  touch(proto: number, c: ConnectionIndex): number {
+    return this.#window.i32[this.#links[proto] + c];
+  }
+
   /** Adds a connection, unless it is in the list. Returns true when the list was empty. */
   push(proto: number, c: ConnectionIndex): boolean {
     const { i32 } = this.#window;

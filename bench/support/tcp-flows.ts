@@ -1,0 +1,104 @@
+import type { BatchDevice } from "./batch-device.js";
+import { M_DATA } from "../../src/graph/packet-pool.js";
+import type { Stack } from "../../src/stack.js";
+import { checksumFinish } from "../../src/wire/checksum.js";
+import { TCP_FLAG_ACK, TCP_FLAG_PSH, TCP_FLAG_SYN } from "../../src/wire/tcp.js";
+
+/** Bytes of a segment's frame: Ethernet, IPv4 and TCP without options, and 10 bytes of payload. */
+export const SEGMENT_FRAME_BYTES = 64;
+const PAYLOAD_BYTES = 10;
+const CONTROL_FRAME_BYTES = 54;
+const FLOWS_PER_CLIENT = 16;
+const FIRST_PORT = 1024;
+
+/**
+ * Many clients of one listening stack, as templates of their next segments: flow i comes from 10.0.0.0 + i / 16, and
+ * speaks plain TCP without options.
+ */
+export class TcpFlows {
+  readonly count: number;
+  readonly #stack: Stack;
+  readonly #device: BatchDevice;
+  readonly #templates: number;
+  readonly #peerNext: Int32Array;
+
+  /** Opens `count` connections to `address`:`port`, where somebody listens, through `device`. */
+  constructor(stack: Stack, device: BatchDevice, count: number, address: number, port: number) {
+    const { window } = stack.host;
+    this.count = count;
+    this.#stack = stack;
+    this.#device = device;
+    this.#templates = window.reserve("flows", count * SEGMENT_FRAME_BYTES);
+    this.#peerNext = new Int32Array(count);
+    for (let i = 0; i < count; i++) this.#write(i, address, port);
+    device.onTx = (buffers, n) => this.#learn(buffers, n);
+    this.#exchange(CONTROL_FRAME_BYTES, TCP_FLAG_SYN);
+    this.#exchange(CONTROL_FRAME_BYTES, TCP_FLAG_ACK);
+    device.onTx = undefined;
+    for (let i = 0; i < count; i++) this.#set(i, SEGMENT_FRAME_BYTES, TCP_FLAG_ACK | TCP_FLAG_PSH);
+  }
+
+  /** Window offset of flow `i`'s next segment; the one after it follows in sequence. */
+  next(i: number): number {
+    const { dv } = this.#stack.host.window;
+    const at = this.#templates + i * SEGMENT_FRAME_BYTES;
+    const seq = at + 34 + 4;
+    dv.setInt32(seq, (dv.getInt32(seq) + PAYLOAD_BYTES) | 0);
+    return at;
+  }
+
+  #write(i: number, address: number, port: number): void {
+    const { u8, dv } = this.#stack.host.window;
+    const at = this.#templates + i * SEGMENT_FRAME_BYTES;
+    u8.set(this.#device.mac, at);
+    u8.set([2, 0, 0, 0, 9, 9], at + 6);
+    dv.setUint16(at + 12, 0x0800);
+    const ip = at + 14;
+    dv.setInt32(ip + 8, 0x4006_0000);
+    dv.setInt32(ip + 12, 0x0a00_0000 + Math.floor(i / FLOWS_PER_CLIENT));
+    dv.setInt32(ip + 16, address);
+    dv.setUint16(ip + 20, FIRST_PORT + (i % FLOWS_PER_CLIENT));
+    dv.setUint16(ip + 22, port);
+    // Sequence numbers start at 0, so that the SYN's is -1 and the first segment of data, moved on once, has 0.
+    dv.setInt32(ip + 24, -1);
+    dv.setUint16(ip + 34, 0xffff);
+  }
+
+  /** Makes flow i's template a frame of `bytes` with `flags` that acknowledges what the peer sent. */
+  #set(i: number, bytes: number, flags: number): void {
+    const { dv } = this.#stack.host.window;
+    const ip = this.#templates + i * SEGMENT_FRAME_BYTES + 14;
+    dv.setInt32(ip, (0x4500 << 16) | (bytes - 14));
+    dv.setUint16(ip + 10, 0);
+    let sum = 0;
+    for (let at = ip; at < ip + 20; at += 2) sum += dv.getUint16(at);
+    dv.setUint16(ip + 10, checksumFinish(sum));
+    if (flags === TCP_FLAG_ACK) dv.setInt32(ip + 24, 0);
+    if ((flags & TCP_FLAG_PSH) !== 0) dv.setInt32(ip + 24, -PAYLOAD_BYTES);
+    dv.setInt32(ip + 28, (flags & TCP_FLAG_ACK) === 0 ? 0 : this.#peerNext[i]);
+    dv.setUint16(ip + 32, (5 << 12) | flags);
+  }
+
+  #exchange(bytes: number, flags: number): void {
+    for (let first = 0; first < this.count; first += 256) {
+      const n = Math.min(256, this.count - first);
+      for (let i = first; i < first + n; i++) this.#set(i, bytes, flags);
+      this.#device.prepare(n, (i) => this.#templates + (first + i) * SEGMENT_FRAME_BYTES, bytes);
+      this.#stack.engine.turn();
+      this.#stack.engine.turn();
+    }
+  }
+
+  /** Takes the acknowledgment number of each flow from the SYN-ACKs that the stack sends. */
+  #learn(buffers: Int32Array, count: number): void {
+    const { dv, i32 } = this.#stack.host.window;
+    const { meta } = this.#stack.host.pool;
+    for (let k = 0; k < count; k++) {
+      const ip = i32[meta + (buffers[k] << 4) + M_DATA] + 14;
+      if (dv.getUint8(ip + 9) !== 6 || (dv.getUint8(ip + 33) & TCP_FLAG_SYN) === 0) continue;
+      const client = dv.getInt32(ip + 16) - 0x0a00_0000;
+      const i = client * FLOWS_PER_CLIENT + dv.getUint16(ip + 22) - FIRST_PORT;
+      this.#peerNext[i] = (dv.getInt32(ip + 24) + 1) | 0;
+    }
+  }
+}
