@@ -1,7 +1,6 @@
 import { CONSUMED, type Frame } from "../src/graph/frame.js";
 import { type NodeForm, type NodeRuntime, nodeErrors, type Process } from "../src/graph/node.js";
 import {
-  F_CHECKSUM_PARTIAL,
   F_IP6,
   F_L2_MULTICAST,
   F_L3_MULTICAST,
@@ -19,14 +18,8 @@ import {
 } from "../src/graph/packet-pool.js";
 import { ICMP_TRACE } from "../src/ip/ip-trace.js";
 import { checksumUpdate32 } from "../src/wire/checksum.js";
-import { ICMP4_ECHO_REPLY, ICMP4_ID, ICMP4_SEQ, ICMP4_TYPE, icmp4MakeEchoReply } from "../src/wire/icmp4.js";
-import {
-  ICMP6_CHECKSUM,
-  ICMP6_ECHO_REPLY,
-  ICMP6_HEADER_LEN,
-  ICMP6_TYPE,
-  icmp6MakeEchoReply,
-} from "../src/wire/icmp6.js";
+import { ICMP4_ID, ICMP4_SEQ, icmp4MakeEchoReply } from "../src/wire/icmp4.js";
+import { ICMP6_CHECKSUM, ICMP6_HEADER_LEN, icmp6MakeEchoReply } from "../src/wire/icmp6.js";
 import {
   IP4_DST,
   IP4_HEADER_LEN,
@@ -62,7 +55,6 @@ const NEXT_DROP = 0;
 const NEXT_LOOKUP = 1;
 /** The reply keeps the request's class of service, not what congestion it met. */
 const DSCP = 0xfc;
-const KEPT_FLAGS = F_TRACED | F_CHECKSUM_PARTIAL;
 
 /**
  * ip4-icmp-echo-request: turns requests into their replies in place (RFC 1122 3.2.2.6): same data, identifier and
@@ -99,12 +91,11 @@ export const ip4IcmpEchoRequest: NodeForm<Host> = {
         const bytes = IP4_HEADER_LEN + i32[m + M_LEN] + (i32[m + M_TAIL] & 0xffffff);
         const id = ident.next4(own, peer, PROTOCOL_ICMP4);
         ip4Emit(dv, ip, tos, bytes, id, 0, settings.hopLimit, PROTOCOL_ICMP4, own, peer);
-        if ((flags & F_CHECKSUM_PARTIAL) === 0) icmp4MakeEchoReply(dv, l4);
-        else dv.setUint8(l4 + ICMP4_TYPE, ICMP4_ECHO_REPLY);
+        icmp4MakeEchoReply(dv, l4);
         i32[m + M_DATA] = i32[m + M_L3] = ip;
         i32[m + M_LEN] += IP4_HEADER_LEN;
         i32[m + M_L4] = l4;
-        i32[m + M_FLAGS] = (flags & KEPT_FLAGS) | F_LOCAL_ORIGIN;
+        i32[m + M_FLAGS] = (flags & F_TRACED) | F_LOCAL_ORIGIN;
         i32[m + M_TX_IF] = i32[m + M_RX_IF];
         i32[m + M_RX_IF] = -1;
         next[i] = NEXT_LOOKUP;
@@ -139,11 +130,8 @@ export const ip6IcmpEchoRequest: NodeForm<Host> = {
       if (words === undefined) return false;
       const dst = ip + IP6_DST;
       let sum = dv.getUint16(l4 + ICMP6_CHECKSUM);
-      // A partial checksum is the sum of the pseudo header itself, a whole one its complement.
-      const partial = (i32[m + M_FLAGS] & F_CHECKSUM_PARTIAL) !== 0;
-      if (partial) sum = ~sum & 0xffff;
       for (let i = 0; i < 4; i++) sum = checksumUpdate32(sum, dv.getInt32(dst + (i << 2)), words[i]);
-      dv.setUint16(l4 + ICMP6_CHECKSUM, partial ? ~sum & 0xffff : sum);
+      dv.setUint16(l4 + ICMP6_CHECKSUM, sum);
       ip6EmitAddress(dv, dst, words[0], words[1], words[2], words[3]);
       return true;
     }
@@ -180,12 +168,11 @@ export const ip6IcmpEchoRequest: NodeForm<Host> = {
         ip6Emit(dv, ip, trafficClass, 0, bytes, PROTOCOL_ICMP6, settings.hopLimit);
         ip6EmitAddress(dv, ip + IP6_SRC, d0, d1, d2, d3);
         ip6EmitAddress(dv, ip + IP6_DST, s0, s1, s2, s3);
-        if ((flags & F_CHECKSUM_PARTIAL) === 0) icmp6MakeEchoReply(dv, l4);
-        else u8[l4 + ICMP6_TYPE] = ICMP6_ECHO_REPLY;
+        icmp6MakeEchoReply(dv, l4);
         i32[m + M_DATA] = i32[m + M_L3] = ip;
         i32[m + M_LEN] += IP6_HEADER_LEN;
         i32[m + M_L4] = l4;
-        i32[m + M_FLAGS] = (flags & KEPT_FLAGS) | F_LOCAL_ORIGIN | F_IP6;
+        i32[m + M_FLAGS] = (flags & F_TRACED) | F_LOCAL_ORIGIN | F_IP6;
         i32[m + M_TX_IF] = i32[m + M_RX_IF];
         i32[m + M_RX_IF] = -1;
         next[i] = NEXT_LOOKUP;

@@ -1,6 +1,7 @@
 import type { Frame } from "../src/graph/frame.js";
 import { type NodeForm, type NodeRuntime, nodeErrors } from "../src/graph/node.js";
 import {
+  type BufferIndex,
   F_CHECKSUM_PARTIAL,
   F_L4_CHECKSUM_OK,
   F_REASSEMBLED,
@@ -10,11 +11,13 @@ import {
   M_L3,
   M_LEN,
   M_TAIL,
+  type PacketPool,
 } from "../src/graph/packet-pool.js";
 import { ICMP_TRACE } from "../src/ip/ip-trace.js";
 import { sumPacket } from "../src/ip/l4-checksum.js";
-import { checksumPseudo6 } from "../src/wire/checksum.js";
+import { checksumFinish, checksumPseudo6 } from "../src/wire/checksum.js";
 import {
+  ICMP4_CHECKSUM,
   ICMP4_ECHO_REPLY,
   ICMP4_ECHO_REQUEST,
   ICMP4_HEADER_LEN,
@@ -107,6 +110,23 @@ function typeTable6(): Int32Array {
   return table;
 }
 
+/**
+ * Whether the checksum of the message of `bytes` at `l4` is right; `pseudo` is the sum of its pseudo header. What the
+ * sender has left to its device is completed here: no device completes ICMP, should the message go out again as an echo.
+ */
+function checkSum(pool: PacketPool, b: BufferIndex, l4: number, bytes: number, pseudo: number): boolean {
+  const { i32, dv } = pool.window;
+  const m = pool.meta + (b << 4);
+  const flags = i32[m + M_FLAGS];
+  if ((flags & F_CHECKSUM_PARTIAL) !== 0) {
+    dv.setUint16(l4 + ICMP4_CHECKSUM, 0);
+    dv.setUint16(l4 + ICMP4_CHECKSUM, checksumFinish(sumPacket(pool, b, l4, bytes, pseudo)));
+    i32[m + M_FLAGS] = flags & ~F_CHECKSUM_PARTIAL;
+    return true;
+  }
+  return (flags & F_L4_CHECKSUM_OK) !== 0 || sumPacket(pool, b, l4, bytes, pseudo) === 0xffff;
+}
+
 /** ip4-icmp-input: verifies ICMP messages for this host and sends them on by type; unknown ones end here (RFC 1122 3.2.2). */
 export const ip4IcmpInput: NodeForm<Host> = {
   name: "ip4-icmp-input",
@@ -126,12 +146,9 @@ export const ip4IcmpInput: NodeForm<Host> = {
         const m = meta + (b << 4);
         const l4 = i32[m + M_DATA];
         const len = i32[m + M_LEN];
-        const known = (i32[m + M_FLAGS] & (F_L4_CHECKSUM_OK | F_CHECKSUM_PARTIAL)) !== 0;
         let to = toOf[u8[l4]];
         if (len < ICMP4_HEADER_LEN) to = -1 - E4.too_short;
-        else if (!known && sumPacket(pool, b, l4, len + (i32[m + M_TAIL] & 0xffffff), 0) !== 0xffff) {
-          to = -1 - E4.bad_checksum;
-        }
+        else if (!checkSum(pool, b, l4, len + (i32[m + M_TAIL] & 0xffffff), 0)) to = -1 - E4.bad_checksum;
         if (to < 0) {
           i32[m + M_ERROR] = node.errorBase - 1 - to;
           to = NEXT_DROP;
@@ -169,9 +186,8 @@ export const ip6IcmpInput: NodeForm<Host> = {
         const type = u8[l4];
         let to = toOf[type];
         if (len < ICMP6_HEADER_LEN) to = -1 - E6.too_short;
-        else if ((flags & (F_L4_CHECKSUM_OK | F_CHECKSUM_PARTIAL)) === 0) {
-          const pseudo = checksumPseudo6(dv, i32[m + M_L3], PROTOCOL_ICMP6, bytes);
-          if (sumPacket(pool, b, l4, bytes, pseudo) !== 0xffff) to = -1 - E6.bad_checksum;
+        else if (!checkSum(pool, b, l4, bytes, checksumPseudo6(dv, i32[m + M_L3], PROTOCOL_ICMP6, bytes))) {
+          to = -1 - E6.bad_checksum;
         }
         if (to >= NEXT_SOLICITATION && (flags & F_REASSEMBLED) !== 0) to = -1 - E6.fragmented_nd;
         if (to < 0) {

@@ -10,7 +10,7 @@ import { IP6_DST, IP6_HEADER_LEN, IP6_SRC, ip6Emit, ip6EmitAddress } from "../sr
 import { TCP_CHECKSUM } from "../src/wire/tcp.js";
 import type { Host } from "./host.js";
 
-const errors = tcpNodeErrors("pkts_sent", "rst_sent", "no_buffer", "challenge_limited");
+const errors = tcpNodeErrors("pkts_sent", "rst_sent", "no_buffer");
 
 /** tcp4-output and tcp6-output: put the IP header in front of a segment of a connection (M_CONN names its row). */
 function tcpOutput(isIp4: boolean): NodeForm<Host> {

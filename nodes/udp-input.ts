@@ -21,16 +21,18 @@ import { IP6_DST, IP6_SRC } from "../src/wire/ip6.js";
 import { UDP_CHECKSUM, UDP_HEADER_LEN, UDP_OK, udpCheck, udpDstPort, udpLength, udpSrcPort } from "../src/wire/udp.js";
 import type { Host } from "./host.js";
 
-const errors = nodeErrors({
+const COMMON_ERRORS = {
   bad_length: ["error", "udp length error"],
-  no_checksum: ["error", "udp over ip6 without checksum"],
   no_listener: ["info", "no listener for dst port: icmp port unreachable"],
   no_group_listener: ["info", "no listener for a broadcast or multicast datagram"],
   fifo_full: ["warn", "fifo full: datagram lost"],
   not_ready: ["warn", "session is closing"],
   create_session: ["error", "no session for a new peer of a listener"],
-});
-const E = errors.index;
+} as const;
+// The common ones have the same numbers in both.
+const errors4 = nodeErrors(COMMON_ERRORS);
+const errors6 = nodeErrors({ ...COMMON_ERRORS, no_checksum: ["error", "udp over ip6 without checksum"] });
+const E = errors6.index;
 
 const NEXT_DROP = 0;
 const NEXT_ICMP_ERROR = 1;
@@ -49,7 +51,7 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
   return {
     name: isIp4 ? "udp4-input" : "udp6-input",
     next: ["drop", isIp4 ? "ip4-icmp-error" : "ip6-icmp-error"],
-    errors: errors.list,
+    errors: (isIp4 ? errors4 : errors6).list,
     trace: {
       bytes: UDP_HEADER_LEN,
       format: (dv, length) =>

@@ -147,5 +147,7 @@ export function icmp4MakeEchoReply(dv: DataView, off: number): void {
   const before = dv.getUint16(off + ICMP4_TYPE);
   const after = (ICMP4_ECHO_REPLY << 8) | (before & 0xff);
   dv.setUint16(off + ICMP4_TYPE, after);
-  dv.setUint16(off + ICMP4_CHECKSUM, checksumUpdate16(dv.getUint16(off + ICMP4_CHECKSUM), before, after));
+  const sum = checksumUpdate16(dv.getUint16(off + ICMP4_CHECKSUM), before, after);
+  // A message all of zeros sums to 0, whose complement the update cannot tell from that of 0xffff: this is right for both.
+  dv.setUint16(off + ICMP4_CHECKSUM, sum === 0 ? 0xffff : sum);
 }

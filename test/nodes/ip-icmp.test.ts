@@ -126,6 +126,21 @@ describe("echo", () => {
     host.done();
   });
 
+  it("whose checksum was left to a device is answered with a whole one: devices complete none of ICMP", () => {
+    const host = new IpHarness();
+    const meta = { [M_FLAGS]: F_CHECKSUM_PARTIAL };
+    const [four, six] = [echo4([1, 2, 3]), echo6([1, 2, 3])];
+    four.splice(2, 2, 0, 0);
+    six.splice(2, 2, ...be(pseudo(A6, OWN6, 58, six.length), 2));
+    host.input([ip4({ src: A4, dst: OWN4, protocol: 1 }, four)], 0, undefined, meta);
+    host.input([ip6({ src: A6, dst: OWN6, nextHeader: 58 }, six)], 0, undefined, meta);
+    host.run();
+    const [out4, out6] = host.packets();
+    expect(out4.slice(20)).toEqual(icmp4(0, 0, [0, 7, 0, 9, 1, 2, 3]));
+    expect(out6.slice(40)).toEqual(icmp6(OWN6, A6, 129, 0, [0, 7, 0, 9, 1, 2, 3]));
+    host.done();
+  });
+
   it("to a group on an interface without address is not answered", () => {
     const host = new IpHarness();
     const message = echo6([1]);

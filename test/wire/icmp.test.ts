@@ -76,6 +76,13 @@ describe("icmp4", () => {
     );
   });
 
+  it("turns a request of zeros into a reply with a right checksum: 0xffff, not 0", () => {
+    const { dv, u8, i32, len } = echo4(0, 0, [0, 0, 0]);
+    icmp4MakeEchoReply(dv, 2);
+    expect(icmp4Check(u8, i32, 2, len)).toBe(ICMP4_OK);
+    expect(dv.getUint16(4)).toBe(0xffff);
+  });
+
   it("turns a request into a reply with a right checksum", () => {
     fc.assert(
       fc.property(word16, word16, body, (id, seq, bytes) => {
