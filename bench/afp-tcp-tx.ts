@@ -1,5 +1,4 @@
-// How fast does one TCP flow go out over an af-packet interface on a veth pair, beside kernel to kernel over a veth pair?
-import { afpBed } from "./support/beds.js";
-import { compareFlow } from "./support/tcp-flow.js";
+// How fast does the stack send one TCP stream through a packet socket on a veth, beside the kernel over a veth?
+import { benchStream } from "./support/stream.js";
 
-await compareFlow("afp-tcp-tx", "tx", afpBed);
+await benchStream("afp-tcp-tx", "af-packet", "tx");

@@ -1,46 +1,39 @@
-// How long does one byte take there and back over a TAP, beside kernel to kernel over a veth pair, on one and on two CPUs?
-import { type Bed, kernelBed, ONE_CPU, type Processors, tapBed, TWO_CPUS } from "./support/beds.js";
-import { measureRoundTrips } from "./support/kernel-peer.js";
-import { lackOfDevices } from "./support/networks.js";
+// How long is the way of one byte there and back, on one processor and between two, beside the kernel over a veth?
+import type { LiveStack } from "../src/index.js";
+import { Kernel } from "./support/kernel.js";
 import { measurePairs } from "./support/pairs.js";
-import { median, printRatio, printValue } from "./support/report.js";
+import { OUR_CPU, PEER_CPU, protect } from "./support/protect.js";
+import { printRatio, printValue } from "./support/report.js";
+import { makeLink } from "./support/stream.js";
+import { serveTcp } from "./support/tcp-stack.js";
 
 const PAIRS = 5;
+const ROUND_TRIPS = 10_000;
 
-async function compare(name: string, processors: Processors): Promise<void> {
-  const p99: number[] = [];
-  const kernelP99: number[] = [];
-  const p50Of = async ({ client, address, port }: Bed, rest: number[]): Promise<number> => {
-    const { p50Us, p99Us } = await measureRoundTrips(client, address, port);
-    rest.push(p99Us);
-    return p50Us;
-  };
-  const ours = await tapBed("echo", processors);
-  try {
-    const kernel = await kernelBed("echo", processors);
-    try {
-      await p50Of(ours, []);
-      const result = await measurePairs(
-        PAIRS,
-        () => p50Of(ours, p99),
-        () => p50Of(kernel, kernelP99),
-      );
-      printValue(name, result.ours, "us");
-      printValue(`${name}-p99`, median(p99), "us");
-      printValue(`${name}-kernel`, result.peer, "us");
-      printValue(`${name}-kernel-p99`, median(kernelP99), "us");
-      printRatio(name, "kernel", result.ratio);
-    } finally {
-      await kernel.stop();
-    }
-  } finally {
-    await ours.stop();
+protect();
+const kernel = new Kernel();
+let stack: LiveStack | undefined;
+try {
+  const { client, server, config } = makeLink(kernel, "tap");
+  stack = await serveTcp(config, "pong");
+  await kernel.serve(server, OUR_CPU, "pong");
+  for (const [name, cpu] of [
+    ["tap-rtt-1cpu", OUR_CPU],
+    ["tap-rtt-2cpu", PEER_CPU],
+  ] as const) {
+    const us = async (address: string): Promise<number> =>
+      (await kernel.measure(client, cpu, "ping", address, ROUND_TRIPS)) / 1000;
+    await us("198.18.0.2");
+    const { ours, peer, ratio } = await measurePairs(
+      PAIRS,
+      () => us("198.18.0.2"),
+      () => us("198.18.1.2"),
+    );
+    printValue(name, ours, "us");
+    printValue(`${name}-kernel`, peer, "us");
+    printRatio(name, "kernel", ratio);
   }
-}
-
-const lack = lackOfDevices();
-if (lack !== undefined) console.error(`tap-rtt: ${lack}: left out`);
-else {
-  await compare("tap-rtt-1cpu", ONE_CPU);
-  if (TWO_CPUS.server !== TWO_CPUS.client) await compare("tap-rtt", TWO_CPUS);
+} finally {
+  await stack?.close();
+  await kernel.close();
 }

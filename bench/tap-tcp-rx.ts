@@ -1,5 +1,4 @@
-// How fast does one TCP flow come in over a TAP, beside kernel to kernel over a veth pair?
-import { tapBed } from "./support/beds.js";
-import { compareFlow } from "./support/tcp-flow.js";
+// How fast does the stack receive one TCP stream over a TAP with superframes, beside the kernel over a veth?
+import { benchStream } from "./support/stream.js";
 
-await compareFlow("tap-tcp-rx", "rx", tapBed);
+await benchStream("tap-tcp-rx", "tap", "rx");

@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { onCpu } from "./protect.js";
+
+/** Ports of the peer programs. */
+export const PORT = 5001;
+
+function sourceOfPeer(): string {
+  for (let at = dirname(fileURLToPath(import.meta.url)); at !== dirname(at); at = dirname(at)) {
+    const path = join(at, "bench", "support", "peer.c");
+    if (existsSync(path)) return path;
+  }
+  throw new Error("bench/support/peer.c is missing");
+}
+
+/** Compiles peer.c unless this version of it was compiled before. */
+function compilePeer(): string {
+  const source = sourceOfPeer();
+  const hash = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16);
+  const directory = join(tmpdir(), "weft-bench");
+  const program = join(directory, `peer-${hash}`);
+  if (existsSync(program)) return program;
+  mkdirSync(directory, { recursive: true });
+  const half = `${program}.${process.pid}`;
+  const done = spawnSync("cc", ["-O2", "-o", half, source], { stdio: "inherit" });
+  if (done.status !== 0) throw new Error("cannot compile bench/support/peer.c: is there a C compiler?");
+  renameSync(half, program);
+  return program;
+}
+
+function must(command: readonly string[]): void {
+  const [program = "", ...args] = command;
+  const done = spawnSync(program, args, { encoding: "utf8" });
+  if (done.status !== 0) throw new Error(`${command.join(" ")}: ${done.stderr || done.error?.message}`);
+}
+
+/** Network namespaces, veths between them, and kernel programs in them. Gone after {@link close}. */
+export class Kernel {
+  readonly #peer = compilePeer();
+  readonly #namespaces: string[] = [];
+  readonly #servers: ChildProcess[] = [];
+
+  /** Makes a namespace, whose name it returns. */
+  namespace(suffix: string): string {
+    const name = `wb${process.pid}-${suffix}`;
+    must(["ip", "netns", "add", name]);
+    this.#namespaces.push(name);
+    this.run(name, ["ip", "link", "set", "lo", "up"]);
+    return name;
+  }
+
+  /** Runs a command with the network of a namespace. Throws when it fails. */
+  run(namespace: string, command: readonly string[]): void {
+    must(["nsenter", `--net=/run/netns/${namespace}`, ...command]);
+  }
+
+  /** Joins two namespaces by a veth; each end is `[namespace, interface, address/length or none]`. */
+  veth(a: readonly [string, string, string?], b: readonly [string, string, string?]): void {
+    this.run(a[0], ["ip", "link", "add", a[1], "type", "veth", "peer", "name", b[1], "netns", b[0]]);
+    for (const [namespace, name, address] of [a, b]) {
+      if (address !== undefined) this.run(namespace, ["ip", "address", "add", address, "dev", name]);
+      this.run(namespace, ["ip", "link", "set", name, "up"]);
+    }
+  }
+
+  #command(namespace: string, cpu: number, args: readonly string[]): [string, string[]] {
+    return ["nsenter", [`--net=/run/netns/${namespace}`, ...onCpu(cpu, [this.#peer, ...args])]];
+  }
+
+  /** Starts a server, `sink`, `source` or `pong`, in a namespace. Resolves when it listens on {@link PORT}. */
+  async serve(namespace: string, cpu: number, mode: string): Promise<void> {
+    const [program, args] = this.#command(namespace, cpu, [mode, String(PORT)]);
+    const server = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
+    this.#servers.push(server);
+    await new Promise((resolve, reject) => {
+      server.stdout.once("data", resolve);
+      server.once("exit", () => reject(new Error(`peer ${mode} ended`)));
+    });
+  }
+
+  /** Runs a client, `send`, `receive` or `ping`, against `address`; its figure. */
+  async measure(namespace: string, cpu: number, mode: string, address: string, amount: number): Promise<number> {
+    const [program, args] = this.#command(namespace, cpu, [mode, address, String(PORT), String(amount)]);
+    const client = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
+    let text = "";
+    client.stdout.setEncoding("utf8").on("data", (part: string) => (text += part));
+    const code = await new Promise((resolve) => client.once("close", resolve));
+    if (code !== 0) throw new Error(`peer ${mode} ${address} failed`);
+    return Number(text);
+  }
+
+  /** Ends the servers. */
+  async stop(): Promise<void> {
+    for (const server of this.#servers.splice(0)) {
+      if (server.exitCode !== null || server.signalCode !== null) continue;
+      const ended = new Promise((resolve) => server.once("close", resolve));
+      server.removeAllListeners("exit");
+      server.kill();
+      await ended;
+    }
+  }
+
+  /** Ends the servers and removes the namespaces. */
+  async close(): Promise<void> {
+    await this.stop();
+    for (const name of this.#namespaces.splice(0)) spawnSync("ip", ["netns", "delete", name]);
+  }
+}
