@@ -101,6 +101,7 @@ export class LiveStack {
   async #close(): Promise<void> {
     for (const app of this.#demoApps) await app.close();
     this.#demoApps = [];
+    await this.net.close();
     const { sessions } = this.host;
     for (const app of sessions.applications.all()) sessions.detach(app.index);
     for (let turns = 0; turns < CLOSING_TURNS && this.#core.engine.turn() > 0; turns++);

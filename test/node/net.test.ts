@@ -185,13 +185,14 @@ test("a socket that nobody reads from stops reading ahead", async () => {
 
 test("setTimeout tells of idleness, traffic puts it off", async () => {
   await listen((socket) => socket.resume());
-  const socket = pair.a.net.connect({ port: 7000, host: "198.18.0.2", timeout: 60 });
+  const socket = pair.a.net.connect({ port: 7000, host: "198.18.0.2", timeout: 2000 });
   await once(socket, "connect");
+  socket.setTimeout(250);
   const started = performance.now();
   const busy = setInterval(() => socket.write("."), 20);
-  setTimeout(() => clearInterval(busy), 150);
+  setTimeout(() => clearInterval(busy), 350);
   await once(socket, "timeout");
-  expect(performance.now() - started).toBeGreaterThan(150);
+  expect(performance.now() - started).toBeGreaterThan(350);
   expect(socket.destroyed).toBe(false);
   socket.setTimeout(0);
   expect(socket.timeout).toBe(0);
@@ -275,4 +276,58 @@ test("net.close ends servers and sockets", async () => {
   await Promise.all(ended);
   expect(server.listening).toBe(false);
   await eventually(() => pair.b.sessionCount === 0, "no session is left");
+});
+
+test("sockets and servers can be made by their classes", async () => {
+  const { Socket: StackSocket, isIP } = pair.a.net;
+  const server = new pair.b.net.Server((socket) => socket.end("made"));
+  await new Promise<void>((resolve) => server.listen({ port: 7000, host: "0.0.0.0" }, resolve));
+  const socket = new StackSocket();
+  expect([socket.pending, socket.address()]).toEqual([true, {}]);
+  const connected = new Promise<void>((resolve) => socket.connect(7000, "198.18.0.2", resolve));
+  expect(() => socket.connect(7000, "198.18.0.2")).toThrowError(expect.objectContaining({ code: "EALREADY" }));
+  await connected;
+  expect(() => socket.connect(7000, "198.18.0.2")).toThrowError(expect.objectContaining({ code: "EISCONN" }));
+  expect(await text(socket)).toBe("made");
+  expect(isIP("2001:db8::1")).toBe(6);
+  expect(() => server.listen(7001)).toThrowError(expect.objectContaining({ code: "ERR_SERVER_ALREADY_LISTEN" }));
+});
+
+test("names are looked up, and an unknown one is the lookup's error", async () => {
+  await listen((socket) => socket.end("found"));
+  const looked: unknown[] = [];
+  const socket = pair.a.net.connect({
+    port: 7000,
+    host: "b.example",
+    lookup: (name, _options, callback) => {
+      looked.push(name);
+      setTimeout(callback, 1, null, "198.18.0.2", 4);
+    },
+  });
+  socket.on("lookup", (...args: unknown[]) => looked.push(args));
+  expect(await text(socket)).toBe("found");
+  expect(looked).toEqual(["b.example", [null, "198.18.0.2", 4, "b.example"]]);
+  const none = pair.a.net.connect({
+    port: 1,
+    host: "none.example",
+    lookup: (_name, _options, callback) => callback(new Error("no such name"), "", 0),
+  });
+  expect((await once(none, "error"))[0]).toMatchObject({ message: "no such name" });
+});
+
+test("nothing is left that keeps the process alive", async () => {
+  const active = (): string[] => process.getActiveResourcesInfo().filter((name) => name !== "Immediate");
+  const before = active();
+  const other = stackPair();
+  const accepted: Socket[] = [];
+  other.b.net.createServer((socket) => accepted.push(socket)).listen(7000);
+  const socket = other.a.net.connect({ port: 7000, host: "198.18.0.2", timeout: 60_000 });
+  socket.on("error", () => {});
+  await once(socket, "connect");
+  socket.write(Buffer.alloc(4 << 20));
+  await eventually(() => accepted.length === 1, "accepted");
+  accepted[0].setTimeout(60_000);
+  await other.close();
+  await eventually(() => socket.closed && accepted[0].closed, "both are closed");
+  expect(active()).toEqual(before);
 });

@@ -9,9 +9,6 @@ import type { ApplicationOptions } from "../../src/session/application.js";
 import type { SessionConfig } from "../../src/session/session-config.js";
 import { SMALL_LIMITS, Stack, type StackLimits } from "../../src/stack.js";
 
-/** Longest sleep, ticks of 100 us: a device would wake the engines now and then, too. */
-const MAX_SLEEP_TICKS = 50;
-
 /** A host of a {@link stackPair}. */
 export class PairedHost implements AppStack {
   readonly address4: string;
@@ -81,7 +78,6 @@ export function stackPair(options: PairOptions = {}): StackPair {
     core.addInterface("wire0", ends[i], { addresses: [`${address4}/24`, `${address6}/64`] });
     ends[i].onReadable = wake;
   }
-  wake();
   function run(): void {
     if (isClosed) return;
     isAwake = false;
@@ -90,7 +86,7 @@ export function stackPair(options: PairOptions = {}): StackPair {
     for (let i = 0; i < 16; i++) for (const { core } of hosts) moved += core.engine.turn();
     const ticks = hosts.map(({ core }) => core.engine.nextExpiry()).filter((each) => each >= 0);
     if (moved > 0 || ticks.includes(0)) wake();
-    else timer = setTimeout(wake, Math.ceil(Math.min(MAX_SLEEP_TICKS, ...ticks) / 10));
+    else if (ticks.length > 0) timer = setTimeout(wake, Math.ceil(Math.min(...ticks) / 10));
   }
   return {
     a: hosts[0],

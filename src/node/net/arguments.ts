@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import { parseUri } from "../../session/uri.js";
 import { formatAddress } from "../../ip/address.js";
 import { argumentError } from "./net-error.js";
@@ -17,33 +17,40 @@ export interface ListenOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Finds the address of a name, as `dns.lookup` does. */
-export type LookupFunction = (
-  hostname: string,
-  options: { readonly family: number },
-  callback: (error: Error | null, address: string, family: number) => void,
-) => void;
+/** Any function as a callback: `http.request` passes one with parameters that net never gives. */
+export type Callback = (...args: never[]) => void;
 
-/** How a connection is told where to go. */
+/** What `server.listen` may be called with. A string is a URI or a numeral. */
+export type ListenArguments =
+  | readonly [callback?: Callback]
+  | readonly [options: ListenOptions, callback?: Callback]
+  | readonly [portOrUri: number | string | undefined, callback?: Callback]
+  | readonly [port: number | string | undefined, hostOrBacklog?: string | number, callback?: Callback]
+  | readonly [port: number | string | undefined, host?: string, backlog?: number, callback?: Callback];
+
+/** How a connection is told where to go: what net.connect takes, and so also what http hands on. */
 export interface ConnectOptions {
-  readonly port: number | string;
+  readonly port?: number | string | null | undefined;
   /** An address, or a name that `lookup` knows. Default `localhost`. */
-  readonly host?: string;
-  readonly localAddress?: string;
-  readonly localPort?: number;
+  readonly host?: string | null | undefined;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
   /** 4 or 6: of a name's addresses only those; 0: any. */
-  readonly family?: number;
+  readonly family?: number | undefined;
   /** Default `dns.lookup`: the names of the system that the process runs on. */
-  readonly lookup?: LookupFunction;
-  readonly allowHalfOpen?: boolean;
-  readonly timeout?: number;
-  readonly noDelay?: boolean;
-  readonly keepAlive?: boolean;
-  readonly keepAliveInitialDelay?: number;
-  readonly signal?: AbortSignal;
-  /** Not supported; refused so that it is not silently ignored. */
-  readonly path?: string;
+  readonly lookup?: LookupFunction | undefined;
+  readonly allowHalfOpen?: boolean | undefined;
+  readonly timeout?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** A pipe, which a stack has none of: refused, unless there is a port. */
+  readonly path?: string | null | undefined;
 }
+
+/** What `net.connect` may be called with. A string is a URI or a numeral. */
+export type ConnectArguments =
+  | readonly [options: ConnectOptions, callback?: Callback]
+  | readonly [portOrUri: number | string, callback?: Callback]
+  | readonly [port: number | string, host?: string, callback?: Callback];
 
 /** A port number of a number or a numeral. Throws ERR_SOCKET_BAD_PORT. */
 export function checkPort(port: unknown, name: string): number {
@@ -53,22 +60,20 @@ export function checkPort(port: unknown, name: string): number {
   throw argumentError("ERR_SOCKET_BAD_PORT", `${name} should be >= 0 and < 65536. Received ${String(port)}.`);
 }
 
-/** Splits a call's arguments into what is asked and the callback, the last function. */
-function splitCallback(args: readonly unknown[]): {
-  rest: unknown[];
-  callback: ((...of: unknown[]) => void) | undefined;
-} {
-  const rest = args.filter((arg, i) => i === 0 || (arg !== undefined && arg !== null));
-  const last = rest.at(-1);
-  if (typeof last !== "function") return { rest, callback: undefined };
-  rest.pop();
-  return { rest, callback: (...of) => void Reflect.apply(last, undefined, of) };
-}
-
 /** What {@link normalizeListen} and {@link normalizeConnect} return. */
 export interface Normalized<Options> {
   readonly options: Options;
   readonly callback: (() => void) | undefined;
+}
+
+/** Splits a call's arguments into what is asked and the callback, the last function. */
+function splitCallback(args: readonly unknown[]): { rest: unknown[]; callback: (() => void) | undefined } {
+  const rest = [...args];
+  while (rest.length > 1 && rest.at(-1) === undefined) rest.pop();
+  const last = rest.at(-1);
+  if (typeof last !== "function") return { rest, callback: undefined };
+  rest.pop();
+  return { rest, callback: () => void Reflect.apply(last, undefined, []) };
 }
 
 function isUri(text: unknown): text is string {
@@ -82,11 +87,10 @@ function fromUri(uri: string): { port: number; host: string } {
 }
 
 /** Reads the arguments of `server.listen`: (port, host, backlog), (options), (uri), each with a callback. */
-export function normalizeListen(args: readonly unknown[]): Normalized<ListenOptions> {
+export function normalizeListen(args: ListenArguments): Normalized<ListenOptions> {
   const { rest, callback } = splitCallback(args);
   const [first, host, backlog] = rest;
-  // A URI names one family, as everywhere in Weft; only Node's own forms are dual-stack.
-  if (isUri(first)) return { options: { ...fromUri(first), ipv6Only: true }, callback };
+  if (isUri(first)) return { options: fromUri(first), callback };
   if (typeof first === "object" && first !== null) return { options: checkPath(first), callback };
   const options: ListenOptions = {
     port: first === undefined || first === null ? 0 : checkPort(first, "options.port"),
@@ -96,22 +100,27 @@ export function normalizeListen(args: readonly unknown[]): Normalized<ListenOpti
   return { options, callback };
 }
 
+/** Where to connect to, with the port checked. */
+export type Target = ConnectOptions & { readonly port: number };
+
 /** Reads the arguments of `net.connect`: (options), (port, host), (uri), each with a callback. */
-export function normalizeConnect(args: readonly unknown[]): Normalized<ConnectOptions> {
+export function normalizeConnect(args: ConnectArguments): Normalized<Target> {
   const { rest, callback } = splitCallback(args);
   const [first, host] = rest;
   if (isUri(first)) return { options: fromUri(first), callback };
   if (typeof first === "object" && first !== null) {
-    const options = checkPath(first);
-    if ("port" in options) return { options: options as ConnectOptions, callback };
-    throw argumentError("ERR_MISSING_ARGS", 'The "options.port" argument must be specified');
+    const options: ConnectOptions = checkPath(first);
+    if (options.port === undefined || options.port === null) {
+      throw argumentError("ERR_MISSING_ARGS", 'The "options.port" argument must be specified');
+    }
+    return { options: { ...options, port: checkPort(options.port, "options.port") }, callback };
   }
   const port = checkPort(first, "options.port");
   return { options: typeof host === "string" ? { port, host } : { port }, callback };
 }
 
 function checkPath<Options extends object>(options: Options): Options {
-  if ("path" in options && options.path !== undefined && options.path !== null && !("port" in options)) {
+  if ("path" in options && typeof options.path === "string" && !("port" in options)) {
     throw argumentError("ERR_INVALID_ARG_VALUE", "a stack has no pipes: options.path is not supported");
   }
   return options;

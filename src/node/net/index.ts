@@ -1,23 +1,37 @@
+import { isIP, isIPv4, isIPv6 } from "node:net";
 import type { App, Listener } from "../../app/attach.js";
 import type { Session } from "../../app/session.js";
 import type { AttachPoint } from "../attach-point.js";
-import { type ConnectOptions, normalizeConnect, tcpUri } from "./arguments.js";
+import { type ConnectArguments, normalizeConnect, type Target, tcpUri } from "./arguments.js";
 import { Server, type ServerHome, type ServerOptions } from "./server.js";
 import { linkCallbacks } from "./session-link.js";
 import { Socket, type SocketOptions } from "./socket.js";
 
+/** What a server is made with: (options, onConnection) or (onConnection). */
+export type ServerArguments =
+  | readonly [options?: ServerOptions, onConnection?: (socket: Socket) => void]
+  | readonly [onConnection: (socket: Socket) => void];
+
 /** A stack's networking, shaped like node:net: programs written for that run on it. */
 export interface Net {
   /** A server: (options, onConnection), (onConnection). */
-  createServer(
-    ...args: readonly [ServerOptions, ((socket: Socket) => void)?] | readonly [((socket: Socket) => void)?]
-  ): Server;
+  createServer(...args: ServerArguments): Server;
   /** Connects: (options), (port, host), (uri), each with a callback. */
-  connect(...args: readonly unknown[]): Socket;
+  connect(...args: ConnectArguments): Socket;
   /** The same as {@link connect}: what `http.request` and agents call. */
-  createConnection(...args: readonly unknown[]): Socket;
-  /** A socket that is not connected yet. */
-  createSocket(options?: SocketOptions): Socket;
+  createConnection(...args: ConnectArguments): Socket;
+  /** The class of this stack's sockets: `new net.Socket().connect(…)`. */
+  readonly Socket: new (
+    options?: SocketOptions,
+  ) => Socket;
+  /** The class of this stack's servers. */
+  readonly Server: new (
+    ...args: ServerArguments
+  ) => Server;
+  /** 4, 6, or 0 for what is no address. */
+  isIP(text: string): number;
+  isIPv4(text: string): boolean;
+  isIPv6(text: string): boolean;
   /** Destroys every socket, closes every server and leaves the stack. */
   close(): Promise<void>;
 }
@@ -44,14 +58,13 @@ class NetApp implements ServerHome {
     this.#servers.set(listener, server);
   }
 
-  socket(options: SocketOptions): Socket {
-    const socket = new Socket(options, (address, port, to) => this.#dial(address, port, to));
+  /** Notes a socket, to be destroyed with the stack. */
+  keep(socket: Socket): void {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
-    return socket;
   }
 
-  async #dial(address: string, port: number, { localAddress, localPort }: ConnectOptions): Promise<Session> {
+  async dial(address: string, { port, localAddress, localPort }: Target): Promise<Session> {
     const any = address.includes(":") ? "::" : "0.0.0.0";
     const from =
       localAddress === undefined && localPort === undefined
@@ -76,20 +89,31 @@ class NetApp implements ServerHome {
 /** Makes the net of a stack. Nothing is attached before the first socket or server needs it. */
 export function createNet(stack: AttachPoint): Net {
   const home = new NetApp(stack);
-  const connect = (...args: readonly unknown[]): Socket => {
-    const { options } = normalizeConnect(args);
-    const { allowHalfOpen = false, signal } = options;
-    const socket = home.socket({ allowHalfOpen, ...(signal === undefined ? {} : { signal }) });
-    return socket.connect(...args);
+  class StackSocket extends Socket {
+    constructor(options: SocketOptions = {}) {
+      super(options, (address, target) => home.dial(address, target));
+      home.keep(this);
+    }
+  }
+  class StackServer extends Server {
+    constructor(...[first, second]: ServerArguments) {
+      if (typeof first === "function") super(home, {}, first);
+      else super(home, first, second);
+    }
+  }
+  const connect = (...args: ConnectArguments): Socket => {
+    const { allowHalfOpen = false, signal } = normalizeConnect(args).options;
+    return new StackSocket({ allowHalfOpen, ...(signal === undefined ? {} : { signal }) }).connect(...args);
   };
   return {
-    createServer: (...args) => {
-      const [first, second] = args;
-      return typeof first === "function" ? new Server(home, {}, first) : new Server(home, first, second);
-    },
+    createServer: (...args) => new StackServer(...args),
     connect,
     createConnection: connect,
-    createSocket: (options = {}) => home.socket(options),
+    Socket: StackSocket,
+    Server: StackServer,
+    isIP,
+    isIPv4,
+    isIPv6,
     close: () => home.close(),
   };
 }

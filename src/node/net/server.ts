@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import type { App, Listener } from "../../app/attach.js";
 import type { Session } from "../../app/session.js";
-import { type ListenOptions, checkPort, normalizeListen, tcpUri } from "./arguments.js";
+import { checkPort, type ListenArguments, type ListenOptions, normalizeListen, tcpUri } from "./arguments.js";
 import { asNetError } from "./net-error.js";
 import { Socket } from "./socket.js";
 
@@ -53,7 +53,7 @@ export class Server extends EventEmitter {
   }
 
   /** Listens: (port, host, backlog), (options), (uri), each with a callback for `listening`. */
-  listen(...args: readonly unknown[]): this {
+  listen(...args: ListenArguments): this {
     const { options, callback } = normalizeListen(args);
     const port = options.port === undefined ? 0 : checkPort(options.port, "options.port");
     if (this.listening || this.#isStarting) {

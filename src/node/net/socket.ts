@@ -1,9 +1,9 @@
 import { lookup as dnsLookup } from "node:dns";
-import { isIP } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import { Duplex } from "node:stream";
 import type { Session, SessionAddress } from "../../app/session.js";
 import type { SessionErrorValue } from "../../session/session-errors.js";
-import { type ConnectOptions, checkPort, type LookupFunction, normalizeConnect } from "./arguments.js";
+import { type ConnectArguments, normalizeConnect, type Target } from "./arguments.js";
 import { asNetError, netError } from "./net-error.js";
 import { linkOf, type SessionEvents } from "./session-link.js";
 
@@ -15,7 +15,7 @@ const READ_BYTES = 64 * 1024;
 const POOLED_BELOW_BYTES = 4096;
 
 /** Opens a session; rejects with a SessionError. */
-export type Dial = (address: string, port: number, options: ConnectOptions) => Promise<Session>;
+export type Dial = (address: string, target: Target) => Promise<Session>;
 
 /** How to make a {@link Socket}. */
 export interface SocketOptions {
@@ -72,37 +72,38 @@ export class Socket extends Duplex implements SessionEvents {
   // ---- Connecting ----
 
   /** Connects: (options), (port, host), (uri), each with a callback for `connect`. */
-  connect(...args: readonly unknown[]): this {
+  connect(...args: ConnectArguments): this {
     const { options, callback } = normalizeConnect(args);
-    const port = checkPort(options.port, "options.port");
-    if (this.#dial === undefined) throw netError("connect", "EISCONN");
+    if (this.#dial === undefined || this.#session !== undefined) throw netError("connect", "EISCONN");
+    if (this.connecting) throw netError("connect", "EALREADY");
     if (callback !== undefined) this.once("connect", callback);
     if (options.timeout !== undefined) this.setTimeout(options.timeout);
     this.connecting = true;
-    this.#resolve(options, port);
+    this.#resolve(options);
     return this;
   }
 
-  #resolve(options: ConnectOptions, port: number): void {
-    const host = options.host ?? "localhost";
+  #resolve(target: Target): void {
+    const host = target.host ?? "localhost";
     if (isIP(host) !== 0) {
       // Whoever called connect must be able to add listeners before anything happens.
-      process.nextTick(() => void this.#open(options, host, port));
+      process.nextTick(() => void this.#open(target, host));
       return;
     }
-    const look: LookupFunction = options.lookup ?? ((name, hints, done) => dnsLookup(name, hints, done));
-    look(host, { family: options.family ?? 0 }, (error, address, family) => {
+    const look: LookupFunction = target.lookup ?? dnsLookup;
+    look(host, { family: target.family ?? 0 }, (error, found, family) => {
       if (this.destroyed) return;
+      const address = typeof found === "string" ? found : (found?.[0]?.address ?? "");
       this.emit("lookup", error, address, family, host);
       if (error !== null) this.destroy(error);
-      else void this.#open(options, address, port);
+      else void this.#open(target, address);
     });
   }
 
-  async #open(options: ConnectOptions, address: string, port: number): Promise<void> {
+  async #open(target: Target, address: string): Promise<void> {
     if (this.destroyed || this.#dial === undefined) return;
     try {
-      const session = await this.#dial(address, port, options);
+      const session = await this.#dial(address, target);
       if (this.destroyed) {
         if (this.#resetOnClose) session.reset();
         else session.close();
@@ -115,7 +116,7 @@ export class Socket extends Duplex implements SessionEvents {
       this.#start(session);
     } catch (error) {
       this.connecting = false;
-      this.destroy(asNetError("connect", error, { address, port }));
+      this.destroy(asNetError("connect", error, { address, port: target.port }));
     }
   }
 
