@@ -1,39 +1,54 @@
 import { readFileSync, readdirSync } from "node:fs";
-import { type App, AppServer } from "../../src/app/attach.js";
-import type { Session } from "../../src/app/session.js";
 import { readCapture } from "../../src/device/pcap-read.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { SeededRandom } from "../../src/random/seeded.js";
 import { Stack } from "../../src/stack.js";
 import { ManualClock } from "../../src/time/manual-clock.js";
+import { OUR_MAC, SECOND_MAC, THIRD_MAC } from "./frames.js";
+import { FuzzApps } from "./fuzz-apps.js";
 import { FuzzDevice } from "./fuzz-device.js";
-
-/** Hardware addresses of the captures: B is who we are. */
-const OUR_MAC = Uint8Array.of(2, 0, 0, 0, 0, 2);
-const SECOND_MAC = Uint8Array.of(2, 0, 0, 0, 1, 2);
-/** Applications throw once in so many callbacks. */
-const THROW_ONCE_IN = 5000;
+import { ECHO_ID } from "./icmp-traffic.js";
+import { SentVerifier } from "./verify-sent.js";
 
 /** All frames of the captures in pcaps/. */
 export function capturedFrames(): Uint8Array[] {
   const directory = new URL("../../pcaps/", import.meta.url);
-  const files = readdirSync(directory).filter((name) => /\.pcap(?:ng)?$/.test(name));
+  const files = readdirSync(directory)
+    .filter((name) => /\.pcap(?:ng)?$/.test(name))
+    .sort();
   return files.flatMap((name) => readCapture(readFileSync(new URL(name, directory))).frames.map(({ bytes }) => bytes));
 }
 
-/** The host that is fuzzed: the captures' host B, which also routes to a second link, with careless applications. */
+/** Prefixes of the host's links, and the link-local addresses that came with them. */
+export const ADDRESSES: readonly (readonly [interfaceIndex: number, prefix: string])[] = [
+  [0, "198.18.1.2/24"],
+  [0, "2001:db8:1::2/64"],
+  [0, "fe80::ff:fe00:2/64"],
+  [1, "198.18.2.2/24"],
+  [1, "2001:db8:2::2/64"],
+  [1, "fe80::ff:fe00:102/64"],
+];
+
+/**
+ * The host that is fuzzed: the captures' host B, which also routes to a second link without offloads, knows a third one
+ * on which it has no address, and runs careless applications.
+ */
 export class FuzzHost {
   readonly random: SeededRandom;
   readonly clock = new ManualClock(1_000_000);
   readonly stack: Stack;
-  readonly first = new FuzzDevice(OUR_MAC, true);
-  readonly second = new FuzzDevice(SECOND_MAC, false);
+  readonly first = new FuzzDevice(OUR_MAC, { hasOffloads: true });
+  readonly second = new FuzzDevice(SECOND_MAC, { hasOffloads: false, mtu: 1300, ringSlots: 128 });
+  readonly third = new FuzzDevice(THIRD_MAC, { hasOffloads: false });
+  readonly devices = [this.first, this.second, this.third] as const;
+  readonly apps: FuzzApps;
+  readonly verifier = new SentVerifier();
+  /** The last frames that each device sent, until somebody answers them. */
+  readonly heard: readonly [Uint8Array[], Uint8Array[], Uint8Array[]] = [[], [], []];
   /** Errors that applications threw, as the session layer reported them. */
   reported = 0;
-  thrown = 0;
-  readonly #apps: AppServer;
-  readonly #buffer = new Uint8Array(4096);
-  #client: App | undefined;
+  /** Echo replies that were waited for. */
+  echoes = 0;
 
   constructor(seed: number) {
     this.random = new SeededRandom(seed);
@@ -47,65 +62,48 @@ export class FuzzHost {
           this.reported++;
         },
       },
-      limits: { smallPackets: 1024, largePackets: 24, fifoBytes: 8 << 20, poison: true },
-      ip: { forward4: true, forward6: true, icmpErrors: {} },
-      neighbours: { limit: 64, queued: 32 },
-      session: { maxSessions: 256, backlog: 16, rxFifoBytes: 32768, txFifoBytes: 32768 },
-      tcp: { maxConnections: 256 },
-    });
-    this.#apps = new AppServer(this.stack.host.sessions);
-    this.stack.addInterface("fuzz0", this.first, { addresses: ["198.18.1.2/24", "2001:db8:1::2/64"] });
-    this.stack.addInterface("fuzz1", this.second, { addresses: ["198.18.2.2/24", "2001:db8:2::2/64"], mtu: 1300 });
-    const paths = [{ via: "198.18.2.9" }];
-    this.stack.apply({ kind: "route", table: 0, prefix: "198.19.0.0/16", add: true, paths });
-    this.stack.apply({ kind: "route", table: 0, prefix: "198.19.1.0/24", add: true, paths: "unreachable" });
-    this.stack.apply({ kind: "route", table: 0, prefix: "198.19.2.0/24", add: true, paths: "punt" });
-  }
-
-  /** Attaches the applications. */
-  async start(): Promise<void> {
-    const echo = (session: Session): void => {
-      if (this.random.nextBelow(THROW_ONCE_IN) === 0) {
-        this.thrown++;
-        throw new Error("an application's mistake");
-      }
-      const n = session.read(this.#buffer);
-      if (n > 0) session.write(this.#buffer, 0, n);
-      const fate = this.random.nextBelow(200);
-      if (fate === 0) session.close();
-      else if (fate === 1) session.halfClose();
-      else if (fate === 2) session.reset();
-    };
-    const app = await this.#apps.attach(
-      { name: "echo" },
-      {
-        accept: () => this.random.nextBelow(50) > 0,
-        rx: echo,
-        tx: echo,
-        disconnect: (session) => {
-          session.close();
-        },
+      limits: { smallPackets: 1024, largePackets: 24, ringPackets: 128, fifoBytes: 8 << 20, poison: true },
+      ip: {
+        forward4: true,
+        forward6: true,
+        reassembly: { maxDatagrams: 32, maxFragmentsPerDatagram: 40, maxFragments: 200 },
       },
-    );
-    for (const uri of ["tcp://0.0.0.0/7", "tcp://[::]:7", "tcp://0.0.0.0/7001", "tcp://[::]:7001"])
-      await app.listen(uri);
-    const datagrams = (session: Session): void => {
-      for (let i = 0; i < 16 && session.readDatagram(this.#buffer) >= 0; i++) session.reply(this.#buffer, 0, 100);
-    };
-    const udp = await this.#apps.attach({ name: "udp" }, { rx: datagrams, accept: () => true });
-    for (const uri of ["udp://0.0.0.0/7", "udp://[::]:7"]) await udp.listen(uri);
-    await udp.listen("udp://0.0.0.0/9", { connected: true });
-    this.#client = await this.#apps.attach({ name: "client" }, { rx: echo });
+      neighbours: { limit: 48, queued: 32 },
+      session: { maxSessions: 256, backlog: 32, rxFifoBytes: 32768, txFifoBytes: 32768 },
+      tcp: { maxConnections: 256, challengeAcksPerSecond: 5 },
+    });
+    this.devices.forEach((device, i) => {
+      this.verifier.watch(device, (frame) => {
+        if (this.heard[i].length < 64) this.heard[i].push(frame);
+      });
+      const addresses = ADDRESSES.filter(([index, prefix]) => index === i && !prefix.startsWith("fe80"));
+      this.stack.addInterface(`fuzz${i}`, device, { addresses: addresses.map(([, prefix]) => prefix) });
+    });
+    this.#addRoutes();
+    this.stack.host.ip.echo.listen(ECHO_ID, () => {
+      this.echoes++;
+    });
+    this.apps = new FuzzApps(this.stack.host.sessions, this.random);
   }
 
-  /** Starts an active open that may or may not be answered. */
-  connect(): void {
-    const targets = ["tcp://198.18.1.9/80", "tcp://[2001:db8:1::9]:80", "tcp://198.19.0.5/80", "udp://198.18.1.9/53"];
-    const uri = targets[this.random.nextBelow(targets.length)];
-    this.#client?.connect(uri).then(
-      (session) => session.write(this.#buffer, 0, 1000),
-      () => {},
-    );
+  /** Routes to a router that answers, to some that never do, to links without an address, and to nowhere. */
+  #addRoutes(): void {
+    const route = (prefix: string, paths: Parameters<Stack["apply"]>[0] & { kind: "route" } extends { paths?: infer P } ? P : never): void =>
+      this.stack.apply({ kind: "route", table: 0, prefix, add: true, ...(paths === undefined ? {} : { paths }) });
+    route("198.19.0.0/16", [{ via: "198.18.2.9" }]);
+    route("198.19.1.0/24", "unreachable");
+    route("198.19.2.0/24", "punt");
+    route("198.19.3.0/24", "drop");
+    route("2001:db8:dead::/48", "drop");
+    route("2001:db8:3::/48", "punt");
+    for (let i = 10; i < 14; i++) {
+      route(`198.19.${i}.0/24`, [{ via: `198.18.2.${190 + i}` }]);
+      route(`2001:db8:${i.toString(16)}::/48`, [{ via: `2001:db8:2::${(190 + i).toString(16)}` }]);
+    }
+    route("198.51.100.0/24", [{ interface: 2 }]);
+    route("203.0.113.0/24", [{ via: "203.0.113.1", interface: 2 }]);
+    route("2001:db8:51::/48", [{ interface: 2 }]);
+    route("2001:db8:52::/48", [{ via: "2001:db8:52::1", interface: 2 }]);
   }
 
   /** Turns until nothing moves. */

@@ -1,83 +1,115 @@
 import { describe, expect, it } from "vitest";
 import { ALL_NODES } from "../../nodes/index.js";
+import { arrivalOf, superframe } from "./arrivals.js";
+import { pick } from "./frames.js";
 import { capturedFrames, FuzzHost } from "./fuzz-host.js";
-import { icmpError, liveSegment, syn, transit } from "./live-traffic.js";
-import { mutate, repairIp4 } from "./mutate.js";
+import { anyIcmp, arp, echo, icmpError, neighbourDiscovery } from "./icmp-traffic.js";
+import { crowd, extensions, fragments, options, transit, udp } from "./ip-traffic.js";
+import { mutate } from "./mutate.js";
 import { answer } from "./peer-bot.js";
+import { PHASES, promiscuous } from "./phases.js";
+import { repairChecksums } from "./repair.js";
+import { leftOvers, stillServes } from "./after.js";
+import { badHandshake, challenges, endings, flood, goodPeer, liveSegment, reuse, syn } from "./tcp-traffic.js";
 import { UNREACHED, UNREACHED_NODES } from "./unreached.js";
 
 const FRAMES = 1_000_000;
 const BURST = 32;
 const SEED = 20_261_121;
 
-/** One frame: mostly damaged captures, else traffic that knows the host's state, sometimes damaged too. */
-function nextFrame(host: FuzzHost, frames: readonly Uint8Array[]): Uint8Array {
+/** Traffic that knows the host's state, the more usual kinds more than once. */
+const TRAFFIC = [
+  ...[liveSegment, liveSegment, liveSegment, goodPeer, goodPeer, syn, syn, icmpError, transit, transit, udp, udp],
+  ...[flood, endings, challenges, reuse, badHandshake, crowd, extensions, options, fragments, superframe],
+  ...[echo, anyIcmp, neighbourDiscovery, neighbourDiscovery, arp],
+];
+
+/** Fills the devices' queues: mostly damaged captures, else traffic that knows the host's state, sometimes damaged too. */
+function fill(host: FuzzHost, captured: readonly Uint8Array[]): number {
   const { random } = host;
-  const captured = (): Uint8Array => frames[random.nextBelow(frames.length)];
-  const made = [liveSegment, liveSegment, liveSegment, syn, icmpError, transit][random.nextBelow(6)];
-  const kind = random.nextBelow(20);
-  const frame = (kind < 13 ? undefined : made(host)) ?? captured();
-  if (kind === 0 || (kind >= 13 && random.nextBelow(4) > 0)) {
-    const copy = frame.slice();
-    repairIp4(copy);
-    return copy;
+  let count = 0;
+  while (count < BURST) {
+    const isKnowing = random.nextBelow(20) >= 12;
+    const made = isKnowing ? pick(random, TRAFFIC)(host) : [];
+    const frames = made.length > 0 ? made : [pick(random, captured)];
+    // What belongs together comes by one link, and unharmed; the rest where it may.
+    const at = pick(random, [0, 0, 0, 0, 1, 1, 2]);
+    const isHarmed = made.length === 0 ? random.nextBelow(20) > 0 : random.nextBelow(4) === 0;
+    for (const frame of frames) {
+      const bytes = isHarmed ? mutate(random, frame, pick(random, captured)) : frame.slice();
+      if (bytes.length >= 6 && bytes[0] === 2 && bytes[4] === 0 && at > 0 && random.nextBelow(16) > 0) bytes[4] = at;
+      if (!isHarmed || random.nextBelow(8) > 0) repairChecksums(bytes);
+      host.devices[at].queue.push(arrivalOf(random, bytes));
+    }
+    count += frames.length;
   }
-  const damaged = mutate(random, frame, captured());
-  if (random.nextBelow(8) > 0) repairIp4(damaged);
-  return damaged;
+  return count;
 }
 
 /** Neighbours that mostly answer: what the host asked last is answered before the next burst. */
 function answerSome(host: FuzzHost): void {
-  for (const device of [host.first, host.second]) {
-    for (const sent of device.sent) {
+  host.devices.forEach((device, i) => {
+    for (const sent of host.heard[i]) {
       const frame = host.random.nextBelow(3) > 0 ? answer(host, sent) : undefined;
       if (frame !== undefined) device.queue.push({ frame, vouch: true });
     }
-    device.sent.length = 0;
+    host.heard[i].length = 0;
+  });
+}
+
+/** A million frames, with times in which something lacks. */
+async function storm(host: FuzzHost): Promise<void> {
+  const { random } = host;
+  const captured = capturedFrames();
+  let endPhase: (() => void) | undefined;
+  let left = 0;
+  for (let done = 0; done < FRAMES; ) {
+    answerSome(host);
+    done += fill(host, captured);
+    host.settle();
+    if (left > 0 && --left === 0) {
+      endPhase?.();
+      endPhase = undefined;
+    } else if (left === 0 && random.nextBelow(40) === 0) {
+      endPhase = pick(random, done < 0.9 * FRAMES ? PHASES : [...PHASES, promiscuous])(host);
+      left = 1 + random.nextBelow(40);
+    }
+    const fate = random.nextBelow(400);
+    if (fate < 8) host.apps.connect();
+    else if (fate < 24) host.apps.announce();
+    else if (fate === 24) host.pass(2000);
+    else if (fate === 25 && random.nextBelow(8) === 0) host.pass(15_000);
+    else host.clock.advanceUs(random.nextBelow(2000));
+    if (fate < 8) await Promise.resolve();
   }
+  endPhase?.();
 }
 
 describe("a million mutated frames", () => {
   it("are survived without a throw, a leak or an unnamed drop", { timeout: 240_000 }, async () => {
     const host = new FuzzHost(SEED);
-    const { random } = host;
-    await host.start();
-    const frames = capturedFrames();
-    for (let done = 0; done < FRAMES; done += BURST) {
-      const device = random.nextBelow(8) === 0 ? host.second : host.first;
-      answerSome(host);
-      host.first.isBusy = random.nextBelow(500) === 0;
-      for (let i = 0; i < BURST; i++)
-        device.queue.push({ frame: nextFrame(host, frames), vouch: random.nextBelow(4) > 0 });
-      host.settle();
-      const fate = random.nextBelow(400);
-      if (fate < 4) host.connect();
-      else if (fate === 4) host.pass(2000);
-      else host.clock.advanceUs(random.nextBelow(2000));
-      if (fate === 5) await Promise.resolve();
-    }
+    await host.apps.start();
+    await storm(host);
     const { engine, host: parts } = host.stack;
     const missed = engine
       .forms()
       .flatMap((form) => form.errors.map((error) => `${form.name} ${error.symbol}`))
       .filter((name) => engine.errorCount(...(name.split(" ") as [string, string])) === 0);
     const idle = engine.runtime().filter(({ packets }) => packets === 0);
-    expect(host.reported).toBe(host.thrown);
+    expect(host.reported).toBe(host.apps.thrown);
+    expect(host.verifier.faults).toEqual([]);
     expect(parts.pool.doubleFrees).toBe(0);
     expect(engine.cutTurns).toBe(0);
     expect(missed.filter((name) => !UNREACHED.has(name))).toEqual([]);
     expect([...UNREACHED.keys()].filter((name) => !missed.includes(name))).toEqual([]);
     expect(idle.map(({ name }) => name).filter((name) => !UNREACHED_NODES.has(name))).toEqual([]);
+    expect([...UNREACHED_NODES.keys()].filter((name) => !idle.some((node) => node.name === name))).toEqual([]);
 
-    // The storm is over: everything that was held is given back.
-    host.first.isBusy = false;
+    // The storm is over: service resumes, and everything that was held is given back.
+    expect(stillServes(host)).toEqual({ ping: true, stream: "hello" });
     host.stop();
     host.pass(300_000);
-    expect(parts.pool.inUse()).toEqual([]);
-    expect(parts.fifos.inUse()).toBe(0);
-    expect(parts.tcp.core.connections.used).toBe(0);
-    expect(parts.tcp.core.events.uncommitted()).toEqual([]);
+    expect(leftOvers(host)).toEqual([]);
   });
 
   it("are told apart by counters of nodes that exist", () => {

@@ -8,7 +8,7 @@ const EDGES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 17, 19, 20, 21, 39, 40, 41, 59
 
 /** A damaged copy of a frame: a few random changes of bits, bytes, fields, length or order. */
 export function mutate(random: SeededRandom, frame: Uint8Array, other: Uint8Array): Uint8Array {
-  let bytes = frame.slice(0, MAX_BYTES);
+  let bytes: Uint8Array = frame.slice(0, MAX_BYTES);
   const changes = 1 + random.nextBelow(4);
   for (let i = 0; i < changes; i++) bytes = change(random, bytes, other);
   return bytes;
@@ -46,7 +46,7 @@ function change(random: SeededRandom, bytes: Uint8Array, other: Uint8Array): Uin
     }
     case 6: {
       // A 16-bit field: a length, an offset, a port.
-      if (at + 1 < length) new DataView(bytes.buffer).setUint16(at, lie(random, length));
+      if (at + 1 < length) new DataView(bytes.buffer, bytes.byteOffset).setUint16(at, lie(random, length));
       return bytes;
     }
     case 7: {
@@ -63,17 +63,4 @@ function change(random: SeededRandom, bytes: Uint8Array, other: Uint8Array): Uin
 function lie(random: SeededRandom, truth: number): number {
   const near = truth - 14 + random.nextBelow(9) - 4;
   return [0, 1, 7, 19, 20, 28, 1499, 65535, near & 0xffff, random.nextBelow(65536)][random.nextBelow(10)];
-}
-
-/** Makes the IPv4 header checksum of an Ethernet frame right again, so that nodes behind ip4-input see it. */
-export function repairIp4(frame: Uint8Array): void {
-  if (frame.length < 34 || frame[12] !== 0x08 || frame[13] !== 0 || frame[14] >> 4 !== 4) return;
-  const headerBytes = Math.min((frame[14] & 15) * 4, frame.length - 14);
-  if (headerBytes < 20) return;
-  frame[24] = frame[25] = 0;
-  let sum = 0;
-  for (let i = 0; i < headerBytes; i += 2) sum += (frame[14 + i] << 8) | (frame[15 + i] ?? 0);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  frame[24] = (~sum >>> 8) & 0xff;
-  frame[25] = ~sum & 0xff;
 }

@@ -1,14 +1,9 @@
 import type { FuzzHost } from "./fuzz-host.js";
+import { repairChecksums } from "./repair.js";
 
 const BOT_MAC = [2, 0, 0, 0, 0, 9];
-
-/** The one's complement sum of bytes, for checksums of frames that the bot makes. */
-function sumOf(bytes: Uint8Array, start: number): number {
-  let sum = start;
-  for (let i = 0; i < bytes.length; i += 2) sum += (bytes[i] << 8) | (bytes[i + 1] ?? 0);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return sum;
-}
+/** Neighbours whose address ends in so much or more never answer. */
+const SILENT_FROM = 200;
 
 /** The answer of an ordinary neighbour to one frame of the host: ARP and ND replies, SYN-ACKs, echo replies. */
 export function answer(host: FuzzHost, frame: Uint8Array): Uint8Array | undefined {
@@ -19,7 +14,7 @@ export function answer(host: FuzzHost, frame: Uint8Array): Uint8Array | undefine
   const isIp6 = type === 0x86dd;
   const at = isIp6 ? 54 : 34;
   const protocol = isIp6 ? frame[20] : frame[23];
-  if (isIp6 && protocol === 58 && frame[54] === 135) return advertisement(frame);
+  if (isIp6 && protocol === 58 && frame[54] === 135) return frame[77] >= SILENT_FROM ? undefined : advertisement(frame);
   if (protocol === 6 && frame.length >= at + 20 && (frame[at + 13] & 0x12) === 2) return synAck(host, frame, at, isIp6);
   return undefined;
 }
@@ -34,7 +29,7 @@ function reply(frame: Uint8Array, addressesAt: number, addressBytes: number): Ui
 }
 
 function arpReply(frame: Uint8Array, dv: DataView): Uint8Array | undefined {
-  if (dv.getUint16(20) !== 1) return undefined;
+  if (dv.getUint16(20) !== 1 || frame[41] >= SILENT_FROM) return undefined;
   const out = frame.slice();
   out.set(frame.subarray(6, 12), 0);
   out.set(BOT_MAC, 6);
@@ -57,9 +52,7 @@ function advertisement(frame: Uint8Array): Uint8Array {
   out.set([136, 0, 0, 0, 0x60, 0, 0, 0], 54);
   out.set(frame.subarray(62, 78), 62);
   out.set([2, 1, ...BOT_MAC], 78);
-  const sum = ~sumOf(out.subarray(54), sumOf(out.subarray(22, 54), 32 + 58)) & 0xffff;
-  out[56] = sum >> 8;
-  out[57] = sum & 255;
+  repairChecksums(out);
   return out;
 }
 
