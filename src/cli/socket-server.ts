@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmodSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, type Stats, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import type { CliAnswer } from "./cli.js";
@@ -115,7 +115,12 @@ function codeOf(error: unknown): string {
 
 /** Removes a socket whose listener is gone. Rejects when somebody answers, or it is no socket. */
 async function removeStale(path: string): Promise<void> {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
+  let stat: Stats | undefined;
+  try {
+    stat = lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw new Error(`${path}: cannot be made (${codeOf(error)})`, { cause: error });
+  }
   if (stat === undefined) return;
   if (!stat.isSocket()) throw new Error(`${path}: exists and is no socket`);
   const probe = connect(path);

@@ -47,9 +47,12 @@ async function openSocket(): Promise<CliSocket | undefined> {
   }
 }
 
-/** Removes what a demo that was killed has left. */
-function removeLeftover(): void {
-  if (existsSync(`/run/netns/${NETNS}`)) loadAddon().deleteNetns(NETNS);
+/**
+ * Whether a demo that was killed has left its namespace. It is used again and goes at the end; the TAP in it went with
+ * its process, so a second demo finds its name taken instead.
+ */
+function hasLeftover(): boolean {
+  return existsSync(`/run/netns/${NETNS}`);
 }
 
 function report(url: string, { status, bytes, ms, by }: Fetched): void {
@@ -149,9 +152,14 @@ function isRefusal(error: unknown): error is Error {
 async function tapStack(socket: CliSocket | undefined): Promise<ServedStack | undefined> {
   let reason = whyNoTap();
   if (reason === undefined) {
+    const isLeftover = hasLeftover();
     try {
-      removeLeftover();
-      return await serveStack(TAP_CONFIG, socket);
+      const served = await serveStack(TAP_CONFIG, socket);
+      const close = async (): Promise<void> => {
+        await served.close();
+        if (isLeftover) loadAddon().deleteNetns(NETNS);
+      };
+      return { ...served, close };
     } catch (error) {
       if (!isRefusal(error)) throw error;
       reason = error.message;

@@ -65,7 +65,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .option("--host-address <cidr...>", "addresses of the kernel end")
     .option("--mtu <bytes>", "largest IP packet")
     .option("--app <kind...>", "demo applications, KIND or KIND=URI,URI: echo, discard, chargen, http, iperf3, check")
-    .option("--cli-socket <path>", "socket of the debug CLI")
+    .option("--cli-socket <path>", "socket of the debug CLI; default below $XDG_RUNTIME_DIR or /run")
     .action(async (options: RunOptions) => {
       code = await (await import("./run.js")).run(options);
     });
