@@ -51,7 +51,8 @@ const { sessions } = stack.host;
 const app = sessions.attach({ name: "sink", rxFifoBytes: 65536 }, { accept: () => true });
 const local = { family: 4, address: Int32Array.of(0, 0, 0, 0), port: PORT } as const;
 if (app < 0 || sessions.listen(app, TRANSPORT_TCP, local) < 0) throw new Error("cannot listen");
-const flows = new TcpFlows(stack, device, SESSIONS, 0xc612_0002 | 0, PORT);
+const flows = TcpFlows.prepare(stack, device, SESSIONS, 0xc612_0002 | 0, PORT);
+flows.open();
 if (sessions.table.used !== SESSIONS + 1) throw new Error(`${sessions.table.used - 1} sessions instead of ${SESSIONS}`);
 
 /** The flows in the order of their segments: a permutation. */

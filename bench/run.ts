@@ -1,103 +1,95 @@
-// npm run bench [-- NAME… [--json FILE]]: runs the benchmarks named, or all, one after the other, each as a process in a
-// scheduling group of its own that goes before all others.
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+// Runs benchmarks, each in a process and scheduling group of its own: node dist/bench/run.js [NAME...] [--json FILE]
+import { spawn, spawnSync } from "node:child_process";
 import { readdirSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { packageRoot, raiseGroup } from "./support/machine.js";
+import { onCpu, OUR_CPU, OWN_GROUP } from "./support/protect.js";
 
-/** Longest that one benchmark may take, milliseconds. */
-const LIMIT_MS = 300_000;
+const DIRECTORY = dirname(fileURLToPath(import.meta.url));
 
-const HERE = fileURLToPath(new URL(".", import.meta.url));
-
-/** A line of output: `NAME VALUE UNIT`. */
+/** One line of a benchmark's output. */
 interface Result {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
 }
 
-const all = readdirSync(HERE)
-  .filter((file) => file.endsWith(".js") && file !== "run.js")
-  .map((file) => file.slice(0, -3))
-  .sort();
-
-let current: ChildProcess | undefined;
-const end = (): void => {
-  current?.kill("SIGTERM");
-};
-process.on("exit", end);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(1));
-
-/** Runs one benchmark, its output ours; the results on it, and whether it succeeded. */
-async function runOne(name: string, results: Result[]): Promise<boolean> {
-  const child = spawn(process.execPath, ["--expose-gc", join(HERE, `${name}.js`)], {
-    detached: true,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  current = child;
-  if (child.pid !== undefined) raiseGroup(child.pid);
-  const timer = setTimeout(() => {
-    console.error(`bench: ${name}: not done after ${LIMIT_MS / 1000} s`);
-    child.kill("SIGTERM");
-  }, LIMIT_MS);
-  let rest = "";
-  child.stdout.on("data", (data: Buffer) => {
-    process.stdout.write(data);
-    const lines = (rest + data.toString()).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      const match = /^(\S+) (-?[\d.]+) (\S.*)$/.exec(line);
-      if (match !== null) results.push({ name: match[1], value: Number(match[2]), unit: match[3] });
-    }
-  });
-  const code = await new Promise<number | null>((resolve) => {
-    child.once("error", () => resolve(null));
-    child.once("close", resolve);
-  });
-  clearTimeout(timer);
-  current = undefined;
-  if (code !== 0) console.error(`bench: ${name}: failed`);
-  return code === 0;
+/** The programs beside this one. */
+function benchmarks(): string[] {
+  return readdirSync(DIRECTORY)
+    .filter((file) => /^[a-z0-9-]+\.js$/.test(file) && file !== "run.js")
+    .map((file) => file.slice(0, -3))
+    .sort();
 }
 
-function commit(): string {
-  try {
-    const git = (...args: readonly string[]): string =>
-      execFileSync("git", args, { cwd: packageRoot(), encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
-    return git("rev-parse", "HEAD") + (git("status", "--porcelain", "--untracked-files=no") === "" ? "" : "-dirty");
-  } catch {
-    return "unknown";
-  }
-}
-
-function machine(): object {
-  const list = cpus();
+/** Where and of what the figures are. */
+function machine(): Record<string, string | number> {
+  const git = (args: readonly string[]): string =>
+    spawnSync("git", args, { cwd: DIRECTORY, encoding: "utf8" }).stdout?.trim() ?? "";
   return {
-    cpu: list[0]?.model ?? "unknown",
-    cpus: list.length,
+    commit: git(["rev-parse", "HEAD"]) + (git(["status", "--porcelain"]) === "" ? "" : "+changes"),
+    date: new Date().toISOString(),
+    processor: cpus()[0]?.model ?? "unknown",
+    processors: cpus().length,
     memoryBytes: totalmem(),
     kernel: release(),
-    arch: process.arch,
     node: process.version,
-    v8: process.versions.v8,
   };
 }
 
-const { values, positionals } = parseArgs({ options: { json: { type: "string" } }, allowPositionals: true });
-const unknown = positionals.filter((name) => !all.includes(name));
-if (unknown.length > 0) {
-  console.error(`bench: no benchmark "${unknown[0]}"; there are: ${all.join(" ")}`);
+/** Runs one benchmark, passing its output on; its results, or undefined when it failed. */
+async function run(name: string): Promise<Result[] | undefined> {
+  const [program = "", ...args] = onCpu(OUR_CPU, [process.execPath, join(DIRECTORY, `${name}.js`)]);
+  // Detached: a session, and so a scheduling group, of its own.
+  const child = spawn(program, args, {
+    detached: true,
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, [OWN_GROUP]: "1" },
+  });
+  const end = (): void => void child.kill("SIGTERM");
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, end);
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (part: string) => {
+    text += part;
+    process.stdout.write(part);
+  });
+  const code = await new Promise((resolve) => child.once("close", resolve));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, end);
+  if (code !== 0) return undefined;
+  return text
+    .split("\n")
+    .map((line) => /^(\S+) (-?[\d.]+) (\S+)$/.exec(line))
+    .filter((match) => match !== null)
+    .map(([, result = "", value = "", unit = ""]) => ({ name: result, value: Number(value), unit }));
+}
+
+function fail(message: string): never {
+  console.error(`weft: bench: ${message}`);
   process.exit(2);
 }
+
+function chosen(): { names: string[]; json: string | undefined } {
+  try {
+    const { values, positionals } = parseArgs({ options: { json: { type: "string" } }, allowPositionals: true });
+    const all = benchmarks();
+    for (const name of positionals) {
+      if (!all.includes(name)) throw new Error(`no benchmark "${name}": there are ${all.join(", ")}`);
+    }
+    return { names: positionals.length > 0 ? positionals : all, json: values.json };
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+}
+
+const { names, json } = chosen();
 const results: Result[] = [];
-for (const name of positionals.length > 0 ? positionals : all) {
-  if (!(await runOne(name, results))) process.exitCode = 1;
+for (const name of names) {
+  const found = await run(name);
+  if (found === undefined) {
+    console.error(`weft: bench: ${name} failed`);
+    process.exitCode = 1;
+  } else results.push(...found);
 }
-if (values.json !== undefined) {
-  const report = { machine: machine(), commit: commit(), date: new Date().toISOString(), results };
-  writeFileSync(values.json, `${JSON.stringify(report, undefined, 2)}\n`);
-}
+if (json !== undefined) writeFileSync(json, `${JSON.stringify({ ...machine(), results }, undefined, 2)}\n`);

@@ -1,5 +1,6 @@
-/** Three digits that count, without an exponent. */
+/** Three digits that count, without an exponent; whole numbers as they are. */
 export function formatNumber(value: number): string {
+  if (Number.isInteger(value)) return String(value);
   const size = Math.abs(value);
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }

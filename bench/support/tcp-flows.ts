@@ -19,23 +19,33 @@ export class TcpFlows {
   readonly count: number;
   readonly #stack: Stack;
   readonly #device: BatchDevice;
+  readonly #first: number;
   readonly #templates: number;
   readonly #peerNext: Int32Array;
 
-  /** Opens `count` connections to `address`:`port`, where somebody listens, through `device`. */
-  constructor(stack: Stack, device: BatchDevice, count: number, address: number, port: number) {
-    const { window } = stack.host;
+  private constructor(stack: Stack, device: BatchDevice, count: number, first: number) {
     this.count = count;
     this.#stack = stack;
     this.#device = device;
-    this.#templates = window.reserve("flows", count * SEGMENT_FRAME_BYTES);
+    this.#first = first;
+    this.#templates = stack.host.window.reserve("flows", count * SEGMENT_FRAME_BYTES);
     this.#peerNext = new Int32Array(count);
-    for (let i = 0; i < count; i++) this.#write(i, address, port);
-    device.onTx = (buffers, n) => this.#learn(buffers, n);
+  }
+
+  /** Flows `first` and up to `address`:`port`, where somebody listens, through `device`; not open yet. */
+  static prepare(stack: Stack, device: BatchDevice, count: number, address: number, port: number, first = 0): TcpFlows {
+    const flows = new TcpFlows(stack, device, count, first);
+    for (let i = 0; i < count; i++) flows.#write(i, address, port);
+    return flows;
+  }
+
+  /** Opens all connections. */
+  open(): void {
+    this.#device.onTx = (buffers, n) => this.#learn(buffers, n);
     this.#exchange(CONTROL_FRAME_BYTES, TCP_FLAG_SYN);
     this.#exchange(CONTROL_FRAME_BYTES, TCP_FLAG_ACK);
-    device.onTx = undefined;
-    for (let i = 0; i < count; i++) this.#set(i, SEGMENT_FRAME_BYTES, TCP_FLAG_ACK | TCP_FLAG_PSH);
+    this.#device.onTx = undefined;
+    for (let i = 0; i < this.count; i++) this.#set(i, SEGMENT_FRAME_BYTES, TCP_FLAG_ACK | TCP_FLAG_PSH);
   }
 
   /** Window offset of flow `i`'s next segment; the one after it follows in sequence. */
@@ -55,9 +65,9 @@ export class TcpFlows {
     dv.setUint16(at + 12, 0x0800);
     const ip = at + 14;
     dv.setInt32(ip + 8, 0x4006_0000);
-    dv.setInt32(ip + 12, 0x0a00_0000 + Math.floor(i / FLOWS_PER_CLIENT));
+    dv.setInt32(ip + 12, 0x0a00_0000 + Math.floor((this.#first + i) / FLOWS_PER_CLIENT));
     dv.setInt32(ip + 16, address);
-    dv.setUint16(ip + 20, FIRST_PORT + (i % FLOWS_PER_CLIENT));
+    dv.setUint16(ip + 20, FIRST_PORT + ((this.#first + i) % FLOWS_PER_CLIENT));
     dv.setUint16(ip + 22, port);
     // Sequence numbers start at 0, so that the SYN's is -1 and the first segment of data, moved on once, has 0.
     dv.setInt32(ip + 24, -1);
@@ -97,7 +107,7 @@ export class TcpFlows {
       const ip = i32[meta + (buffers[k] << 4) + M_DATA] + 14;
       if (dv.getUint8(ip + 9) !== 6 || (dv.getUint8(ip + 33) & TCP_FLAG_SYN) === 0) continue;
       const client = dv.getInt32(ip + 16) - 0x0a00_0000;
-      const i = client * FLOWS_PER_CLIENT + dv.getUint16(ip + 22) - FIRST_PORT;
+      const i = client * FLOWS_PER_CLIENT + dv.getUint16(ip + 22) - FIRST_PORT - this.#first;
       this.#peerNext[i] = (dv.getInt32(ip + 24) + 1) | 0;
     }
   }
