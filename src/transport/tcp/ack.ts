@@ -11,6 +11,8 @@ import {
   T_SND_WL2,
   T_SND_WND,
   T_SND_WND_MAX,
+  TF_ANSWERED,
+  TF_APP_CLOSED,
   TF_FIN_SENT,
   TF_FIN_WANTED,
 } from "./connection.js";
@@ -98,8 +100,9 @@ function updateWindow(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment
   i32[r + T_SND_WL1] = seg.seq;
   i32[r + T_SND_WL2] = seg.ack;
   if (window > i32[r + T_SND_WND_MAX]) i32[r + T_SND_WND_MAX] = window;
-  // MUST-37: while probes are answered the connection lives, however long the window stays closed.
-  if (window === 0) i32[r + T_PROGRESS_MS] = core.engine.nowMs;
+  // MUST-37: while probes are answered the connection lives, however long the window stays closed. But nobody waits for
+  // one that the application has closed.
+  if (window === 0 && (i32[r + C_FLAGS] & TF_APP_CLOSED) === 0) i32[r + C_FLAGS] |= TF_ANSWERED;
   if (window > before && core.queued(r) > 0) {
     if (before === 0) reopen(core, c, r);
     core.wantTransmit(c);

@@ -22,7 +22,7 @@ export interface TcpConfig {
   readonly timeWaitMs: number;
   /** FIN_WAIT_2 without a user: how long to wait for the peer's FIN. */
   readonly finWait2Ms: number;
-  /** LAST_ACK, CLOSING and FIN_WAIT_1 end after so long, whatever is acknowledged. */
+  /** A closed connection ends when its peer's window was shut for so long, though the peer answers probes. */
   readonly closingTimeoutMs: number;
   /** Challenge ACKs per second of the whole stack (RFC 5961 7). */
   readonly challengeAcksPerSecond: number;

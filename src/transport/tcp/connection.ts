@@ -99,7 +99,7 @@ export const T_TS_RECENT_MS = C_COMMON_WORDS + 26;
 export const T_SND_WND_MAX = C_COMMON_WORDS + 27;
 /** Acknowledgment number last sent (RFC 7323 Last.ACK.sent). */
 export const T_LAST_ACK_SENT = C_COMMON_WORDS + 28;
-/** When the oldest unacknowledged data was first sent or last advanced, milliseconds: start of R2. */
+/** When the oldest unacknowledged data was first sent or last advanced or answered, milliseconds: start of R2. */
 export const T_PROGRESS_MS = C_COMMON_WORDS + 29;
 /** When data was last sent, milliseconds: idle restart. */
 export const T_LAST_SENT_MS = C_COMMON_WORDS + 30;
@@ -143,8 +143,8 @@ export const TF_FAST_RECOVERY = 1 << 14;
 export const TF_LOSS_RECOVERY = 1 << 15;
 /** The connection is in the half-open table (SYN_SENT), otherwise in the established one. */
 export const TF_HALF_OPEN = 1 << 16;
-/** The retransmission timer probes a zero window. */
-export const TF_PERSIST = 1 << 17;
+/** The peer has answered all that was sent, if only by a closed window: R2 does not run until more is sent. */
+export const TF_ANSWERED = 1 << 17;
 /** A probe is due: one byte past the window may go. */
 export const TF_PROBE_NOW = 1 << 18;
 /** The sender was held back by cwnd since the last ACK: cwnd may grow (RFC 7661 3). */

@@ -24,11 +24,11 @@ import {
   T_SND_UNA,
   T_SND_WND,
   T_SND_WND_MAX,
+  TF_ANSWERED,
   TF_CWND_LIMITED,
   TF_FAST_RECOVERY,
   TF_FIN_SENT,
   TF_FIN_WANTED,
-  TF_PERSIST,
   TF_PROBE_NOW,
   TIME_WAIT,
 } from "./connection.js";
@@ -121,7 +121,7 @@ function nextSegment(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex 
     // RFC 9293 3.8.6.1: one byte past the window, or what fits a window too small for a segment.
     if (i32[r + T_SND_WND] < inFlight + Math.min(mss, unsent)) usable = Math.max(usable, 1);
     if (usable <= 0) return -1;
-  } else if (!isUseful(core, r, usable, unsent, mss, inFlight)) {
+  } else if (!isUseful(core, r, usable, unsent, mss, inFlight, nxt !== i32[r + T_SND_MAX])) {
     noteBlocked(core, c, r, usable, mss, inFlight);
     return -1;
   }
@@ -143,11 +143,20 @@ function nextSegment(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex 
 
 /**
  * Silly-window avoidance of the sender (RFC 9293 3.8.6.2.1): a full segment, or all that is queued, or half of the
- * largest window seen. Small segments are not held back by unacknowledged data (the Nagle algorithm is not there yet).
+ * largest window seen, or anything that was sent before. Small segments are not held back by unacknowledged data (the Nagle algorithm is not there yet).
  */
-function isUseful(core: TcpCore, r: number, usable: number, unsent: number, mss: number, inFlight: number): boolean {
+function isUseful(
+  core: TcpCore,
+  r: number,
+  usable: number,
+  unsent: number,
+  mss: number,
+  inFlight: number,
+  isRepeated: boolean,
+): boolean {
   if (usable <= 0) return false;
-  if (usable >= mss || usable >= unsent) return true;
+  // A window that shrank below what is in flight: what lies inside is sent again, however little (SHLD-16).
+  if (usable >= mss || usable >= unsent || isRepeated) return true;
   const { i32 } = core.window;
   // Only the peer's window makes windows silly: cwnd grows with the next ACK.
   return usable >= i32[r + T_SND_WND_MAX] >> 1 && (inFlight === 0 || i32[r + T_SND_WND] <= i32[r + T_CWND]);
@@ -165,8 +174,7 @@ function noteBlocked(
   const { i32 } = core.window;
   if (i32[r + T_CWND] <= i32[r + T_SND_WND] && usable < mss) i32[r + C_FLAGS] |= TF_CWND_LIMITED;
   if (inFlight === 0 && !core.timers.isRunning(c * 2 + TIMER_RETRANSMIT)) {
-    i32[r + C_FLAGS] |= TF_PERSIST;
-    i32[r + T_PROGRESS_MS] = core.engine.nowMs;
+    if (i32[r + T_SND_MAX] === i32[r + T_SND_UNA]) i32[r + C_FLAGS] |= TF_ANSWERED;
     armRetransmit(core, c, r); // SHLD-29: the first probe after one RTO.
   }
 }
@@ -189,7 +197,10 @@ function finSegment(core: TcpCore, c: ConnectionIndex, r: number, nxt: number): 
 function advance(core: TcpCore, c: ConnectionIndex, r: number, from: number, to: number): void {
   const { i32 } = core.window;
   const max = i32[r + T_SND_MAX];
-  if (i32[r + T_SND_UNA] === max) i32[r + T_PROGRESS_MS] = core.engine.nowMs;
+  if (i32[r + T_SND_UNA] === max || (i32[r + C_FLAGS] & TF_ANSWERED) !== 0) {
+    i32[r + T_PROGRESS_MS] = core.engine.nowMs;
+    i32[r + C_FLAGS] &= ~TF_ANSWERED;
+  }
   i32[r + T_SND_NXT] = to;
   i32[r + T_LAST_SENT_MS] = core.engine.nowMs | 1;
   if (((to - max) | 0) > 0) {
@@ -197,7 +208,6 @@ function advance(core: TcpCore, c: ConnectionIndex, r: number, from: number, to:
     // Only what was never sent before is timed (Karn).
     if (from === max) startTiming(core, r, to);
   } else i32[r + T_BYTES_RETRANS] += (to - from) | 0;
-  i32[r + C_FLAGS] &= ~TF_PERSIST;
   if (!core.timers.isRunning(c * 2 + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
 }
 

@@ -12,13 +12,19 @@ export function scaleFor(fifoBytes: number): number {
   return scale;
 }
 
+/** Room of the rx fifo, or of the one that the connection will get. */
+function freeBytes(core: TcpCore, r: number): number {
+  const { i32 } = core.window;
+  const fifo = i32[r + C_RX_FIFO];
+  return fifo === 0 ? i32[r + T_INITIAL_WND] : core.fifos.maxEnqueue(fifo);
+}
+
 /** The right edge that the free space of the rx fifo allows; our scale's granularity is kept back (see windowField). */
 function possibleEdge(core: TcpCore, r: number): number {
   const { i32 } = core.window;
-  const fifo = i32[r + C_RX_FIFO];
-  if (fifo === 0) return (i32[r + T_RCV_NXT] + i32[r + T_INITIAL_WND]) | 0;
+  if (i32[r + C_RX_FIFO] === 0) return (i32[r + T_RCV_NXT] + i32[r + T_INITIAL_WND]) | 0;
   const unit = 1 << (i32[r + T_SCALES] & 0xff);
-  const room = Math.min(core.fifos.maxEnqueue(fifo) - (unit - 1), MAX_FIELD * unit);
+  const room = Math.min(freeBytes(core, r) - (unit - 1), MAX_FIELD * unit);
   return (i32[r + T_RCV_NXT] + (room <= 0 ? 0 : room & -unit)) | 0;
 }
 
@@ -32,7 +38,8 @@ function leastStep(core: TcpCore, r: number): number {
 
 /**
  * The window field of the next segment: moves the right edge when it may move by a useful step, never to the left.
- * The field rounds up to the scale's unit, so that a peer never sees the edge move left by rounding either.
+ * The field rounds up to the scale's unit, so that a peer does not see the edge move left by rounding, as long as the
+ * fifo has room for that; then it rounds down (RFC 7323 2.4), and what was announced is still taken.
  */
 export function windowField(core: TcpCore, r: number): number {
   const { i32 } = core.window;
@@ -41,7 +48,10 @@ export function windowField(core: TcpCore, r: number): number {
   const possible = possibleEdge(core, r);
   let edge = i32[r + T_RCV_EDGE];
   if (((possible - edge) | 0) >= leastStep(core, r)) edge = possible;
-  const field = Math.min((((edge - rcvNxt) | 0) + (1 << scale) - 1) >> scale, MAX_FIELD);
+  const window = (edge - rcvNxt) | 0;
+  let field = (window + (1 << scale) - 1) >> scale;
+  if (field << scale > freeBytes(core, r)) field = window >> scale;
+  field = Math.min(field, MAX_FIELD);
   // With the field cut to 65535 the old edge stands: it was announced.
   const shown = (rcvNxt + (field << scale)) | 0;
   i32[r + T_RCV_EDGE] = ((shown - edge) | 0) > 0 ? shown : edge;
@@ -64,6 +74,6 @@ export function updateIsDue(core: TcpCore, r: number): boolean {
   const fifo = i32[r + C_RX_FIFO];
   if (fifo === 0 || (i32[r + C_FLAGS] & CF_USED) === 0) return false;
   const gain = (possibleEdge(core, r) - i32[r + T_RCV_EDGE]) | 0;
-  if (gain >= core.fifos.capBytes(fifo) >> 2) return true;
-  return receiveWindow(core, r) < i32[r + T_SND_MSS] && gain >= leastStep(core, r);
+  if (gain < leastStep(core, r)) return false;
+  return gain >= core.fifos.capBytes(fifo) >> 2 || receiveWindow(core, r) < i32[r + T_SND_MSS];
 }

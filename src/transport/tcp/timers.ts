@@ -11,6 +11,8 @@ import {
   T_SND_UNA,
   T_SND_WND,
   T_TIMEOUTS,
+  TF_ANSWERED,
+  TF_APP_CLOSED,
   TF_FIN_WANTED,
   TF_LOSS_RECOVERY,
   TF_PROBE_NOW,
@@ -57,7 +59,10 @@ function synExpired(core: TcpCore, c: ConnectionIndex, r: number, state: number)
 /** RFC 6298 5.4 to 5.6, and RFC 9293 3.8.6.1 when the peer's window is closed. */
 function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
-  if (elapsedMs(core, r) >= core.config.userTimeoutMs) {
+  const flags = i32[r + C_FLAGS];
+  const isOrphan = (flags & TF_APP_CLOSED) !== 0 && i32[r + T_SND_WND] === 0;
+  const limitMs = isOrphan ? core.config.closingTimeoutMs : core.config.userTimeoutMs;
+  if ((flags & TF_ANSWERED) === 0 && elapsedMs(core, r) >= limitMs) {
     sendReset(core, c, r);
     if (i32[r + C_SESSION] >= 0) core.upcalls.reset(i32[r + C_SESSION], SESSION_E_TIMEDOUT);
     core.remove(c);

@@ -69,9 +69,17 @@ export function patternByte(i: number): number {
   return (i * 7 + (i >> 8)) & 255;
 }
 
+const PATTERN = Uint8Array.from({ length: 1 << 17 }, (_, i) => patternByte(i));
+
 /** Bytes [from, from + count) of the pattern stream. */
 export function pattern(from: number, count: number): Uint8Array {
+  if (from >= 0 && from + count <= PATTERN.length) return PATTERN.slice(from, from + count);
   return Uint8Array.from({ length: count }, (_, i) => patternByte(from + i));
+}
+
+/** Whether two arrays hold the same bytes; much faster than a general comparison. */
+export function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
 }
 
 /** The far end of one connection, played by the test frame by frame. */
