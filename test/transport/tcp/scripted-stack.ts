@@ -72,7 +72,7 @@ export class ScriptedStack {
   readonly strays: ParsedSegment[] = [];
   /** The peers, in the order in which they are asked. */
   readonly receivers: SegmentReceiver[] = [];
-  readonly #driver: ManualDriver<Host>;
+  readonly #driver: ManualDriver;
   readonly #errors: unknown[] = [];
   #holding = false;
 
