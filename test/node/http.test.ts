@@ -89,7 +89,7 @@ test("10 MiB go both ways unharmed", async () => {
   expect(answer.headers["x-sha256"]).toBe(sha256(Buffer.from(up)));
   expect(answer.body.length).toBe(BIG_BYTES);
   expect(sha256(answer.body)).toBe(sha256(down));
-});
+}, 30_000);
 
 test("a keep-alive agent uses one connection for many requests, and pipelines of chunks arrive", async () => {
   const sockets = await serve((request, response) => {

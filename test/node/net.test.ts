@@ -314,20 +314,3 @@ test("names are looked up, and an unknown one is the lookup's error", async () =
   });
   expect((await once(none, "error"))[0]).toMatchObject({ message: "no such name" });
 });
-
-test("nothing is left that keeps the process alive", async () => {
-  const active = (): string[] => process.getActiveResourcesInfo().filter((name) => name !== "Immediate");
-  const before = active();
-  const other = stackPair();
-  const accepted: Socket[] = [];
-  other.b.net.createServer((socket) => accepted.push(socket)).listen(7000);
-  const socket = other.a.net.connect({ port: 7000, host: "198.18.0.2", timeout: 60_000 });
-  socket.on("error", () => {});
-  await once(socket, "connect");
-  socket.write(Buffer.alloc(4 << 20));
-  await eventually(() => accepted.length === 1, "accepted");
-  accepted[0].setTimeout(60_000);
-  await other.close();
-  await eventually(() => socket.closed && accepted[0].closed, "both are closed");
-  expect(active()).toEqual(before);
-});

@@ -90,7 +90,8 @@ function fromUri(uri: string): { port: number; host: string } {
 export function normalizeListen(args: ListenArguments): Normalized<ListenOptions> {
   const { rest, callback } = splitCallback(args);
   const [first, host, backlog] = rest;
-  if (isUri(first)) return { options: fromUri(first), callback };
+  // A URI names one address, and the any address of one family.
+  if (isUri(first)) return { options: { ...fromUri(first), ipv6Only: true }, callback };
   if (typeof first === "object" && first !== null) return { options: checkPath(first), callback };
   const options: ListenOptions = {
     port: first === undefined || first === null ? 0 : checkPort(first, "options.port"),

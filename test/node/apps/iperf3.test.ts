@@ -124,6 +124,7 @@ test("a rate limit holds the sender", async () => {
 });
 
 test("omitted seconds do not count", async () => {
+  const started = performance.now();
   const { control, data } = await begin("omit", { omit: 0.1 }, 1);
   data[0].write(Buffer.alloc(500_000));
   await new Promise((resolve) => setTimeout(resolve, 200));
@@ -131,7 +132,7 @@ test("omitted seconds do not count", async () => {
   await new Promise((resolve) => setTimeout(resolve, 50));
   const { streams } = await finish(control);
   expect(streams[0].bytes).toBe(7000);
-  expect(streams[0].end_time).toBeLessThan(0.3);
+  expect(streams[0].end_time * 1000).toBeLessThan(performance.now() - started - 90);
 });
 
 test("tests run side by side; a stranger's stream and one stream too many are denied", async () => {
