@@ -126,7 +126,6 @@ export function passiveOpen(core: TcpCore, c: ConnectionIndex, listener: Connect
   const l = core.connections.row(listener);
   i32[r + C_FIB] = i32[l + C_FIB];
   i32[r + T_LISTENER] = i32[l + C_SESSION];
-  i32[r + T_CONTEXT] = listener;
   i32[r + C_STATE] = SYN_RCVD;
   initConnection(core, r, i32[l + T_INITIAL_WND]);
   takeSyn(core, r, seg);

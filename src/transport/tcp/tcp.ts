@@ -30,6 +30,7 @@ import {
   SYN_SENT,
   T_CONTEXT,
   T_INITIAL_WND,
+  T_LISTENER,
   T_SND_MAX,
   T_SND_MSS,
   T_SND_UNA,
@@ -84,14 +85,15 @@ export class TcpTransport implements Transport, Timed {
   stopListen(listener: ConnectionIndex): void {
     const { core } = this;
     const { i32 } = core.window;
+    const session = i32[core.connections.row(listener) + C_SESSION];
     core.engine.refreshClock();
     for (const c of core.connections) {
       const r = core.connections.row(c);
-      if (i32[r + C_STATE] !== SYN_RCVD || i32[r + T_CONTEXT] !== listener) continue;
+      if (i32[r + C_STATE] !== SYN_RCVD || i32[r + T_LISTENER] !== session) continue;
       sendReset(core, c, r);
       refuse(core, c, r, SESSION_E_TIMEDOUT);
     }
-    core.listeners.delete(i32[core.connections.row(listener) + C_SESSION]);
+    core.listeners.delete(session);
     core.connections.free(listener);
   }
 
