@@ -1,3 +1,5 @@
+import ipaddr from "ipaddr.js";
+
 // IP addresses and prefixes: text and numbers. An IPv4 address is an int32, an IPv6 address four, first on the wire first.
 
 /** An address family, by its version number. */
@@ -32,14 +34,35 @@ export function addressBits(family: Family): number {
   return family === 4 ? 32 : 128;
 }
 
+/** Four decimal numbers: ipaddr.js alone would take `127.1`, octal and hexadecimal too. */
+const FOUR_PART_DECIMAL = /^(?:(?:0|[1-9]\d{0,2})(?:\.(?!$)|$)){4}$/;
+
 /** Reads an address in its usual text form, without zone; undefined when it is none. Leading zeros are refused. */
 export function tryParseAddress(text: string): IpAddress | undefined {
-  if (text.includes(":")) {
-    const words = parseIp6(text);
-    return words === undefined ? undefined : { family: 6, words };
+  if (!text.includes(":")) {
+    if (!FOUR_PART_DECIMAL.test(text) || !ipaddr.IPv4.isValid(text)) return undefined;
+    return { family: 4, words: wordsOf(ipaddr.IPv4.parse(text).toByteArray()) };
   }
-  const word = parseIp4(text);
-  return word === undefined ? undefined : ip4Address(word);
+  const hex = withoutDots(text);
+  if (hex === undefined || hex.includes("%") || !ipaddr.IPv6.isValid(hex)) return undefined;
+  return { family: 6, words: wordsOf(ipaddr.IPv6.parse(hex).toByteArray()) };
+}
+
+/** An IPv6 address whose last two groups may be an IPv4 address (RFC 4291 2.2), which ipaddr.js takes for a mapped one. */
+function withoutDots(text: string): string | undefined {
+  if (!text.includes(".")) return text;
+  const at = text.lastIndexOf(":") + 1;
+  const tail = text.slice(at);
+  if (!FOUR_PART_DECIMAL.test(tail) || !ipaddr.IPv4.isValid(tail)) return undefined;
+  const word = wordsOf(ipaddr.IPv4.parse(tail).toByteArray())[0];
+  return `${text.slice(0, at)}${(word >>> 16).toString(16)}:${(word & 0xffff).toString(16)}`;
+}
+
+/** Four words of 4 or 16 bytes in network order. */
+function wordsOf(bytes: readonly number[]): Int32Array {
+  const words = new Int32Array(4);
+  for (let i = 0; i < bytes.length; i++) words[i >> 2] = (words[i >> 2] << 8) | bytes[i];
+  return words;
 }
 
 /** As {@link tryParseAddress}; throws RangeError, naming the text, when it is no address. */
@@ -47,47 +70,6 @@ export function parseAddress(text: string): IpAddress {
   const address = tryParseAddress(text);
   if (address === undefined) throw new RangeError(`not an IP address: ${JSON.stringify(text)}`);
   return address;
-}
-
-function parseIp4(text: string): number | undefined {
-  if (!/^(?:(?:0|[1-9]\d{0,2})(?:\.(?!$)|$)){4}$/.test(text)) return undefined;
-  let word = 0;
-  for (const part of text.split(".")) {
-    const byte = Number(part);
-    if (byte > 255) return undefined;
-    word = (word << 8) | byte;
-  }
-  return word;
-}
-
-/** RFC 4291 2.2: eight groups, at most one `::`, the last two groups possibly as an IPv4 address. */
-function parseIp6(text: string): Int32Array | undefined {
-  const halves = text.split("::");
-  if (halves.length > 2) return undefined;
-  const front = parseGroups(halves[0], halves.length === 1);
-  const back = halves.length === 2 ? parseGroups(halves[1], true) : [];
-  if (front === undefined || back === undefined) return undefined;
-  const missing = 8 - front.length - back.length;
-  if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined;
-  const groups = [...front, ...new Array<number>(missing).fill(0), ...back];
-  const words = new Int32Array(4);
-  for (let i = 0; i < 4; i++) words[i] = (groups[2 * i] << 16) | groups[2 * i + 1];
-  return words;
-}
-
-function parseGroups(text: string, isLast: boolean): number[] | undefined {
-  if (text === "") return [];
-  const groups: number[] = [];
-  const parts = text.split(":");
-  for (const [i, part] of parts.entries()) {
-    if (isLast && i === parts.length - 1 && part.includes(".")) {
-      const word = parseIp4(part);
-      if (word === undefined) return undefined;
-      groups.push(word >>> 16, word & 0xffff);
-    } else if (/^[0-9a-f]{1,4}$/i.test(part)) groups.push(Number.parseInt(part, 16));
-    else return undefined;
-  }
-  return groups;
 }
 
 /** An IPv4 address word as dotted text. */
@@ -100,16 +82,7 @@ export function formatIp6(w0: number, w1: number, w2: number, w3: number): strin
   if (isV4Mapped6(w0, w1, w2)) return `::ffff:${formatIp4(w3)}`;
   const groups: number[] = [];
   for (const word of [w0, w1, w2, w3]) groups.push(word >>> 16, word & 0xffff);
-  let start = -1;
-  let zeros = 1;
-  for (let i = 0; i < 8; i++) {
-    let run = 0;
-    while (i + run < 8 && groups[i + run] === 0) run++;
-    if (run > zeros) [start, zeros] = [i, run];
-  }
-  const hex = groups.map((group) => group.toString(16));
-  if (start < 0) return hex.join(":");
-  return `${hex.slice(0, start).join(":")}::${hex.slice(start + zeros).join(":")}`;
+  return new ipaddr.IPv6(groups).toRFC5952String();
 }
 
 /** An address as text (RFC 5952 for IPv6). */

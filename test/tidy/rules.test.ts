@@ -90,7 +90,7 @@ describe("floors", () => {
 
   it("finds Node's modules, packages and the addon in the core", () => {
     const text =
-      'import { x } from "node:fs";\nimport yaml from "yaml";\nimport "../native/weft.node";\nimport "./a.js";';
+      'import { x } from "node:fs";\nimport yaml from "yaml";\nimport "../native/weft.node";\nimport "./a.js";\nimport ipaddr from "ipaddr.js";';
     expectLines(checkForeignImports, "src/graph/a.ts", text, [1, 2, 3]);
     expectLines(checkForeignImports, "nodes/a.ts", text, [1, 2, 3]);
     for (const path of ["src/host/a.ts", "src/node/a.ts", "src/cli/a.ts", "src/index.ts", "test/a.ts"]) {
