@@ -11,7 +11,6 @@ import {
   P_DUPACK_MAX,
   P_RETRANSMIT,
   SYN_RCVD,
-  T_BACKOFF,
   T_BYTES_RETRANS,
   T_CWND,
   T_LAST_SENT_MS,
@@ -236,10 +235,9 @@ export function wantFin(core: TcpCore, c: ConnectionIndex, r: number): void {
   core.wantTransmit(c);
 }
 
-/** After a timeout everything is to be sent again from sndUna (RFC 5681 3.1). */
+/** Everything is to be sent again from sndUna: after a timeout (RFC 5681 3.1), or because it was too big. */
 export function goBack(core: TcpCore, r: number): void {
   const { i32 } = core.window;
   i32[r + T_SND_NXT] = i32[r + T_SND_UNA];
   cancelTiming(core, r);
-  i32[r + T_BACKOFF]++;
 }

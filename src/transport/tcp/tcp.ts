@@ -24,6 +24,7 @@ import {
   TRANSPORT_TCP,
 } from "../transport.js";
 import {
+  ESTABLISHED,
   FIN_WAIT_2,
   LISTEN,
   SYN_RCVD,
@@ -170,7 +171,7 @@ export class TcpTransport implements Transport, Timed {
     const { i32 } = core.window;
     const r = core.connections.row(c);
     const offset = (sequence - i32[r + T_SND_UNA]) | 0;
-    if (offset < 0 || offset > ((i32[r + T_SND_MAX] - i32[r + T_SND_UNA]) | 0)) return;
+    if (offset < 0 || offset >= ((i32[r + T_SND_MAX] - i32[r + T_SND_UNA]) | 0)) return;
     if (i32[r + C_STATE] === SYN_SENT && kind !== ICMP_TOO_BIG) {
       if (kind === ICMP_PORT_UNREACHABLE || kind === ICMP_PROTOCOL_UNREACHABLE || kind === ICMP_PROHIBITED) {
         refuse(core, c, r, SESSION_E_REFUSED);
@@ -190,6 +191,7 @@ export class TcpTransport implements Transport, Timed {
     const mss = Math.max(mtu, least) - headers;
     if (mss >= i32[r + T_SND_MSS]) return;
     i32[r + T_SND_MSS] = mss;
+    if (i32[r + C_STATE] < ESTABLISHED) return;
     goBack(core, r);
     core.wantTransmit(c);
   }

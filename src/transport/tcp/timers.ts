@@ -68,6 +68,7 @@ function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
     core.remove(c);
     return;
   }
+  i32[r + T_BACKOFF]++;
   const queued = core.queued(r);
   if (i32[r + T_SND_WND] === 0 || i32[r + T_SND_MAX] === i32[r + T_SND_UNA]) {
     // The window holds everything back: probe it. Its probes are no measure of congestion.

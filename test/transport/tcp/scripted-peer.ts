@@ -2,7 +2,7 @@ import { assert } from "vitest";
 import { TCP_STATE_NAMES } from "../../../src/transport/tcp/connection.js";
 import { C_STATE } from "../../../src/transport/transport.js";
 import { type ScriptOptions, ScriptedStack, type SegmentReceiver } from "./scripted-stack.js";
-import { type ParsedSegment, optionsByKind, segmentFrame, type Tuple } from "./segment-codec.js";
+import { icmpErrorFrame, type ParsedSegment, optionsByKind, segmentFrame, type Tuple } from "./segment-codec.js";
 
 export { FAMILIES, type ScriptOptions, ScriptedStack } from "./scripted-stack.js";
 
@@ -46,6 +46,8 @@ export interface Got {
   readonly ms: number;
   readonly ipBytes: number;
   readonly options: readonly number[];
+  /** The whole IP packet. */
+  readonly packet: Uint8Array;
 }
 
 /** What a script expects of a segment: the fields it names. */
@@ -149,6 +151,7 @@ export class ScriptedPeer implements SegmentReceiver {
       ms: (timeUs - this.#startUs) / 1000,
       ipBytes: segment.ipBytes,
       options: segment.options,
+      packet: segment.packet,
     });
     return true;
   }
@@ -208,6 +211,12 @@ export class ScriptedPeer implements SegmentReceiver {
   /** Sends a segment; the stack does what it can. */
   send(send: Send): this {
     this.host.receive(this.frame(send));
+    return this;
+  }
+
+  /** Sends an ICMP error about a packet of the stack. */
+  sendIcmp(type: number, code: number, packet: Uint8Array, word = 0): this {
+    this.host.receive(icmpErrorFrame(this.tuple, type, code, packet, word));
     return this;
   }
 

@@ -26,6 +26,8 @@ export interface ParsedSegment extends WireSegment {
   readonly hopLimit: number;
   readonly dontFragment: boolean;
   readonly ipBytes: number;
+  /** The IP packet. */
+  readonly packet: Uint8Array;
 }
 
 /** Hardware addresses of the stack under test and of the peer. */
@@ -144,7 +146,17 @@ export function parseSegment(frame: Uint8Array, checksumIsPartial: boolean): Par
     hopLimit: frame[family === 4 ? 22 : 21],
     dontFragment: family === 6 || (frame[20] & 0x40) !== 0,
     ipBytes,
+    packet: frame.slice(14),
   };
+}
+
+/**
+ * The frame of an ICMP error about `packet`, which the tuple's destination sent. `word` is the second of the header: the
+ * MTU of a "too big".
+ */
+export function icmpErrorFrame(tuple: Tuple, type: number, code: number, packet: Uint8Array, word = 0): Uint8Array {
+  const quoted = packet.subarray(0, (tuple.family === 4 ? 20 : 40) + 8);
+  return ipFrame(tuple, tuple.family === 4 ? 1 : 58, Uint8Array.of(type, code, 0, 0, ...be32(word), ...quoted), 2);
 }
 
 /** Options by kind: their bytes after kind and length. */
