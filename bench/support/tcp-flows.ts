@@ -6,7 +6,8 @@ import { TCP_FLAG_ACK, TCP_FLAG_PSH, TCP_FLAG_SYN } from "../../src/wire/tcp.js"
 
 /** Bytes of a segment's frame: Ethernet, IPv4 and TCP without options, and 10 bytes of payload. */
 export const SEGMENT_FRAME_BYTES = 64;
-const PAYLOAD_BYTES = 10;
+/** Bytes of its payload. */
+export const PAYLOAD_BYTES = 10;
 const CONTROL_FRAME_BYTES = 54;
 const FLOWS_PER_CLIENT = 16;
 const FIRST_PORT = 1024;
