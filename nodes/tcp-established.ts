@@ -4,7 +4,7 @@ import { M_CONN, M_DATA, M_LEN } from "../src/graph/packet-pool.js";
 import { segmentArrives } from "../src/transport/tcp/arrive.js";
 import { ESTABLISHED, T_RCV_NXT } from "../src/transport/tcp/connection.js";
 import { tcpNodeErrors } from "../src/transport/tcp/errors.js";
-import { predicted } from "../src/transport/tcp/predict.js";
+import { NOT_PREDICTED, PREDICTED, predicted } from "../src/transport/tcp/predict.js";
 import { tcpTrace } from "../src/transport/tcp/trace.js";
 import { C_RX_FIFO, C_SESSION, C_STATE, TRANSPORT_TCP } from "../src/transport/transport.js";
 import { SESSION_ROW_SHIFT } from "../src/session/session-table.js";
@@ -31,8 +31,6 @@ const errors = tcpNodeErrors(
   "no_ack",
   "fin_rcvd",
   "zero_rwnd",
-  "connection_closed",
-  "rst_sent",
   "no_buffer",
 );
 
@@ -92,8 +90,9 @@ function tcpEstablished(isIp4: boolean): NodeForm<Host> {
             next[i] = 0;
             continue;
           }
-          if (predicted(core, c, r, i32[m + M_DATA], i32[m + M_LEN])) enqueued++;
-          else {
+          const outcome = predicted(core, c, r, i32[m + M_DATA], i32[m + M_LEN]);
+          if (outcome === PREDICTED) enqueued++;
+          else if (outcome === NOT_PREDICTED) {
             segment.read(dv, u8, i32[m + M_DATA], i32[m + M_LEN]);
             segmentArrives(core, c, r, segment);
           }

@@ -86,7 +86,7 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
       }
 
       /** The connection that takes the datagram, NO_SESSION or NOT_ACCEPTED. */
-      function connectionOf(fib: number, ip: number, at: number, hash: number): number {
+      function connectionOf(fib: number, ip: number, at: number, hash: number, isGroup: boolean): number {
         const port = dv.getUint16(at + 2);
         const ports = (port << 16) | dv.getUint16(at);
         const d = ip + dstAt;
@@ -113,7 +113,8 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
         if (listener < 0) return NO_SESSION;
         c = sessions.connectionOf(listener);
         if (i32[rows.row(c) + C_RX_FIFO] !== 0) return c;
-        return accept(listener, fib, ip, at);
+        // A session's own address is one to answer from: groups and broadcast addresses are not (RFC 1122 4.1.3.5).
+        return isGroup ? NO_SESSION : accept(listener, fib, ip, at);
       }
 
       /** A connected-mode listener: the first datagram of a peer makes its session. Not per packet, so it may allocate. */
@@ -164,7 +165,8 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
             i32[m + M_ERROR] = errorBase + E.no_checksum;
             continue;
           }
-          const c = connectionOf(i32[m + M_FIB], i32[m + M_L3], at, hashes[i]);
+          const isGroup = (i32[m + M_FLAGS] & F_L3_MULTICAST) !== 0;
+          const c = connectionOf(i32[m + M_FIB], i32[m + M_L3], at, hashes[i], isGroup);
           if (c >= 0) {
             const error = deliver(c, m, udpLength(dv, at));
             if (error >= 0) i32[m + M_ERROR] = errorBase + error;

@@ -268,6 +268,17 @@ describe.each([
     expect(drain(sessions[1])).toEqual(["2>b2"]);
     expect(h.counters(input)).toEqual({ no_listener: 1 });
   });
+
+  test("no session has a group or broadcast address as its own", async () => {
+    const accepted: Session[] = [];
+    const app = await attach({ accept: (session) => void accepted.push(session) });
+    await app.listen(any.replace("53", "54"), { connected: true });
+    const toAll = us.length === 4 ? [10, 0, 0, 255] : [0xff, 2, ...new Array<number>(13).fill(0), 1];
+    h.arrive(udpPacket(peer, toAll, [1, 54], text("all")), { flags: F_L3_MULTICAST });
+    h.run();
+    expect(accepted).toEqual([]);
+    expect(h.counters(input)).toEqual({ no_group_listener: 1 });
+  });
 });
 
 describe("ends", () => {
