@@ -13,12 +13,28 @@ describe.skipIf(lacks("netns", "tun", "ip", "scapy"))("wire-level checks of TCP"
   });
   afterAll(() => host.end());
 
+  /** Runs the checks, or those of `only`, and returns the lines of the verdicts. */
+  async function verdicts(literal: string, only: readonly string[] = []): Promise<RegExpExecArray[]> {
+    const args = [HARNESS, "run", `${literal}:7001`, "--iface", "tap0", "--only", only.join(",")];
+    const { stdout, stderr } = await host.netns.run(PYTHON, args, 85_000);
+    expect(stderr).toBe("");
+    return [...stdout.matchAll(/^(PASS|FAIL|SKIP) (\w+) (.*)$/gm)];
+  }
+
   it.each(FAMILIES)("all pass over $family but the blocks of SACK", { timeout: 180_000 }, async ({ literal }) => {
-    const args = [HARNESS, "run", `${literal}:7001`, "--iface", "tap0"];
-    const { stdout, stderr } = await host.netns.run(PYTHON, args, 170_000);
-    const verdicts = [...stdout.matchAll(/^(PASS|FAIL|SKIP) (\w+) (.*)$/gm)];
-    const notPassed = verdicts.filter(([, verdict, name]) => verdict !== "PASS" && name !== "sack_blocks");
-    expect(notPassed.map(([line]) => line)).toEqual([]);
-    expect([verdicts.length, stderr]).toEqual([16, ""]);
+    const all = await verdicts(literal);
+    expect(all).toHaveLength(16);
+    const isMissed = ([, verdict, name]: RegExpExecArray): boolean => verdict !== "PASS" && name !== "sack_blocks";
+    let missed = all.filter(isMissed);
+    // The tester reads a segment in 10 to 30 ms when its processor is shared, and some checks allow 190 ms in all: a
+    // check that failed has one more try by itself.
+    if (missed.length > 0)
+      missed = (
+        await verdicts(
+          literal,
+          missed.map(([, , name]) => name),
+        )
+      ).filter(isMissed);
+    expect(missed.map(([line]) => line)).toEqual([]);
   });
 });
