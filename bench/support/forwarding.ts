@@ -24,7 +24,7 @@ export interface Forwarding {
   readonly rx: Interface;
   readonly tx: Interface;
   /** Window offset of the next frame to forward. */
-  nextFrame(): number;
+  readonly nextFrame: () => number;
 }
 
 /** A router with 10,000 routes over 16 neighbours, and 4096 UDP frames to random destinations behind them. */

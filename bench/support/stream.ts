@@ -5,6 +5,8 @@ import { OUR_CPU, PEER_CPU, protect } from "./protect.js";
 import { printRatio, printValue } from "./report.js";
 import { serveTcp } from "./tcp-stack.js";
 
+/** Rounds until what is hot is compiled. */
+const WARM_UP = 3;
 const PAIRS = 5;
 const MEASURE_MS = 1000;
 /** Where the stack is, and where the kernel's stand-in for it. */
@@ -44,7 +46,7 @@ export async function benchStream(name: string, link: Link, direction: "rx" | "t
     await kernel.serve(server, OUR_CPU, service);
     const gbps = async (address: string): Promise<number> =>
       ((await kernel.measure(client, PEER_CPU, mode, address, MEASURE_MS)) * 8) / 1e9;
-    await gbps(OUR_ADDRESS);
+    for (let i = 0; i < WARM_UP; i++) await gbps(OUR_ADDRESS);
     const { ours, peer, ratio } = await measurePairs(
       PAIRS,
       () => gbps(OUR_ADDRESS),

@@ -1,8 +1,8 @@
 import { createStack, type InterfaceConfig, type LiveStack, type Session } from "../../src/index.js";
 import { PORT } from "./kernel.js";
 
-/** About what the processor's second cache holds: with less a sender waits more, with more it copies from memory. */
-const FIFO_BYTES = 1024 * 1024;
+/** Half of a processor's second cache: with less a sender waits more, with more it copies from memory. */
+const FIFO_BYTES = 512 * 1024;
 
 const CHUNK = new Uint8Array(128 * 1024);
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { BatchDevice } from "../../bench/support/batch-device.js";
+import type { BatchDevice } from "../../bench/support/batch-device.js";
 import { makeForwarding } from "../../bench/support/forwarding.js";
 import { fusedIp4Forward } from "../../bench/support/fused-ip4-forward.js";
 import { fusedTcp4Input } from "../../bench/support/fused-tcp4-input.js";
