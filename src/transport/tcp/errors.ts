@@ -29,7 +29,6 @@ const TABLE = {
   rst_challenged: ["warn", "Resets answered by a challenge ACK"],
   challenge_limited: ["warn", "Challenge ACKs withheld by the rate limit"],
   connection_closed: ["warn", "Data after close, connection reset"],
-  options: ["error", "Malformed options"],
   paws: ["error", "PAWS check failed"],
   no_timestamp: ["error", "Segment lacks the negotiated timestamps"],
   no_ack: ["error", "Segment without ACK"],
