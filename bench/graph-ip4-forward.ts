@@ -8,9 +8,9 @@ import { printRatio, printValue } from "./support/report.js";
 
 const BATCH = 256;
 /** Packets of one measurement. */
-const PACKETS = 400 * BATCH;
-const WARM_UP = 4;
-const PAIRS = 15;
+const PACKETS = 100 * BATCH;
+const WARM_UP = 16;
+const PAIRS = 60;
 
 protect();
 const clock = new SystemClock();
