@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import type { Clock } from "../time/clock.js";
 
 /** Time since the process started, from the system's monotonic clock. */

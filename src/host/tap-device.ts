@@ -25,8 +25,11 @@ const SMALL_AT_HAND = 64;
 const LARGE_AT_HAND = 4;
 /** Small slots offered when the last poll found nothing. */
 const SMALL_AT_FIRST = 8;
-/** Superframes taken by one `rx`: with more, their payload would leave the cache before it is copied. */
-const LARGE_PER_RX = 8;
+/**
+ * Superframes taken by one `rx`: with more, their payload would leave the cache before it is copied, and the peer would
+ * wait longer for the first acknowledgement.
+ */
+const LARGE_PER_RX = 4;
 
 /** What the kernel's end of a TAP gets. */
 export interface HostEnd {

@@ -24,7 +24,7 @@ export const DEFAULT_SESSION_CONFIG: SessionConfig = {
   backlog: 1024,
   minSrcPort: 1024,
   maxSrcPort: 65535,
-  rxFifoBytes: 256 * 1024,
-  txFifoBytes: 256 * 1024,
+  rxFifoBytes: 512 * 1024,
+  txFifoBytes: 512 * 1024,
   secret: "",
 };

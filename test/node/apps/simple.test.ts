@@ -59,7 +59,7 @@ test("echo holds a peer that sends but does not read", async () => {
   socket.pause();
   socket.write(sent);
   await new Promise((resolve) => setTimeout(resolve, 200));
-  // What is in four fifos of 256 KiB and a buffer is not more than this.
+  // What is in four fifos of 512 KiB and a buffer is not more than this.
   expect(sent.length - socket.writableLength).toBeGreaterThanOrEqual(0);
   expect(socket.bytesRead).toBeLessThan(200_000);
   expect(socket.writableLength).toBe(sent.length);
