@@ -30,6 +30,7 @@ export interface ScriptOptions {
   readonly seed?: number;
   /** When the clock starts, microseconds. */
   readonly startUs?: number;
+  /** Default 256 KiB: a window scale of 3. */
   readonly rxFifoBytes?: number;
   readonly txFifoBytes?: number;
   /** What the application does by itself; without it the test reads, writes and closes. */
@@ -109,15 +110,11 @@ export class ScriptedStack {
     live.push(this);
   }
 
-  #attach({ rxFifoBytes, txFifoBytes, app = {} }: ScriptOptions): App {
+  #attach({ rxFifoBytes = 256 << 10, txFifoBytes = 256 << 10, app = {} }: ScriptOptions): App {
     const { log, sessions } = this;
-    const fifos = {
-      ...(rxFifoBytes === undefined ? {} : { rxFifoBytes }),
-      ...(txFifoBytes === undefined ? {} : { txFifoBytes }),
-    };
     return new App(
       new AppServer(this.stack.host.sessions),
-      { name: "script", ...fifos },
+      { name: "script", rxFifoBytes, txFifoBytes },
       {
         accept: (session) => {
           log.push("accept");
