@@ -13,13 +13,16 @@ const GSO_UDP = 5;
 
 /** How a device hands a frame over: with its checksum known to be right or not, or left unfinished. */
 export function arrivalOf(random: SeededRandom, frame: Uint8Array): Arrival {
-  // Devices know the checksums of TCP and UDP.
-  const isIcmp = frame[12] === 0x86 ? frame[20] !== 6 && frame[20] !== 17 : frame[23] === 1;
-  const vouch = !isIcmp && random.nextBelow(4) > 0;
+  const protocol = frame[12] === 0x86 ? frame[20] : frame[23];
+  // Devices know the checksums of TCP and UDP, and leave them unfinished; some do so with what they should not.
+  const isKnown = protocol === 6 || protocol === 17;
   const isSuperframe = frame.length > 1700;
-  if (!isSuperframe && random.nextBelow(12) > 0) return { frame, vouch };
-  if (random.nextBelow(8) > 0) return { frame, unfinished: unfinish(random, frame) };
-  const gsoType = pick(random, [0, GSO_TCP4, GSO_TCP6, GSO_UDP, 7]);
+  if (!isSuperframe && random.nextBelow(protocol === 47 ? 3 : 12) > 0) {
+    return { frame, vouch: isKnown && random.nextBelow(4) > 0 };
+  }
+  const unfinished = random.nextBelow(8) > 0 ? unfinish(random, frame) : undefined;
+  if (unfinished !== undefined) return { frame, unfinished };
+  const gsoType = pick(random, [0, 0, GSO_TCP4, GSO_TCP6, GSO_UDP, 7]);
   const csumStart = random.nextBelow(90);
   return {
     frame,

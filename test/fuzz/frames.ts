@@ -20,6 +20,9 @@ export const OUR6: readonly (readonly number[])[] = [
 /** ff02::1. */
 export const ALL_NODES: readonly number[] = [0xff020000 | 0, 0, 0, 1];
 
+/** Identifier of echo replies that somebody in the host waits for. */
+export const ECHO_ID = 0x77;
+
 /** One of a list. */
 export function pick<T>(random: SeededRandom, list: readonly T[]): T {
   return list[random.nextBelow(list.length)];
@@ -50,7 +53,14 @@ export interface Between {
 const NOTHING: Between = { bytes: new Uint8Array(0) };
 
 /** An Ethernet and IP header for `bytes` of `protocol`. The IPv4 options are a multiple of 4 bytes, at most 40. */
-export function packet(isIp6: boolean, from: Words, to: Words, protocol: number, bytes: number, between = NOTHING): Started {
+export function packet(
+  isIp6: boolean,
+  from: Words,
+  to: Words,
+  protocol: number,
+  bytes: number,
+  between = NOTHING,
+): Started {
   const extra = between.bytes.length;
   const at = 14 + (isIp6 ? 40 : 20) + extra;
   const frame = new Uint8Array(at + bytes);
@@ -86,7 +96,7 @@ export function datagram(
 ): Uint8Array {
   const [frame, at] = packet(isIp6, from, to, 17, 8 + bytes, between);
   const dv = new DataView(frame.buffer);
-  dv.setInt32(at, ((1024 + random.nextBelow(4096)) << 16) | port);
+  dv.setInt32(at, ((1024 + random.nextBelow(8)) << 16) | port);
   dv.setUint16(at + 4, 8 + bytes);
   for (let i = 0; i < bytes && i < 64; i++) frame[at + 8 + i] = random.nextBelow(256);
   return frame;

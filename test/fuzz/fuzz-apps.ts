@@ -5,14 +5,32 @@ import type { SessionLayer } from "../../src/session/session-layer.js";
 import { pick } from "./frames.js";
 
 /** Applications throw once in so many callbacks. */
-const THROW_ONCE_IN = 5000;
+const THROW_ONCE_IN = 300;
 const TARGETS = [
-  ...["tcp://198.18.1.9/80", "tcp://[2001:db8:1::9]:80", "tcp://198.18.2.9/80", "tcp://[2001:db8:2::9]:80"],
-  ...["tcp://198.19.0.5/80", "tcp://198.18.1.2/7", "tcp://[2001:db8:1::2]:7", "tcp://198.18.1.2/7002"],
-  ...["udp://198.18.1.9/53", "udp://[2001:db8:2::9]:53", "udp://198.18.1.2/7", "udp://[2001:db8:1::2]:9"],
+  "tcp://198.18.1.9/80",
+  "tcp://[2001:db8:1::9]:80",
+  "tcp://198.18.2.9/80",
+  "tcp://[2001:db8:2::9]:80",
+  "tcp://198.19.0.5/80",
+  "tcp://198.18.1.2/7",
+  "tcp://[2001:db8:1::2]:7",
+  "tcp://198.18.1.2/19",
+  "tcp://[2001:db8:1::2]:19",
+  "udp://198.18.1.9/53",
+  "udp://[2001:db8:2::9]:53",
+  "udp://198.18.1.2/7",
+  "udp://[2001:db8:1::2]:9",
 ];
 /** Where the announcer sends to: groups, broadcast addresses, itself, neighbours, nowhere. */
-const GROUPS4 = ["224.0.0.251", "255.255.255.255", "198.18.1.255", "198.18.2.255", "198.18.1.2", "198.18.2.77", "8.8.8.8"];
+const GROUPS4 = [
+  "224.0.0.251",
+  "255.255.255.255",
+  "198.18.1.255",
+  "198.18.2.255",
+  "198.18.1.2",
+  "198.18.2.77",
+  "8.8.8.8",
+];
 const GROUPS6 = ["ff02::fb", "ff05::1", "fe80::9", "2001:db8:1::2", "2001:db8:2::77", "2001:db9::1"];
 
 /** Careless applications: they throw, forget to read, write without end, and close when they should not. */
@@ -23,6 +41,8 @@ export class FuzzApps {
   readonly #server: AppServer;
   readonly #buffer = new Uint8Array(8192).fill(0x61);
   readonly #announcers: Session[] = [];
+  /** Sessions that were accepted or connected; some have gone. */
+  readonly #known: Session[] = [];
   #client: App | undefined;
 
   constructor(sessions: SessionLayer, random: SeededRandom) {
@@ -47,20 +67,40 @@ export class FuzzApps {
     this.#maybeEnd(session, 150);
   }
 
+  #know(session: Session): void {
+    if (this.#known.length < 512) this.#known.push(session);
+    else session.reset();
+  }
+
+  /** Ends some sessions, in one way or the other. */
+  tidy(): void {
+    const count = 4 + (this.#known.length >> 3);
+    for (let i = 0; i < count && this.#known.length > 0; i++) {
+      const at = this.#random.nextBelow(this.#known.length);
+      const [session] = this.#known.splice(at, 1);
+      this.#maybeEnd(session, 3);
+    }
+  }
+
   #maybeEnd(session: Session, onceIn: number): void {
     const fate = this.#random.nextBelow(onceIn);
     if (fate === 0) session.close();
-    else if (fate === 1) session.halfClose();
-    else if (fate === 2) session.reset();
+    else if (fate === 1) {
+      if (session.halfClose() < 0) session.close();
+    } else if (fate === 2) session.reset();
   }
 
   async #startStreams(): Promise<void> {
     const echo = (session: Session): void => this.#echo(session);
     const disconnect = (session: Session): void => void session.close();
-    const accept = (): boolean => this.#random.nextBelow(50) > 0;
+    const accept = (session: Session): boolean => {
+      this.#know(session);
+      return this.#random.nextBelow(50) > 0;
+    };
     await this.#listen("echo", { accept, rx: echo, tx: echo, disconnect }, "tcp", [7, 7001]);
     const deaf = (session: Session): void => this.#maybeEnd(session, 60);
     const shut = (session: Session): void => {
+      this.#know(session);
       if (this.#random.nextBelow(3) === 0) session.halfClose();
     };
     await this.#listen("deaf", { accept: shut, rx: deaf, disconnect }, "tcp", [21]);
@@ -70,7 +110,11 @@ export class FuzzApps {
       session.write(this.#buffer);
       this.#maybeEnd(session, 100);
     };
-    await this.#listen("talker", { accept: talk, rx: talk, tx: talk, disconnect }, "tcp", [19]);
+    const greet = (session: Session): void => {
+      this.#know(session);
+      talk(session);
+    };
+    await this.#listen("talker", { accept: greet, rx: talk, tx: talk, disconnect }, "tcp", [19]);
   }
 
   async #listen(
@@ -100,11 +144,14 @@ export class FuzzApps {
     // A session per peer: some answer by more datagrams than go at once, and close.
     const chatter = (session: Session): void => {
       while (session.readDatagram(this.#buffer) >= 0);
-      if (random.nextBelow(20) > 0) return;
+      const fate = random.nextBelow(4);
+      if (fate > 1) session.close();
+      if (fate > 0) return;
       for (let i = 0; i < 400 && session.writeDatagram(this.#buffer, 0, 1) > 0; i++);
       session.close();
     };
     const accept = (session: Session): void => {
+      this.#know(session);
       if (random.nextBelow(4) === 0) session.close();
     };
     await this.#listen("udp sessions", { accept, rx: chatter }, "udp", [9], { connected: true });
@@ -121,12 +168,20 @@ export class FuzzApps {
     this.#announcers[which].sendTo(bytes, pick(random, (which & 1) === 0 ? GROUPS4 : GROUPS6), 5353);
   }
 
+  /** Starts a connection of the host to itself, over which much is sent. */
+  connectToSelf(): void {
+    this.connect(pick(this.#random, ["tcp://198.18.1.2/19", "tcp://[2001:db8:1::2]:19"]));
+  }
+
   /** Starts an active open that may or may not be answered. */
-  connect(): void {
-    const uri = pick(this.#random, TARGETS);
+  connect(uri = pick(this.#random, TARGETS)): void {
     const write = uri.startsWith("udp")
       ? (session: Session): void => void session.writeDatagram(this.#buffer, 0, 500)
       : (session: Session): void => void session.write(this.#buffer, 0, 1000);
-    this.#client?.connect(uri).then(write, () => {});
+    const use = (session: Session): void => {
+      this.#know(session);
+      write(session);
+    };
+    this.#client?.connect(uri).then(use, () => {});
   }
 }

@@ -1,13 +1,13 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { readCapture } from "../../src/device/pcap-read.js";
+import type { RoutePath, RouteVerdict } from "../../src/ip/fib.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { SeededRandom } from "../../src/random/seeded.js";
 import { Stack } from "../../src/stack.js";
 import { ManualClock } from "../../src/time/manual-clock.js";
-import { OUR_MAC, SECOND_MAC, THIRD_MAC } from "./frames.js";
+import { ECHO_ID, OUR_MAC, SECOND_MAC, THIRD_MAC } from "./frames.js";
 import { FuzzApps } from "./fuzz-apps.js";
 import { FuzzDevice } from "./fuzz-device.js";
-import { ECHO_ID } from "./icmp-traffic.js";
 import { SentVerifier } from "./verify-sent.js";
 
 /** All frames of the captures in pcaps/. */
@@ -68,9 +68,20 @@ export class FuzzHost {
         forward6: true,
         reassembly: { maxDatagrams: 32, maxFragmentsPerDatagram: 40, maxFragments: 200 },
       },
-      neighbours: { limit: 48, queued: 32 },
+      neighbours: { limit: 32, queued: 32 },
       session: { maxSessions: 256, backlog: 32, rxFifoBytes: 32768, txFifoBytes: 32768 },
-      tcp: { maxConnections: 256, challengeAcksPerSecond: 5 },
+      // Short waits: much happens in little time.
+      udp: { maxConnections: 512 },
+      tcp: {
+        maxConnections: 128,
+        challengeAcksPerSecond: 5,
+        synRcvdTimeoutMs: 3000,
+        timeWaitMs: 2000,
+        finWait2Ms: 3000,
+        closingTimeoutMs: 3000,
+        connectTimeoutMs: 6000,
+        userTimeoutMs: 10_000,
+      },
     });
     this.devices.forEach((device, i) => {
       this.verifier.watch(device, (frame) => {
@@ -88,8 +99,8 @@ export class FuzzHost {
 
   /** Routes to a router that answers, to some that never do, to links without an address, and to nowhere. */
   #addRoutes(): void {
-    const route = (prefix: string, paths: Parameters<Stack["apply"]>[0] & { kind: "route" } extends { paths?: infer P } ? P : never): void =>
-      this.stack.apply({ kind: "route", table: 0, prefix, add: true, ...(paths === undefined ? {} : { paths }) });
+    const route = (prefix: string, paths: readonly RoutePath[] | RouteVerdict): void =>
+      this.stack.apply({ kind: "route", table: 0, prefix, add: true, paths });
     route("198.19.0.0/16", [{ via: "198.18.2.9" }]);
     route("198.19.1.0/24", "unreachable");
     route("198.19.2.0/24", "punt");

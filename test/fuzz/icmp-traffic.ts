@@ -1,12 +1,22 @@
-import { N_ADDRESS, N_FAMILY, N_IF, N_STATE, NB_FREE } from "../../src/ip/neighbour-rows.js";
+import { N_ADDRESS, N_FAMILY, N_IF, N_STATE, NB_FREE, NB_INCOMPLETE } from "../../src/ip/neighbour-rows.js";
 import { T_SND_UNA } from "../../src/transport/tcp/connection.js";
 import { C_FLAGS, C_LCL, C_PORTS, C_RMT, CF_IP6 } from "../../src/transport/transport.js";
-import { ALL_NODES, type Between, OUR4, OUR6, OUR_MAC, packet, PEER_MAC, peer4, peer6, pick, type Words } from "./frames.js";
+import {
+  ALL_NODES,
+  ECHO_ID,
+  type Between,
+  OUR4,
+  OUR6,
+  OUR_MAC,
+  packet,
+  PEER_MAC,
+  peer4,
+  peer6,
+  pick,
+  type Words,
+} from "./frames.js";
 import type { FuzzHost } from "./fuzz-host.js";
 import { someRow } from "./tcp-traffic.js";
-
-/** Who waits for echo replies in the host. */
-export const ECHO_ID = 0x77;
 
 const PLAIN: Between = { bytes: new Uint8Array(0) };
 /** An atomic fragment (RFC 6946) of an ICMPv6 message. */
@@ -29,6 +39,11 @@ export function icmpError(host: FuzzHost): Uint8Array[] {
   const quoteDv = new DataView(quoted.buffer);
   quoteDv.setInt32(inner, i32[r + C_PORTS]);
   quoteDv.setInt32(inner + 4, (i32[r + T_SND_UNA] + random.nextBelow(3) * 100) | 0);
+  if (isIp6) {
+    // Here and there the quote is of a later fragment, or names a header that it does not reach.
+    if (random.nextBelow(8) === 0) quoted[20] = pick(random, [44, 60]);
+    quoted[57] = 8;
+  } else if (random.nextBelow(8) === 0) quoted[21] = 8;
   frame.set(quoted.subarray(14), at + 8);
   const dv = new DataView(frame.buffer);
   dv.setUint8(at, isIp6 ? 1 + random.nextBelow(4) : pick(random, [3, 3, 3, 11, 12, 4]));
@@ -70,9 +85,13 @@ export function anyIcmp(host: FuzzHost): Uint8Array[] {
 function knownNeighbour(host: FuzzHost): number[] {
   const { rows } = host.stack.host.neighbours;
   const start = host.random.nextBelow(rows.capacity);
+  // Half of the time one that is asked for just now.
+  const isUrgent = host.random.nextBelow(2) === 0;
   for (let n = 0; n < rows.capacity; n++) {
     const row = (start + n) % rows.capacity;
-    if (rows.get(row, N_STATE) === NB_FREE || rows.get(row, N_FAMILY) !== 6 || rows.get(row, N_IF) > 1) continue;
+    const state = rows.get(row, N_STATE);
+    if (isUrgent ? state !== NB_INCOMPLETE : state === NB_FREE) continue;
+    if (rows.get(row, N_FAMILY) !== 6 || rows.get(row, N_IF) > 1) continue;
     return Array.from({ length: 4 }, (_, i) => rows.get(row, N_ADDRESS + i));
   }
   return peer6(host.random);
@@ -89,11 +108,17 @@ export function neighbourDiscovery(host: FuzzHost): Uint8Array[] {
   const off = [0x20010db8, 0x00990000, 0, 1];
   const from = rarely([[0, 0, 0, 0], own, off], peer6(random));
   const node = [0xff020000 | 0, 0, 1, 0xff000000 | (own[3] & 0xffffff)];
-  const to = rarely([own, node, ALL_NODES], isAsking ? node : own);
+  const isAnonymous = from[0] === 0;
+  const to = rarely([own, node, ALL_NODES], isAsking ? (isAnonymous && random.nextBelow(2) === 0 ? own : node) : own);
   const option = pick(random, [
-    ...[[isAsking ? 1 : 2, 1, ...PEER_MAC], [isAsking ? 1 : 2, 1, ...PEER_MAC], [], [1, 0, 0, 0, 0, 0, 0, 0]],
-    ...[[isAsking ? 1 : 2, 1, 1, 0, 0, 0, 0, 9], [isAsking ? 1 : 2, 1, 0, 0, 0, 0, 0, 0], [14, 2, 0, 0, 0, 0, 0, 0]],
-    ...[[isAsking ? 1 : 2, 1, 2, 0, 0, 0, 0, 3 + random.nextBelow(200)]],
+    [isAsking ? 1 : 2, 1, ...PEER_MAC],
+    [isAsking ? 1 : 2, 1, ...PEER_MAC],
+    [],
+    [1, 0, 0, 0, 0, 0, 0, 0],
+    [isAsking ? 1 : 2, 1, 1, 0, 0, 0, 0, 9],
+    [isAsking ? 1 : 2, 1, 0, 0, 0, 0, 0, 0],
+    [14, 2, 0, 0, 0, 0, 0, 0],
+    [isAsking ? 1 : 2, 1, 2, 0, 0, 0, 0, 3 + random.nextBelow(200)],
   ]);
   const between = random.nextBelow(20) === 0 ? pick(random, [ATOMIC, MUST_KNOW]) : PLAIN;
   const isShort = random.nextBelow(30) === 0;
@@ -112,14 +137,15 @@ export function neighbourDiscovery(host: FuzzHost): Uint8Array[] {
 /** ARP messages of many neighbours. */
 export function arp(host: FuzzHost): Uint8Array[] {
   const { random } = host;
-  const frame = new Uint8Array(60);
+  const frame = new Uint8Array(pick(random, [42, 60]));
   const dv = new DataView(frame.buffer);
   const isRequest = random.nextBelow(2) === 0;
-  const mac = [2, 0, 0, 0, 0, pick(random, [9, 3 + random.nextBelow(250)])];
+  const mac = [2, 0, 0, 0, 0, pick(random, [9, 3 + random.nextBelow(250), 2])];
+  if (random.nextBelow(20) === 0) mac[0] = 3;
   frame.set(isRequest ? [255, 255, 255, 255, 255, 255] : OUR_MAC, 0);
   frame.set(mac, 6);
   frame.set([8, 6, 0, 1, 8, 0, 6, 4, 0, isRequest ? 1 : 2, ...mac], 12);
-  dv.setInt32(28, pick(random, [...peer4(random), ...peer4(random), OUR4[0], 0]));
+  dv.setInt32(28, mac[5] === 2 ? OUR4[0] : pick(random, [...peer4(random), ...peer4(random), OUR4[0], 0]));
   if (!isRequest) frame.set(OUR_MAC, 32);
   dv.setInt32(38, pick(random, [...OUR4, ...OUR4, peer4(random)[0]]));
   return [frame];

@@ -1,27 +1,16 @@
-import {
-  ALL_NODES,
-  type Between,
-  datagram,
-  OUR4,
-  OUR6,
-  packet,
-  peer4,
-  peer6,
-  pick,
-  type Words,
-} from "./frames.js";
+import { ALL_NODES, type Between, datagram, OUR4, OUR6, packet, peer4, peer6, pick, type Words } from "./frames.js";
+import { N_ADDRESS } from "../../src/ip/neighbour-rows.js";
+import { C_FLAGS, C_LCL, C_PORTS, C_RMT, C_STATE, CF_IP6 } from "../../src/transport/transport.js";
+import { UDP_CLOSING, UDP_OPENED } from "../../src/transport/udp/connection.js";
 import type { FuzzHost } from "./fuzz-host.js";
 import { repairChecksums } from "./repair.js";
 
 /** Destinations that are routed somewhere, with the second word and the low bits left to chance. */
 const ROUTED4 = [
-  ...[0xc6120200, 0xc6120200, 0xc6130000, 0xc6130100, 0xc6130200, 0xc6130300, 0x0b000000, 0xe0000000, 0xf0000000],
-  ...[0x7f000000, 0xc6336400, 0xcb007100, 0xc6130a00, 0xc6130b00, 0xc6130c00, 0xc6130d00, 0x00000000],
+  0xc6120200, 0xc6120200, 0xc6130000, 0xc6130100, 0xc6130200, 0xc6130300, 0xb000000, 0xe0000000, 0xf0000000, 0x7f000000,
+  0xc6336400, 0xcb007100, 0xc6130a00, 0xc6130b00, 0xc6130c00, 0xc6130d00, 0,
 ];
-const ROUTED6 = [
-  ...[0x00020000, 0x00020000, 0x00770000, 0x00510000, 0x00520000, 0x000a0000, 0x000b0000, 0x000c0000, 0x000d0000],
-  ...[0x00dead00, 0x00030000],
-];
+const ROUTED6 = [131072, 131072, 7798784, 5308416, 5373952, 655360, 720896, 786432, 851968, 0xdead0000, 196608];
 
 /** Sources: a neighbour, the host itself, a broadcast address of the other link, nowhere, behind a drop. */
 function source4(host: FuzzHost): number {
@@ -32,7 +21,14 @@ function source4(host: FuzzHost): number {
 
 function source6(host: FuzzHost): Words {
   const { random } = host;
-  const odd = [OUR6[0], [0x20010db8, 0x00dead00, 0, 1], [0, 0, 0, 0], ALL_NODES, [0, 0, 0, 1], [0xfe800000 | 0, 0, 0, 9]];
+  const odd = [
+    OUR6[0],
+    [0x20010db8, 0xdead0000 | 0, 0, 1],
+    [0, 0, 0, 0],
+    ALL_NODES,
+    [0, 0, 0, 1],
+    [0xfe800000 | 0, 0, 0, 9],
+  ];
   return random.nextBelow(8) === 0 ? pick(random, odd) : peer6(random);
 }
 
@@ -41,12 +37,16 @@ export function transit(host: FuzzHost): Uint8Array[] {
   const { random } = host;
   const isIp6 = random.nextBelow(2) === 0;
   const low = random.nextBelow(256);
-  const to = isIp6 ? [0x20010db8, pick(random, ROUTED6), 0, low] : [(pick(random, ROUTED4) | low) | 0];
+  const to = isIp6 ? [0x20010db8, pick(random, ROUTED6) | 0, 0, low] : [pick(random, ROUTED4) | low | 0];
   if (isIp6 && random.nextBelow(10) === 0) to[0] = pick(random, [0xfe800000 | 0, 0xff020000 | 0, 0xff050000 | 0]);
   const from: Words = isIp6 ? source6(host) : [source4(host)];
-  const frame = datagram(random, isIp6, from, to, pick(random, [7, 9, 53]), pick(random, [0, 100, 1390, 1452]));
+  const isOther = random.nextBelow(5) === 0;
+  const bytes = isOther ? 1400 : pick(random, [0, 100, 1390, 1452]);
+  const frame = datagram(random, isIp6, from, to, pick(random, [7, 9, 53]), bytes);
   frame[isIp6 ? 21 : 22] = pick(random, [0, 1, 2, 64, 64]);
-  if (!isIp6 && random.nextBelow(2) === 0) frame[20] = 0x40;
+  // Generic routing encapsulation: not a transport that is known.
+  if (isOther) frame[isIp6 ? 20 : 23] = 47;
+  if (!isIp6 && !isOther && random.nextBelow(2) === 0) frame[20] = 0x40;
   if (random.nextBelow(10) === 0) frame.set(isIp6 ? [0x33, 0x33, 0, 0, 0, 1] : [255, 255, 255, 255, 255, 255], 0);
   return [frame];
 }
@@ -56,9 +56,26 @@ export function crowd(host: FuzzHost): Uint8Array[] {
   const { random } = host;
   const isIp6 = random.nextBelow(2) === 0;
   const hop = pick(random, [0x0a, 0x0b, 0x0c, 0x0d]);
-  const to = isIp6 ? [0x20010db8, hop << 16, 0, 1] : [(0xc6130001 | (hop << 8)) | 0];
+  const to = isIp6 ? [0x20010db8, hop << 16, 0, 1] : [0xc6130001 | (hop << 8) | 0];
   const from = isIp6 ? peer6(random) : peer4(random);
   return Array.from({ length: 12 }, () => datagram(random, isIp6, from, to, 9, 40));
+}
+
+/** A sweep over the addresses of a link, whose new neighbours make those give way to whom the last packets go. */
+export function sweep(host: FuzzHost): Uint8Array[] {
+  const { random } = host;
+  const { rows } = host.stack.host.neighbours;
+  const isIp6 = random.nextBelow(2) === 0;
+  const from = isIp6 ? peer6(random) : peer4(random);
+  const to: Words[] = Array.from({ length: 12 }, () =>
+    isIp6 ? [0x20010db8, 0x00020000, 0, 3 + random.nextBelow(250)] : [(0xc6120203 + random.nextBelow(250)) | 0],
+  );
+  let row = rows.oldest(isIp6 ? 6 : 4, false);
+  for (let n = 0; row >= 0 && n < 8; n++, row = rows.younger(row)) {
+    const old = row;
+    to.push(Array.from({ length: 4 }, (_, i) => rows.get(old, N_ADDRESS + i)));
+  }
+  return to.map((address) => datagram(random, isIp6, from, address, 9, 20));
 }
 
 /** Datagrams to the host's own ports, among them one where nobody reads. */
@@ -73,18 +90,51 @@ export function udp(host: FuzzHost): Uint8Array[] {
   const count = port === 5001 ? 24 : 1 + random.nextBelow(3);
   const first = datagram(random, isIp6, from, to, port, pick(random, [0, 1, 100, 1400]));
   if (random.nextBelow(12) === 0) first[isIp6 ? 59 : 39] ^= pick(random, [1, 4, 64]);
+  // From port 0: there is no answer.
+  if (random.nextBelow(12) === 0) first.fill(0, isIp6 ? 54 : 34, isIp6 ? 56 : 36);
   return Array.from({ length: count }, () => first.slice());
+}
+
+/** Datagrams from the far end of a UDP session, with any luck of one that is just being closed. */
+export function udpSession(host: FuzzHost): Uint8Array[] {
+  const { random } = host;
+  const { rows } = host.stack.host.udp;
+  const { i32 } = host.stack.host.window;
+  const start = random.nextBelow(rows.capacity);
+  let found = -1;
+  for (let n = 0; n < rows.capacity; n++) {
+    const r = rows.row((start + n) % rows.capacity);
+    if (i32[r + C_STATE] === UDP_CLOSING || (found < 0 && i32[r + C_STATE] === UDP_OPENED)) found = r;
+    if (i32[r + C_STATE] === UDP_CLOSING) break;
+  }
+  if (found < 0) return [];
+  const isIp6 = (i32[found + C_FLAGS] & CF_IP6) !== 0;
+  const rmt = i32.slice(found + C_RMT, found + C_RMT + 4);
+  const lcl = i32.slice(found + C_LCL, found + C_LCL + 4);
+  const frame = datagram(random, isIp6, rmt, lcl, 0, 20);
+  const ports = i32[found + C_PORTS];
+  new DataView(frame.buffer).setInt32(isIp6 ? 54 : 34, (ports << 16) | (ports >>> 16));
+  return [frame];
 }
 
 /** IPv4 options of every kind, and malformed ones. */
 export function options(host: FuzzHost): Uint8Array[] {
   const { random } = host;
   const list = pick(random, [
-    ...[[131, 7, 4, 1, 2, 3, 4, 0], [137, 7, 4, 1, 2, 3, 4, 0], [7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0], [1, 1, 1, 0]],
-    ...[[68, 8, 5, 0, 0, 0, 0, 0], [148, 4, 0, 0], [68, 1, 0, 0], [7, 40, 4, 0], [130, 11, ...Array<number>(10).fill(0)]],
-    ...[[255, 8, 0, 0, 0, 0, 0, 0], Array<number>(40).fill(1), [...Array<number>(36).fill(1), 148, 4, 0, 0]],
+    [131, 7, 4, 1, 2, 3, 4, 0],
+    [137, 7, 4, 1, 2, 3, 4, 0],
+    [7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    [1, 1, 1, 0],
+    [68, 8, 5, 0, 0, 0, 0, 0],
+    [148, 4, 0, 0],
+    [68, 1, 0, 0],
+    [7, 40, 4, 0],
+    [130, 11, ...Array<number>(10).fill(0)],
+    [255, 8, 0, 0, 0, 0, 0, 0],
+    Array<number>(40).fill(1),
+    [...Array<number>(36).fill(1), 148, 4, 0, 0],
   ]);
-  const to = pick(random, [pick(random, OUR4), (0xc6120200 | random.nextBelow(256)) | 0]);
+  const to = pick(random, [pick(random, OUR4), 0xc6120200 | random.nextBelow(256) | 0]);
   const bytes = pick(random, [0, 50, 1380]);
   return [datagram(random, false, [source4(host)], [to], 7, bytes, { bytes: Uint8Array.from(list) })];
 }
@@ -108,7 +158,8 @@ export function extensions(host: FuzzHost): Uint8Array[] {
   const bytes: number[] = [];
   for (let i = 0; i < count; i++) {
     const next = i + 1 < count ? kinds[i + 1] : pick(random, [17, 17, 17, 58, 59, 200]);
-    const body = kinds[i] === DESTINATION || kinds[i] === HOP_BY_HOP ? padding(random.nextBelow(12)) : [0, 0, 0, 0, 0, 0];
+    const body =
+      kinds[i] === DESTINATION || kinds[i] === HOP_BY_HOP ? padding(random.nextBelow(12)) : [0, 0, 0, 0, 0, 0];
     bytes.push(next, 0, ...body);
   }
   const between: Between = { bytes: Uint8Array.from(bytes), first: kinds[0] };
@@ -192,7 +243,16 @@ function fragment(
   id: number,
 ): Uint8Array {
   if (isIp6) {
-    const header = Uint8Array.of(protocol, 0, offset >> 8, (offset & 0xf8) | (more ? 1 : 0), id >> 24, id >> 16, id >> 8, id);
+    const header = Uint8Array.of(
+      protocol,
+      0,
+      offset >> 8,
+      (offset & 0xf8) | (more ? 1 : 0),
+      id >> 24,
+      id >> 16,
+      id >> 8,
+      id,
+    );
     const [frame, at] = packet(true, from, to, protocol, bytes.length, { bytes: header, first: FRAGMENT });
     frame.set(bytes, at);
     return frame;
@@ -210,4 +270,21 @@ function shuffle(host: FuzzHost, list: Uint8Array[]): void {
     const j = host.random.nextBelow(i + 1);
     [list[i], list[j]] = [list[j], list[i]];
   }
+}
+
+/** Frames with 802.1Q and 802.1ad tags: of priority only, of a VLAN, cut behind the tag. */
+export function tagged(host: FuzzHost): Uint8Array[] {
+  const { random } = host;
+  const [plain] = random.nextBelow(2) === 0 ? udp(host) : transit(host);
+  const kind = pick(random, [
+    [0x81, 0x00],
+    [0x81, 0x00],
+    [0x88, 0xa8],
+  ]);
+  const vlan = pick(random, [0, 0, 0x20, 0x2f]);
+  const frame = new Uint8Array(plain.length + 4);
+  frame.set(plain.subarray(0, 12));
+  frame.set([...kind, vlan, pick(random, [0, 0, 7])], 12);
+  frame.set(plain.subarray(12), 16);
+  return [random.nextBelow(4) === 0 ? frame.slice(0, 14 + random.nextBelow(4)) : frame];
 }

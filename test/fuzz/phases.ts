@@ -6,21 +6,31 @@ export type Phase = (host: FuzzHost) => () => void;
 
 /** Leaves the pool few free buffers or none, between turns and also right after each receive burst. */
 function noBuffers(host: FuzzHost): () => void {
+  const { random } = host;
   const { pool } = host.stack.host;
-  const held: BufferIndex[] = [];
-  const keep = host.random.nextBelow(4) === 0 ? host.random.nextBelow(6) : 0;
+  const small: BufferIndex[] = [];
+  const large: BufferIndex[] = [];
+  const keepSmall = random.nextBelow(3) === 0 ? random.nextBelow(6) : 0;
+  const keepLarge = random.nextBelow(3) === 0 ? 1 : 0;
   const takeAll = (): void => {
-    while (pool.freeLarge > 0) held.push(pool.allocLarge());
-    while (pool.freeSmall > keep) held.push(pool.alloc());
+    while (pool.freeLarge > keepLarge) large.push(pool.allocLarge());
+    while (pool.freeSmall > keepSmall) small.push(pool.alloc());
   };
-  // The pooled device needs some to receive into; the graph gets none.
-  const spare = host.random.nextBelow(3) * 20;
+  // Segments of the host to itself are under way.
+  for (let i = 0; i < 3; i++) host.apps.connectToSelf();
+  for (let turns = random.nextBelow(6); turns > 0; turns--) host.stack.engine.turn();
   takeAll();
-  for (let i = 0; i < spare && held.length > 0; i++) pool.free(held.pop() as BufferIndex);
+  // One buffer for a long datagram, none for its fragments.
+  if (keepLarge > 0) for (let i = 0; i < 10; i++) host.apps.announce();
+  // Neighbours that are asked for are given up, and asked for again.
+  if (random.nextBelow(3) === 0) host.pass(4000);
+  // A device without a ring needs some buffers to receive into; the graph gets none of them.
+  for (let i = random.nextBelow(3) * 20; i > 0 && small.length > 0; i--) pool.free(small.pop() as BufferIndex);
+  for (let i = random.nextBelow(4); i > 0 && large.length > 0; i--) pool.free(large.pop() as BufferIndex);
   for (const device of host.devices) device.onReceived = takeAll;
   return () => {
     for (const device of host.devices) device.onReceived = () => {};
-    for (const b of held) pool.free(b);
+    for (const b of [...small, ...large]) pool.free(b);
   };
 }
 
@@ -41,6 +51,9 @@ function noFifoMemory(host: FuzzHost): () => void {
 function noFifos(host: FuzzHost): () => void {
   const { fifos } = host.stack.host;
   const held: number[] = [];
+  // Opens under way find out when they are answered.
+  for (let i = 0; i < 10; i++) host.apps.connect();
+  host.settle();
   for (let f = fifos.allocFifo(1024); f !== 0; f = fifos.allocFifo(1024)) held.push(f);
   return () => {
     for (const f of held) fifos.freeFifo(f);
@@ -54,6 +67,16 @@ function noSessions(host: FuzzHost): () => void {
   for (let s = table.alloc(); s >= 0; s = table.alloc()) held.push(s);
   return () => {
     for (const s of held) table.free(s);
+  };
+}
+
+/** Takes all rows of TCP connections. */
+function noConnections(host: FuzzHost): () => void {
+  const { connections } = host.stack.host.tcp.core;
+  const held: number[] = [];
+  for (let c = connections.alloc(); c >= 0; c = connections.alloc()) held.push(c);
+  return () => {
+    for (const c of held) connections.free(c);
   };
 }
 
@@ -78,11 +101,16 @@ function noForwarding(host: FuzzHost): () => void {
 
 /** The addresses of one family, or of one interface, or all, are taken away. */
 function noAddresses(host: FuzzHost): () => void {
-  const which = host.random.nextBelow(4);
-  const gone = ADDRESSES.filter(
-    ([index, prefix]) => which === 3 || (which < 2 ? index === which : prefix.includes(":") === host.random.nextBelow(2) > 0),
-  );
+  const which = host.random.nextBelow(6);
+  const isGone = [
+    (index: number): boolean => index === 0,
+    (index: number): boolean => index === 1,
+    (_index: number, prefix: string): boolean => prefix.includes(":"),
+    (_index: number, prefix: string): boolean => !prefix.includes(":"),
+  ][which];
+  const gone = ADDRESSES.filter(([index, prefix]) => isGone === undefined || isGone(index, prefix));
   for (const [index, prefix] of gone) host.stack.apply({ kind: "address", interface: index, prefix, add: false });
+  for (let i = 0; i < 20; i++) host.apps.announce();
   return () => {
     for (const [index, prefix] of gone) host.stack.apply({ kind: "address", interface: index, prefix, add: true });
   };
@@ -122,10 +150,12 @@ export const PHASES: readonly Phase[] = [
   noBuffers,
   noBuffers,
   noFifoMemory,
+  noFifoMemory,
   noFifos,
-  both(noBuffers, noFifos),
+  both(noFifos, noBuffers),
   both(noBuffers, noAddresses),
   noSessions,
+  noConnections,
   interfaceDown,
   noForwarding,
   noAddresses,

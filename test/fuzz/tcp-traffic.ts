@@ -11,7 +11,7 @@ import {
   TIME_WAIT,
 } from "../../src/transport/tcp/connection.js";
 import { C_FLAGS, C_LCL, C_PORTS, C_RMT, C_STATE, CF_IP6 } from "../../src/transport/transport.js";
-import { OUR4, OUR6, packet, peer4, peer6, pick } from "./frames.js";
+import { ALL_NODES, OUR4, OUR6, packet, peer4, peer6, pick } from "./frames.js";
 import type { FuzzHost } from "./fuzz-host.js";
 
 const FIN = 1;
@@ -90,7 +90,19 @@ export function liveSegment(host: FuzzHost): Uint8Array[] {
   return [
     segment(host, r, {
       flags: pick(random, [
-        ...[ACK, ACK, ACK | PSH, ACK | PSH, ACK | FIN, ACK | URG, ACK | RST, RST, SYN, SYN | ACK, FIN, 0, 0x3f],
+        ACK,
+        ACK,
+        ACK | PSH,
+        ACK | PSH,
+        ACK | FIN,
+        ACK | URG,
+        ACK | RST,
+        RST,
+        SYN,
+        SYN | ACK,
+        FIN,
+        0,
+        0x3f,
       ]),
       seq: pick(random, [0, 0, 0, 0, 1, -1, 100, -100, 1400, 40000, -70000]),
       ack: pick(random, [0, span, random.nextBelow(Math.max(span, 0) + 1), span + 1, -1, -200000]),
@@ -180,7 +192,8 @@ export function syn(host: FuzzHost): Uint8Array[] {
   const { random } = host;
   const isIp6 = random.nextBelow(2) === 0;
   const isGroup = random.nextBelow(20) === 0;
-  const to = isIp6 ? (isGroup ? [0xff020000 | 0, 0, 0, 1] : pick(random, OUR6)) : [pick(random, OUR4)];
+  const to4 = isGroup ? pick(random, [0xe0000001 | 0, -1, 0xc61201ff | 0]) : pick(random, OUR4);
+  const to = isIp6 ? (isGroup ? ALL_NODES : pick(random, OUR6)) : [to4];
   const from = isIp6 ? peer6(random) : peer4(random);
   const [frame, at] = packet(isIp6, from, to, 6, 32);
   const dv = new DataView(frame.buffer);

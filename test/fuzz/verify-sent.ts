@@ -29,6 +29,8 @@ export class SentVerifier {
   /** Frames seen: all, and those that the host made. */
   frames = 0;
   own = 0;
+  /** Sum over what is sent, in order: equal runs have equal ones. */
+  digest = 0;
   /** Datagrams of the host put together again from its fragments. */
   reassembled = 0;
   /** Packets for any address were taken once: answers may come from any. */
@@ -40,6 +42,7 @@ export class SentVerifier {
     device.onSent = (sent) => {
       this.frames++;
       if (sent.isOwn) this.own++;
+      this.digest = (Math.imul(this.digest, 31) + sumOf(sent.frame, 0, sent.frame.length)) | 0;
       const fault = this.#faultOf(device, sent);
       if (fault !== "" && this.faults.length < MAX_FAULTS) {
         this.faults.push(`${fault}: ${Buffer.from(sent.frame.subarray(0, 160)).toString("hex")}`);
@@ -72,7 +75,8 @@ export class SentVerifier {
     if ((frame[0] & 1) !== 0 && !isGroup) return "unicast ip4 packet in a link-layer group";
     if (!sent.isOwn) return "";
     if (headerBytes !== 20) return "ip4 options of our own";
-    if (!this.speaksForOthers && !OUR4.includes((frame[26] << 24) | (frame[27] << 16) | (frame[28] << 8) | frame[29])) return "ip4 source";
+    if (!this.speaksForOthers && !OUR4.includes((frame[26] << 24) | (frame[27] << 16) | (frame[28] << 8) | frame[29]))
+      return "ip4 source";
     if (frame[22] !== 64) return "ttl";
     const fragment = (frame[20] << 8) | frame[21];
     if ((fragment & 0x3fff) === 0) return transportFault(sent, device, false, frame[23], 34);
