@@ -122,19 +122,19 @@ describe.each([4, 6] as const)("many connections between two stacks over IPv%i",
       (session: Session) => session.drop(100),
     ];
     let ended = 0;
-    const any = (session: Session): unknown => ways[random.nextBelow(ways.length)](session);
+    const someWay = (session: Session): unknown => ways[random.nextBelow(ways.length)](session);
     const callbacks = {
       accept: (session: Session) => {
-        any(session);
+        someWay(session);
         return random.nextBelow(10) > 0;
       },
       connected: (session: Session | undefined) => {
         if (session === undefined) ended++;
-        else any(session);
+        else someWay(session);
       },
-      rx: any,
-      tx: any,
-      disconnect: any,
+      rx: someWay,
+      tx: someWay,
+      disconnect: someWay,
       reset: () => {},
       cleanup: (_session: Session, phase: string) => {
         if (phase === "session") ended++;
