@@ -1,12 +1,29 @@
 import type { ConnectionIndex } from "../transport.js";
-import { C_FLAGS } from "../transport.js";
-import { T_BACKOFF, T_RTO_US, T_RTT_SEQ, T_RTT_START_US, T_RTTVAR_US, T_SRTT_US, TF_TIMING } from "./connection.js";
+import { C_FLAGS, C_STATE } from "../transport.js";
+import {
+  ESTABLISHED,
+  SYN_SENT,
+  T_BACKOFF,
+  T_PROGRESS_MS,
+  T_RTO_US,
+  T_RTT_SEQ,
+  T_RTT_START_US,
+  T_RTTVAR_US,
+  T_SND_WND,
+  T_SRTT_US,
+  TF_ANSWERED,
+  TF_APP_CLOSED,
+  TF_TIMING,
+} from "./connection.js";
 import { TICKS_PER_MS, type TcpCore, TIMER_RETRANSMIT } from "./core.js";
 
 /** Clock granularity G of RFC 6298, microseconds: a tick of the timer wheel. */
 const GRANULARITY_US = 100;
 /** A sample beyond this is a clock gone wrong, not a round trip. */
 const MAX_RTT_US = 60_000_000;
+
+/** Longer than any timeout. */
+const FOREVER_MS = 0x7fff_ffff;
 
 /** A new connection: no sample yet (RFC 6298 2.1). */
 export function initRtt(core: TcpCore, r: number): void {
@@ -57,13 +74,31 @@ export function cancelTiming(core: TcpCore, r: number): void {
   core.window.i32[r + C_FLAGS] &= ~TF_TIMING;
 }
 
-/** Starts the retransmission timer with the backed-off timeout (RFC 6298 5.1, 5.5). */
+/** R2 in the present state, milliseconds: how long a lack of answers is borne (RFC 9293 3.8.3). */
+function giveUpMs(core: TcpCore, r: number): number {
+  const { i32 } = core.window;
+  const state = i32[r + C_STATE];
+  // SYN_RCVD has a timer of its own.
+  if (state < ESTABLISHED) return state === SYN_SENT ? core.config.connectTimeoutMs : FOREVER_MS;
+  const isOrphan = (i32[r + C_FLAGS] & TF_APP_CLOSED) !== 0 && i32[r + T_SND_WND] === 0;
+  return isOrphan ? core.config.closingTimeoutMs : core.config.userTimeoutMs;
+}
+
+/** Milliseconds until the connection is given up, 0 or less when it is to be now; it is not while all is answered. */
+export function patienceMs(core: TcpCore, r: number): number {
+  const { i32 } = core.window;
+  if ((i32[r + C_FLAGS] & TF_ANSWERED) !== 0) return FOREVER_MS;
+  return giveUpMs(core, r) - ((core.engine.nowMs - i32[r + T_PROGRESS_MS]) | 0);
+}
+
+/** Starts the retransmission timer with the backed-off timeout (RFC 6298 5.1, 5.5), or for the end of patience. */
 export function armRetransmit(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
   const backoff = i32[r + T_BACKOFF];
   const maxUs = core.config.rtoMaxMs * 1000;
   const rto = i32[r + T_RTO_US];
   // The shift cannot overflow: a backoff that matters is cut by rtoMax long before 2^31 us.
-  const us = backoff > 15 || rto > maxUs >> backoff ? maxUs : rto << backoff;
+  let us = backoff > 15 || rto > maxUs >> backoff ? maxUs : rto << backoff;
+  if (backoff > 0) us = Math.min(us, patienceMs(core, r) * 1000);
   core.timers.start(c * 2 + TIMER_RETRANSMIT, Math.max(1, Math.ceil((us * TICKS_PER_MS) / 1000)));
 }

@@ -6,13 +6,10 @@ import {
   SYN_RCVD,
   SYN_SENT,
   T_BACKOFF,
-  T_PROGRESS_MS,
   T_SND_MAX,
   T_SND_UNA,
   T_SND_WND,
   T_TIMEOUTS,
-  TF_ANSWERED,
-  TF_APP_CLOSED,
   TF_FIN_WANTED,
   TF_LOSS_RECOVERY,
   TF_PROBE_NOW,
@@ -22,7 +19,7 @@ import { type TcpCore, TIMER_RETRANSMIT } from "./core.js";
 import { timeoutLoss } from "./loss-detection.js";
 import { refuse } from "./open.js";
 import { goBack } from "./output.js";
-import { armRetransmit, cancelTiming } from "./rtt.js";
+import { armRetransmit, cancelTiming, patienceMs } from "./rtt.js";
 import { sendReset, sendSyn } from "./segment-out.js";
 
 /** Acts on everything due at `tick`. `expired` is scratch. */
@@ -45,7 +42,7 @@ function retransmitExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
 /** RFC 9293 3.8.3: a SYN is repeated until R2. */
 function synExpired(core: TcpCore, c: ConnectionIndex, r: number, state: number): void {
   const { i32 } = core.window;
-  if (state === SYN_SENT && elapsedMs(core, r) >= core.config.connectTimeoutMs) {
+  if (state === SYN_SENT && patienceMs(core, r) <= 0) {
     refuse(core, c, r, SESSION_E_TIMEDOUT);
     return;
   }
@@ -59,10 +56,7 @@ function synExpired(core: TcpCore, c: ConnectionIndex, r: number, state: number)
 /** RFC 6298 5.4 to 5.6, and RFC 9293 3.8.6.1 when the peer's window is closed. */
 function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
-  const flags = i32[r + C_FLAGS];
-  const isOrphan = (flags & TF_APP_CLOSED) !== 0 && i32[r + T_SND_WND] === 0;
-  const limitMs = isOrphan ? core.config.closingTimeoutMs : core.config.userTimeoutMs;
-  if ((flags & TF_ANSWERED) === 0 && elapsedMs(core, r) >= limitMs) {
+  if (patienceMs(core, r) <= 0) {
     sendReset(core, c, r);
     if (i32[r + C_SESSION] >= 0) core.upcalls.reset(i32[r + C_SESSION], SESSION_E_TIMEDOUT);
     core.remove(c);
@@ -98,8 +92,4 @@ function waitExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   }
   if (i32[r + C_SESSION] >= 0) core.upcalls.closed(i32[r + C_SESSION]);
   core.remove(c);
-}
-
-function elapsedMs(core: TcpCore, r: number): number {
-  return (core.engine.nowMs - core.window.i32[r + T_PROGRESS_MS]) | 0;
 }

@@ -94,7 +94,7 @@ describe.each(FAMILIES)("limits over IPv%i", (family) => {
       host.connect(80);
       peer.expect({ flags: "S" });
     }
-    expect(peers.map(({ localPort }) => localPort).sort()).toEqual([40_000, 40_001, 40_002]);
+    expect(peers.map(({ localPort }) => localPort).sort((a, b) => a - b)).toEqual([40_000, 40_001, 40_002]);
     host.connect(80);
     expect(host.stack.host.sessions.errorCounts[-SESSION_E_NOPORT]).toBe(1);
     // Another destination may use the same ports.

@@ -38,18 +38,18 @@ const LETTERS = "FSRPAUEC";
 
 /** Bits of flags written as letters. */
 export function flagBits(flags: string): number {
-  return [...flags].reduce((bits, letter) => bits | (1 << LETTERS.indexOf(letter)), 0);
+  return flags.split("").reduce((bits, letter) => bits | (1 << LETTERS.indexOf(letter)), 0);
 }
 
 /** Letters of flag bits, in the order of the bits: FSRPAUEC. */
 export function flagLetters(bits: number): string {
-  return [...LETTERS].filter((_, i) => (bits & (1 << i)) !== 0).join("");
+  return LETTERS.split("").filter((_, i) => (bits & (1 << i)) !== 0).join("");
 }
 
 /** Bytes of an address in text form. */
 export function addressBytes(text: string): number[] {
   if (!text.includes(":")) return text.split(".").map(Number);
-  const [left, right = ""] = text.split("::").map((part) => part.split(":").filter((word) => word !== ""));
+  const [left, right = []] = text.split("::").map((part) => part.split(":").filter((word) => word !== ""));
   const zeros = new Array<string>(8 - left.length - right.length).fill("0");
   return [...left, ...zeros, ...right].flatMap((word) => {
     const value = Number.parseInt(word, 16);
