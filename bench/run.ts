@@ -7,6 +7,9 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { onCpu, OUR_CPU, OWN_GROUP } from "./support/protect.js";
 
+/** Longest that one benchmark may take, milliseconds. */
+const LIMIT_MS = 300_000;
+
 const DIRECTORY = dirname(fileURLToPath(import.meta.url));
 
 /** One line of a benchmark's output. */
@@ -49,6 +52,7 @@ async function run(name: string): Promise<Result[] | undefined> {
     env: { ...process.env, [OWN_GROUP]: "1" },
   });
   const end = (): void => void child.kill("SIGTERM");
+  const limit = setTimeout(end, LIMIT_MS);
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, end);
   let text = "";
   child.stdout.setEncoding("utf8").on("data", (part: string) => {
@@ -56,6 +60,7 @@ async function run(name: string): Promise<Result[] | undefined> {
     process.stdout.write(part);
   });
   const code = await new Promise((resolve) => child.once("close", resolve));
+  clearTimeout(limit);
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, end);
   if (code !== 0) return undefined;
   return text

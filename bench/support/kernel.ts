@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onCpu } from "./protect.js";
@@ -17,11 +16,19 @@ function sourceOfPeer(): string {
   throw new Error("bench/support/peer.c is missing");
 }
 
+/** Ends the program, which is no failure, where there can be no namespaces and devices. */
+function leaveOutWithoutDevices(): void {
+  const { WEFT_NO_NETNS, WEFT_NO_TUN } = process.env;
+  if (WEFT_NO_NETNS === undefined && WEFT_NO_TUN === undefined) return;
+  console.error(`bench: left out: no ${WEFT_NO_NETNS === undefined ? "/dev/net/tun" : "network namespaces"} here`);
+  process.exit(0);
+}
+
 /** Compiles peer.c unless this version of it was compiled before. */
 function compilePeer(): string {
   const source = sourceOfPeer();
   const hash = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16);
-  const directory = join(tmpdir(), "weft-bench");
+  const directory = join(dirname(source), "..", "..", "dist", "bench", "support");
   const program = join(directory, `peer-${hash}`);
   if (existsSync(program)) return program;
   mkdirSync(directory, { recursive: true });
@@ -38,11 +45,21 @@ function must(command: readonly string[]): void {
   if (done.status !== 0) throw new Error(`${command.join(" ")}: ${done.stderr || done.error?.message}`);
 }
 
-/** Network namespaces, veths between them, and kernel programs in them. Gone after {@link close}. */
+/**
+ * Network namespaces, veths between them, and kernel programs in them. Gone after {@link close}, or when this program is
+ * ended from outside.
+ */
 export class Kernel {
-  readonly #peer = compilePeer();
+  readonly #peer: string;
   readonly #namespaces: string[] = [];
   readonly #servers: ChildProcess[] = [];
+
+  constructor() {
+    leaveOutWithoutDevices();
+    this.#peer = compilePeer();
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
+    process.on("exit", () => this.#removeNamespaces());
+  }
 
   /** Makes a namespace, whose name it returns. */
   namespace(suffix: string): string {
@@ -107,6 +124,10 @@ export class Kernel {
   /** Ends the servers and removes the namespaces. */
   async close(): Promise<void> {
     await this.stop();
+    this.#removeNamespaces();
+  }
+
+  #removeNamespaces(): void {
     for (const name of this.#namespaces.splice(0)) spawnSync("ip", ["netns", "delete", name]);
   }
 }

@@ -7,7 +7,8 @@
  *   peer receive ADDRESS PORT MS   receives for MS milliseconds after a warm-up; prints bytes per second
  *   peer ping ADDRESS PORT COUNT   sends a byte and waits for it, COUNT times; prints the median in nanoseconds
  *
- * Reads and writes are of 128 KiB. Servers print "ready" when they listen. */
+ * Reads and writes are of 128 KiB. Servers print "ready" when they listen. It dies with its parent, and no read or write waits
+ * longer than five seconds. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -17,7 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,8 +41,11 @@ static int64_t now_ns(void) {
 /* bbr, a common default, paces by timers and is several times slower on small virtual machines. */
 static void set_options(int fd) {
   int on = 1;
+  struct timeval five = {5, 0};
   setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &five, sizeof five);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &five, sizeof five);
 }
 
 static int listen_on(int port) {
@@ -73,7 +79,9 @@ static void serve(const char *mode, int port) {
   int listener = listen_on(port);
   for (;;) {
     int fd = accept(listener, NULL, NULL);
+    if (fd < 0 && (errno == EAGAIN || errno == EINTR)) continue;
     if (fd < 0) fail("accept");
+    set_options(fd);
     while (exchange(mode, fd)) continue;
     close(fd);
   }
@@ -109,6 +117,7 @@ static void ping(int fd, int count) {
 }
 
 int main(int argc, char **argv) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   signal(SIGPIPE, SIG_IGN);
   if (argc == 3) serve(argv[1], atoi(argv[2]));
   if (argc != 5) {
