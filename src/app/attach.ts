@@ -74,8 +74,8 @@ export class Listener {
 
 interface Pending {
   readonly uri: string;
-  resolve(session: Session): void;
-  reject(error: SessionError): void;
+  readonly resolve: (session: Session) => void;
+  readonly reject: (error: SessionError) => void;
 }
 
 /** How to connect. */

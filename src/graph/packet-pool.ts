@@ -245,7 +245,7 @@ export class PacketPool {
     const poison = this.#poison;
     let top = this.#smallTop;
     for (let i = 0; i < count; i++) {
-      const b = buffers[i]!;
+      const b = buffers[i];
       const refs = meta + (b << 4) + M_REFS;
       if (b < smallCount && i32[refs] === 1 && !poison) {
         i32[refs] = 0;

@@ -80,7 +80,7 @@ export class SentVerifier {
     if (frame[22] !== 64) return "ttl";
     const fragment = (frame[20] << 8) | frame[21];
     if ((fragment & 0x3fff) === 0) return transportFault(sent, device, false, frame[23], 34);
-    const id = `4 ${frame.subarray(18, 20)} ${frame.subarray(26, 34)} ${frame[23]}`;
+    const id = `4 ${frame.subarray(18, 20).join()} ${frame.subarray(26, 34).join()} ${frame[23]}`;
     return this.#piece(id, frame, frame[23], 34, (fragment & 0x1fff) * 8, (fragment & 0x2000) !== 0, false, device);
   }
 
@@ -98,7 +98,7 @@ export class SentVerifier {
     if (frame.length < 63) return "ip6 fragment without data";
     if (frame[55] !== 0 || (frame[57] & 6) !== 0) return "reserved bits of a fragment header";
     const field = (frame[56] << 8) | frame[57];
-    const id = `6 ${frame.subarray(58, 62)} ${frame.subarray(22, 54)}`;
+    const id = `6 ${frame.subarray(58, 62).join()} ${frame.subarray(22, 54).join()}`;
     return this.#piece(id, frame, frame[54], 62, field & 0xfff8, (field & 1) !== 0, true, device);
   }
 

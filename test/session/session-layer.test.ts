@@ -305,7 +305,7 @@ describe("connecting", () => {
       return s;
     };
     for (let i = 0; i < 3; i++) expect(next("tcp://10.0.0.9/80")).toBeGreaterThan(0);
-    expect([...taken].sort()).toEqual([5000, 5002, 5003]);
+    expect([...taken].sort((a, b) => a - b)).toEqual([5000, 5002, 5003]);
     expect(nameOf(next("tcp://10.0.0.9/80"))).toBe("NOPORT");
     expect(next("tcp://10.0.0.9/81")).toBeGreaterThan(0);
     expect(h.layer.sourcePorts.maxTries).toBeGreaterThan(1);

@@ -205,7 +205,7 @@ describe("TimerWheel", () => {
       for (let t = 0; t < 3; t++) wheel.start(t, 5);
       wheel.stop(stopped);
       wheel.stop(stopped);
-      expect(advanceAll(wheel, 5).sort()).toEqual([0, 1, 2].filter((t) => t !== stopped));
+      expect(advanceAll(wheel, 5).sort((a, b) => a - b)).toEqual([0, 1, 2].filter((t) => t !== stopped));
     }
   });
 

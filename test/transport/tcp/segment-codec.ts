@@ -43,7 +43,9 @@ export function flagBits(flags: string): number {
 
 /** Letters of flag bits, in the order of the bits: FSRPAUEC. */
 export function flagLetters(bits: number): string {
-  return LETTERS.split("").filter((_, i) => (bits & (1 << i)) !== 0).join("");
+  return LETTERS.split("")
+    .filter((_, i) => (bits & (1 << i)) !== 0)
+    .join("");
 }
 
 /** Bytes of an address in text form. */
