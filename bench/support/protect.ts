@@ -1,14 +1,17 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { cpus } from "node:os";
 
 /** Set by run.js for the programs it starts in a scheduling group of their own. */
 export const OWN_GROUP = "WEFT_BENCH_GROUP";
 
 /** The processor of the stack under test, or of the kernel's part that stands in for it. */
 export const OUR_CPU = 0;
-/** The processor of the other end, in measurements on two: the same when there is but one. */
-export const PEER_CPU = availableParallelism() > 1 ? 1 : OUR_CPU;
+/**
+ * The processor of the other end, in measurements on two: the same when there is but one. Asks for the machine's
+ * processors: availableParallelism() counts only those that this process is bound to.
+ */
+export const PEER_CPU = cpus().length > 1 ? 1 : OUR_CPU;
 
 /** The command line that runs a command on one processor; without `taskset` as it is. */
 export function onCpu(cpu: number, command: readonly string[]): string[] {
