@@ -12,19 +12,20 @@ export function scaleFor(fifoBytes: number): number {
   return scale;
 }
 
-/** Room of the rx fifo, or of the one that the connection will get. */
-function freeBytes(core: TcpCore, r: number): number {
-  const { i32 } = core.window;
-  const fifo = i32[r + C_RX_FIFO];
-  return fifo === 0 ? i32[r + T_INITIAL_WND] : core.fifos.maxEnqueue(fifo);
-}
+/**
+ * What a scaled window keeps back of the fifo: one part in 32. The edge that the peer sees is as uneven as rcvNxt, so with
+ * each segment it must move by up to a unit of the scale, to the right. Segments of 32 units and more never use this up.
+ */
+const RESERVE_SHIFT = 5;
 
-/** The right edge that the free space of the rx fifo allows; our scale's granularity is kept back (see windowField). */
+/** The right edge that the free space of the rx fifo allows, less what is kept back for the scale's coarseness. */
 function possibleEdge(core: TcpCore, r: number): number {
   const { i32 } = core.window;
-  if (i32[r + C_RX_FIFO] === 0) return (i32[r + T_RCV_NXT] + i32[r + T_INITIAL_WND]) | 0;
+  const fifo = i32[r + C_RX_FIFO];
+  if (fifo === 0) return (i32[r + T_RCV_NXT] + i32[r + T_INITIAL_WND]) | 0;
   const unit = 1 << (i32[r + T_SCALES] & 0xff);
-  const room = Math.min(freeBytes(core, r) - (unit - 1), MAX_FIELD * unit);
+  const reserve = unit === 1 ? 0 : Math.max(unit - 1, core.fifos.capBytes(fifo) >> RESERVE_SHIFT);
+  const room = Math.min(core.fifos.maxEnqueue(fifo) - reserve, MAX_FIELD * unit);
   return (i32[r + T_RCV_NXT] + (room <= 0 ? 0 : room & -unit)) | 0;
 }
 
@@ -39,7 +40,7 @@ function leastStep(core: TcpCore, r: number): number {
 /**
  * The window field of the next segment: moves the right edge when it may move by a useful step, never to the left.
  * The field rounds up to the scale's unit, so that a peer does not see the edge move left by rounding, as long as the
- * fifo has room for that; then it rounds down (RFC 7323 2.4), and what was announced is still taken.
+ * fifo has room for that (see RESERVE_SHIFT). Then it rounds down (RFC 7323 2.4), and what was announced is still taken.
  */
 export function windowField(core: TcpCore, r: number): number {
   const { i32 } = core.window;
@@ -50,7 +51,8 @@ export function windowField(core: TcpCore, r: number): number {
   if (((possible - edge) | 0) >= leastStep(core, r)) edge = possible;
   const window = (edge - rcvNxt) | 0;
   let field = (window + (1 << scale) - 1) >> scale;
-  if (field << scale > freeBytes(core, r)) field = window >> scale;
+  const fifo = i32[r + C_RX_FIFO];
+  if (fifo !== 0 && field << scale > core.fifos.maxEnqueue(fifo)) field = window >> scale;
   field = Math.min(field, MAX_FIELD);
   // With the field cut to 65535 the old edge stands: it was announced.
   const shown = (rcvNxt + (field << scale)) | 0;

@@ -116,6 +116,34 @@ describe.each(FAMILIES)("silly windows over IPv%i", (family) => {
     );
   });
 
+  it("full segments that nobody reads do not move it left either, though the scale is coarse (SHLD-14)", () => {
+    const [peer] = established({ family, rxFifoBytes: 900_000 }, { wscale: 0 });
+    let edge = 0;
+    for (let i = 0; i < 590; i++) {
+      peer.send({ flags: "A", data: 1441 + (i % 20) });
+      const { ack, win } = peer.expect({ flags: "A" });
+      if (i > 0 && ack + win * 16 < edge) throw new Error(`segment ${i}: from ${edge} to ${ack + win * 16}`);
+      edge = ack + win * 16;
+    }
+    expect(edge).toBeLessThanOrEqual(900_001);
+    expect(edge).toBeGreaterThan(870_000);
+  });
+
+  it("the end of the session does not move it left", () => {
+    const [peer, host] = established({ family, rxFifoBytes: 900_000 }, { wscale: 0 });
+    peer.send({ flags: "A", data: 1000 });
+    host.session.drop(1000);
+    host.session.close();
+    host.settle();
+    peer.send({ flags: "A" });
+    peer.send({ flags: "FA" });
+    peer.send({ flags: "FA", seq: 1001 });
+    const edges = peer.takeAll().map(({ ack, win }) => ack + win * 16);
+    expect(peer.state).toBe("TIME_WAIT");
+    expect(edges.length).toBeGreaterThan(2);
+    expect(edges).toEqual([...edges].sort((a, b) => a - b));
+  });
+
   it("single bytes that nobody reads close the window in the end, scaled as it may be", () => {
     const [peer] = established({ family, rxFifoBytes: 70_000 }, { wscale: 0 });
     for (let i = 0; i < 48; i++) peer.send({ flags: "A", data: 1400 });
