@@ -1,4 +1,4 @@
-import pc from "picocolors";
+import { colors } from "./colors.js";
 import type { Host } from "../../../nodes/host.js";
 
 const TTY_PERIOD_MS = 500;
@@ -72,7 +72,7 @@ export class LiveCounters {
     this.#before = now;
     if (this.#isTerminal) {
       const up = this.#shown === 0 ? "" : `\x1b[${this.#shown}A`;
-      process.stdout.write(`${up}${lines.map((line) => `\x1b[2K${pc.dim(line)}\n`).join("")}`);
+      process.stdout.write(`${up}${lines.map((line) => `\x1b[2K${colors.dim(line)}\n`).join("")}`);
       this.#shown = lines.length;
     } else if (!isQuiet) process.stdout.write(`${lines.join("; ")}\n`);
   }

@@ -1,11 +1,11 @@
 import { existsSync, readlinkSync } from "node:fs";
 import { relative } from "node:path";
-import pc from "picocolors";
 import { loadAddon } from "../../host/addon.js";
 import { APP_KINDS } from "../../host/config-types.js";
 import { createStack, type StackConfig, wire } from "../../index.js";
 import { defaultSocketPath } from "../socket-path.js";
 import { CliSocket } from "../socket-server.js";
+import { colors } from "./colors.js";
 import { fetchThroughKernel, fetchThroughStack, type Fetched, inNetns } from "./demo-fetch.js";
 import { LiveCounters } from "./demo-live.js";
 import { EXIT_OK } from "./failure.js";
@@ -57,7 +57,9 @@ function hasLeftover(): boolean {
 
 function report(url: string, { status, bytes, ms, by }: Fetched): void {
   const result = `${status}, ${bytes} bytes in ${ms.toFixed(1)} ms`;
-  say(`  GET ${url.padEnd(25)} ${status === 200 ? pc.green(result) : pc.red(result)}  ${pc.dim(`(${by})`)}`);
+  say(
+    `  GET ${url.padEnd(25)} ${status === 200 ? colors.green(result) : colors.red(result)}  ${colors.dim(`(${by})`)}`,
+  );
   if (status !== 200) throw new Error(`${url}: status ${status}`);
 }
 
@@ -87,7 +89,7 @@ function printCommands(socket: CliSocket | undefined): void {
       ? []
       : [`${weft} cli show interface`, `${weft} cli ping ${KERNEL_PREFIXES[0].split("/")[0]}`, `${weft} cli`]),
   ];
-  say(`\nTry, in another terminal:\n${commands.map((command) => `  ${pc.cyan(command)}`).join("\n")}\n`);
+  say(`\nTry, in another terminal:\n${commands.map((command) => `  ${colors.cyan(command)}`).join("\n")}\n`);
 }
 
 /** Shows counters until a signal comes. */
