@@ -1,6 +1,6 @@
-import type { FrameEvent } from "./sim-link.js";
+import type { FrameEvent } from "./link.js";
 import { RowInvariants } from "./row-invariants.js";
-import { SimHost } from "./sim-host.js";
+import { SimHost } from "./host.js";
 import type { Simulation } from "./simulation.js";
 import { FLOW_BEYOND_EDGE, FLOW_EDGE_LEFT, FLOW_OK, WireFlows } from "./wire-flows.js";
 import type { Fail } from "./workload.js";

@@ -1,4 +1,4 @@
-import type { SimHost } from "./sim-host.js";
+import type { SimHost } from "./host.js";
 
 /** What a host that is wound up still holds, as `3 packets, 1 timer`; "" when nothing is left, as it must be. */
 export function leftovers({ stack, errors }: SimHost): string {

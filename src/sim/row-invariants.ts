@@ -15,7 +15,7 @@ import {
   TIME_WAIT,
 } from "../transport/tcp/connection.js";
 import { C_FLAGS, C_PORTS, C_STATE, CF_USED } from "../transport/transport.js";
-import type { SimHost } from "./sim-host.js";
+import type { SimHost } from "./host.js";
 import type { Fail } from "./workload.js";
 
 /** What was seen of a row at the instant before; words of {@link RowInvariants}' memory. */

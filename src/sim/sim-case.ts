@@ -6,7 +6,7 @@ import type { LinkOptions } from "./link-options.js";
 /** What a link does, as far as it can be written to a file. */
 export type CaseLink = Omit<LinkOptions, "loseIf" | "rewrite"> & {
   /** A middlebox that takes the options out of each SYN. */
-  readonly stripOptions?: boolean;
+  readonly stripOptions?: boolean | undefined;
 };
 
 /** Something that happens at a time, microseconds since the run began. */

@@ -5,7 +5,7 @@ import { sessionErrorEntry } from "../session/session-errors.js";
 import { anyEndpoint, endpointOf } from "../session/uri.js";
 import { TRANSPORT_TCP } from "../transport/transport.js";
 import { Pattern } from "./pattern.js";
-import type { SimHost } from "./sim-host.js";
+import type { SimHost } from "./host.js";
 import type { Simulation } from "./simulation.js";
 import type { ConnectionPlan, ConnectionRecord, EndPlan, Fail } from "./workload.js";
 import { type EndContext, WorkloadEnd } from "./workload-end.js";

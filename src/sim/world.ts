@@ -5,7 +5,7 @@ import {
   TCP_OPTION_WSCALE,
 } from "../wire/tcp-options.js";
 import type { SimCase, CaseChange, CaseLink } from "./sim-case.js";
-import type { SimHost } from "./sim-host.js";
+import type { SimHost } from "./host.js";
 import type { LinkOptions } from "./link-options.js";
 import type { SimLink } from "./link.js";
 import { createSimulation, type Simulation } from "./simulation.js";
@@ -47,7 +47,6 @@ export class World implements WorkloadHosts {
   /** The server's link. */
   readonly path: SimLink;
   readonly #of: SimCase;
-  readonly #vanished = new Set<SimHost>();
 
   constructor(of: SimCase) {
     this.#of = of;
@@ -89,7 +88,7 @@ export class World implements WorkloadHosts {
 
   /** Hosts that have not vanished. */
   get living(): SimHost[] {
-    return this.sim.hosts.filter((host) => !this.#vanished.has(host));
+    return this.sim.hosts.filter((host) => !host.hasVanished);
   }
 
   /** Schedules the case's changes; `onVanish` hears of each host that goes. */
@@ -110,8 +109,7 @@ export class World implements WorkloadHosts {
         break;
       case "vanish": {
         const host = this.sim.hosts[change.host];
-        if (host === undefined || this.#vanished.has(host)) break;
-        this.#vanished.add(host);
+        if (host === undefined || host.hasVanished) break;
         host.vanish();
         onVanish(host);
         break;
