@@ -60,7 +60,9 @@ function makeHarsh(draw: Draw, mild: SimCase): SimCase {
     changes: [...mild.changes, ...partitions(draw), ...turns(draw)],
     skewPpm: draw.chance(400) ? Array.from({ length: mild.clients + 1 }, () => draw.between(-500, 500)) : [],
     mtu: draw.chance(300) ? draw.oneOf([1280, 1400, 2000, 9000]) : 1500,
-    ...(draw.chance(200) && { limits: { fifoBytes: draw.size(262_144, 1_048_576) } }),
+    ...(draw.chance(300) && {
+      limits: { fifoBytes: draw.size(64, 256) * 4096, ...(draw.chance(300) && { smallPackets: draw.between(32, 96) }) },
+    }),
     ...(draw.chance(200) && { session: { ...mild.session, txFifoBytes: draw.size(4096, 65_536) } }),
   };
 }

@@ -135,8 +135,10 @@ export class WireFlows {
     const isSyn = (this.flags & TCP_FLAG_SYN) !== 0;
     const shift = !isSyn && flow.scale >= 0 && flow.reverse.scale >= 0 ? flow.scale : 0;
     const edge = (this.ack + (this.window << shift)) | 0;
-    if (flow.hasEdge && ((edge - flow.edge) | 0) < 0) return FLOW_EDGE_LEFT;
-    flow.edge = edge;
+    const moved = flow.hasEdge ? (edge - flow.edge) | 0 : 0;
+    // Less than a unit of the scale is rounding (RFC 7323 2.4); a SYN that is sent again cannot say more than 65535.
+    if (!isSyn && moved <= -(1 << shift)) return FLOW_EDGE_LEFT;
+    if (moved > 0 || !flow.hasEdge) flow.edge = edge;
     flow.hasEdge = true;
     return FLOW_OK;
   }

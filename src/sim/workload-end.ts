@@ -74,6 +74,12 @@ export class WorkloadEnd {
     return { outcome, error, sentBytes, receivedBytes, openedUs, endedUs };
   }
 
+  /** Whether it sent and read all that there was, and that is acknowledged. */
+  get isWhole(): boolean {
+    const isDone = this.outcome === "complete" || this.outcome === "closed";
+    return isDone && this.peer?.sentBytes === this.receivedBytes;
+  }
+
   /** The connection is open. */
   opened(session: Session): void {
     this.#session = session;

@@ -87,7 +87,7 @@ export class Workload {
       },
     };
     plans.forEach((plan, i) => this.#pairs.push(this.#pair(seed, first + i, plan)));
-    this.#endsLeft = plans.length;
+    this.#endsLeft = plans.reduce((sum, { simultaneousUs }) => sum + (simultaneousUs < 0 ? 1 : 2), 0);
     if (plans.some(({ simultaneousUs }) => simultaneousUs < 0)) this.#listen();
     for (const pair of this.#pairs) sim.after(pair.plan.startUs, () => this.#start(pair));
     if (plans.length > 0) sim.after(WATCH_US, this.#watch);
@@ -103,7 +103,8 @@ export class Workload {
     const server = end("server", serverPlan, down, up);
     client.peer = server;
     server.peer = client;
-    return { number, plan, client, server, hasServer: false, startedUs: -1 };
+    // Of a simultaneous open there are both ends from the start.
+    return { number, plan, client, server, hasServer: plan.simultaneousUs >= 0, startedUs: -1 };
   }
 
   /** Whether every connection has ended at both ends. */
@@ -127,6 +128,11 @@ export class Workload {
       client: client.record,
       server: hasServer ? server.record : undefined,
     }));
+  }
+
+  /** Connections of which both ends read all that the other wrote, and closed in order. */
+  get completed(): number {
+    return this.#pairs.filter(({ client, server }) => client.isWhole && server.isWhole).length;
   }
 
   /** The host has vanished: what it did ends. */
@@ -156,6 +162,15 @@ export class Workload {
         if (end.outcome !== "complete" || end.receivedBytes === peer.sentBytes) continue;
         this.#fail("whole", `${end.name} is complete with ${end.receivedBytes} bytes of ${peer.sentBytes}`);
       }
+      for (const end of [client, server]) {
+        const peer = end.peer as WorkloadEnd;
+        // The peer was told that all had arrived: a reset that comes late may not take it from the reader.
+        const isLost = isDone(peer) && end.outcome === "reset" && end.receivedBytes < peer.sentBytes;
+        if (isLost) {
+          const read = `${end.receivedBytes} of ${peer.sentBytes} bytes`;
+          this.#fail("acknowledged-read", `${peer.name} is done, but its peer could read ${read} (${end.error})`);
+        }
+      }
     }
   }
 
@@ -178,7 +193,8 @@ export class Workload {
           this.#fail("known-peer", `the server accepted ${clientKey(session.remote)}, which no client connected from`);
           return false;
         }
-        this.#heard(pair);
+        pair.hasServer = true;
+        this.#endsLeft++;
         ends.set(session, pair.server);
         pair.server.opened(session);
         return true;
@@ -195,13 +211,6 @@ export class Workload {
     });
   }
 
-  /** The server's end of a connection has come to be. */
-  #heard(pair: Pair): void {
-    pair.hasServer = true;
-    this.#endsLeft++;
-    pair.server.progressUs = this.#context.nowUs();
-  }
-
   #start(pair: Pair): void {
     const { client: host, simultaneousUs } = pair.plan;
     const { server, serverAddress, clients, clientAddresses } = this.#hosts;
@@ -211,7 +220,6 @@ export class Workload {
     this.#connect(clients[host], pair.client, pair, serverAddress, ports);
     if (simultaneousUs < 0) return;
     this.#hosts.sim.after(simultaneousUs, () => {
-      this.#heard(pair);
       this.#connect(server, pair.server, pair, clientAddresses[host], ports);
     });
   }
@@ -223,6 +231,7 @@ export class Workload {
     address: string,
     ports: { readonly own: number; readonly peer: number },
   ): void {
+    if (end.isEnded) return;
     if (this.#vanished.has(host)) return end.vanish();
     const startedUs = this.#context.nowUs();
     const failed = (error: string): void => {

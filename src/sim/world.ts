@@ -80,7 +80,7 @@ export class World implements WorkloadHosts {
         txFifoBytes: 65_536,
         ...session,
       },
-      limits: { fifoBytes: CASE_FIFO_BYTES, ...limits },
+      limits: { smallPackets: 512, largePackets: 8, fifoBytes: CASE_FIFO_BYTES, ...limits },
       mtu,
       clockSkewPpm: skewPpm[i] ?? 0,
     });
