@@ -47,9 +47,8 @@ export class EventQueue {
     const last = --this.#count;
     const timeUs = this.#times[last];
     const order = this.#orders[last];
-    const due = this.#dues[last];
-    this.#dues.length = last;
-    if (last > 0) this.#sink(timeUs, order, due);
+    const due = this.#dues.pop();
+    if (last > 0 && due !== undefined) this.#sink(timeUs, order, due);
     return next;
   }
 

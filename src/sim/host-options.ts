@@ -34,7 +34,7 @@ export interface SimHostOptions extends HostSize {
 
 /** A host for a few connections of modest windows, in less than 256 KiB: the default. */
 export const SMALL_HOST: HostSize = {
-  limits: { smallPackets: 32, largePackets: 0, ringPackets: 0, fifoBytes: 64 << 10, poison: true },
+  limits: { smallPackets: 32, largePackets: 0, ringPackets: 0, fifoBytes: 64 << 10, maxInterfaces: 16, poison: true },
   session: { maxSessions: 16, maxListeners: 8, maxApplications: 4, rxFifoBytes: 16 << 10, txFifoBytes: 16 << 10 },
   tcp: { maxConnections: 16, maxGsoBytes: 8 << 10 },
   udp: { maxConnections: 8 },
@@ -50,7 +50,14 @@ export const SMALL_HOST: HostSize = {
 
 /** A host for fast transfers and for hundreds of connections, in about 40 MiB: spread it into a host's options. */
 export const BULK_HOST: HostSize = {
-  limits: { smallPackets: 2048, largePackets: 16, ringPackets: 0, fifoBytes: 32 << 20, poison: true },
+  limits: {
+    smallPackets: 2048,
+    largePackets: 16,
+    ringPackets: 0,
+    fifoBytes: 32 << 20,
+    maxInterfaces: 16,
+    poison: true,
+  },
   session: { maxSessions: 1024, maxListeners: 64, maxApplications: 16, rxFifoBytes: 4 << 20, txFifoBytes: 4 << 20 },
   tcp: { maxConnections: 1024, maxGsoBytes: 65_000 },
   udp: { maxConnections: 64 },

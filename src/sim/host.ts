@@ -55,7 +55,6 @@ export class SimHost implements LinkEnd {
   readonly #wake: (host: SimHost) => void;
   readonly #apps: App[] = [];
   #hasVanished = false;
-  #wokeInTurn = false;
 
   constructor(name: string, parts: HostParts, options: SimHostOptions) {
     const { network, random, index, windowBytes } = parts;
@@ -115,7 +114,6 @@ export class SimHost implements LinkEnd {
 
   /** Gives the host a turn at the present instant: after a change behind the back of its applications. */
   wake(): void {
-    this.#wokeInTurn = true;
     if (this.isReady || this.#hasVanished) return;
     this.isReady = true;
     this.#wake(this);
@@ -145,11 +143,10 @@ export class SimHost implements LinkEnd {
     let ticks = 0;
     for (let turns = 0; ; turns++) {
       if (turns === MAX_TURNS_PER_INSTANT) throw new Error(`host ${this.name} is never done`);
-      this.#wokeInTurn = false;
-      const moved = engine.turn();
+      engine.turn();
       if (this.#hasVanished) return Number.POSITIVE_INFINITY;
       ticks = engine.nextExpiry();
-      if (moved === 0 && ticks !== 0 && !this.#wokeInTurn && this.#waiting() === 0) break;
+      if (ticks !== 0 && this.#waiting() === 0) break;
     }
     this.isReady = false;
     if (ticks < 0) return Number.POSITIVE_INFINITY;

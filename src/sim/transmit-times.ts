@@ -12,8 +12,8 @@ export class TransmitTimes {
   /** What {@link freeUs} leaves out: parts of a microsecond, times the rate. */
   #rest = 0;
   // Frames that have not left: when each does, and its bytes; a ring.
-  #departs = new Float64Array(FIRST_CAPACITY);
-  #lengths = new Int32Array(FIRST_CAPACITY);
+  #departs = new Float64Array(0);
+  #lengths = new Int32Array(0);
   #head = 0;
   #count = 0;
   #bytes = 0;
@@ -71,8 +71,8 @@ export class TransmitTimes {
 
   #grow(): void {
     const size = this.#departs.length;
-    const departs = new Float64Array(size * 2);
-    const lengths = new Int32Array(size * 2);
+    const departs = new Float64Array(size * 2 || FIRST_CAPACITY);
+    const lengths = new Int32Array(departs.length);
     for (let i = 0; i < size; i++) {
       departs[i] = this.#departs[(this.#head + i) & (size - 1)];
       lengths[i] = this.#lengths[(this.#head + i) & (size - 1)];

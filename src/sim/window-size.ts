@@ -10,7 +10,7 @@ const GENEROUS_BYTES = 64 << 20;
 const SMALL_SLOT_BYTES = 4096;
 const LARGE_SLOT_BYTES = 128 << 10;
 /** For what is reserved later: the applications' part, plies of routes in further networks, one doubling of the IPv6 table. */
-const SPARE_BYTES = 40 << 10;
+const SPARE_BYTES = 24 << 10;
 
 /** Finds out how large the window of a host must be: makes a stack of each size once, and remembers. */
 export class WindowSizes {
