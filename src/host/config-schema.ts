@@ -37,8 +37,16 @@ const TCP_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["tcp"]>, Leaf>> 
   challengeAcksPerSecond: intLeaf(0, 1_000_000),
   windowScale: booleanLeaf,
   timestamps: booleanLeaf,
+  sack: booleanLeaf,
+  rack: booleanLeaf,
+  pacing: booleanLeaf,
+  delayedAckMs: intLeaf(0, 499),
+  quickAcks: intLeaf(0, 64),
+  noDelay: booleanLeaf,
+  keepaliveIntervalMs: intLeaf(100, DAY_MS),
+  keepaliveProbes: intLeaf(1, 127),
   maxGsoBytes: intLeaf(536, 65_000),
-  congestionControl: wordLeaf(["newreno"], ["cubic", "bbr"]),
+  congestionControl: wordLeaf(["newreno", "cubic"], ["bbr"]),
 };
 
 const SESSION_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["session"]>, Leaf>> = {

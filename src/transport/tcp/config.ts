@@ -29,10 +29,26 @@ export interface TcpConfig {
   /** Window scaling and timestamps are offered (RFC 7323). */
   readonly windowScale: boolean;
   readonly timestamps: boolean;
+  /** Selective acknowledgements are offered (RFC 2018). */
+  readonly sack: boolean;
+  /** Losses are detected by time, with tail loss probes (RFC 8985), where SACK is in use; else by counting (RFC 6675). */
+  readonly rack: boolean;
+  /** Segments leave at the rate of the window per round trip, not in bursts. */
+  readonly pacing: boolean;
+  /** Longest delay of an acknowledgement (RFC 1122 4.2.3.2: below 500); 0: none is delayed. */
+  readonly delayedAckMs: number;
+  /** Segments acknowledged at once when a connection starts, after reordering and after idle time. */
+  readonly quickAcks: number;
+  /** New connections send small segments without waiting for acknowledgements (RFC 9293 MUST-17). */
+  readonly noDelay: boolean;
+  /** Time between keepalive probes that are not answered. */
+  readonly keepaliveIntervalMs: number;
+  /** Keepalive probes without an answer after which a connection ends. */
+  readonly keepaliveProbes: number;
   /** Largest superframe payload handed to the device, bytes. */
   readonly maxGsoBytes: number;
   /** Congestion control of new connections. */
-  readonly congestionControl: "newreno";
+  readonly congestionControl: "newreno" | "cubic";
 }
 
 /** The defaults. */
@@ -52,6 +68,14 @@ export const DEFAULT_TCP_CONFIG: TcpConfig = {
   challengeAcksPerSecond: 1000,
   windowScale: true,
   timestamps: true,
+  sack: true,
+  rack: true,
+  pacing: true,
+  delayedAckMs: 40,
+  quickAcks: 16,
+  noDelay: false,
+  keepaliveIntervalMs: 75_000,
+  keepaliveProbes: 9,
   maxGsoBytes: 65_000,
   congestionControl: "newreno",
 };

@@ -49,10 +49,14 @@ export interface TcpParts {
   linkMtu(r: number): number;
 }
 
-/** Timers of a connection: the wheel's number is c * 2 + this. */
+/** Timers of a connection: the wheel's number is c * TIMERS + this. The first: retransmission, tail loss probe or reordering window. */
 export const TIMER_RETRANSMIT = 0;
-/** Ends states that may not last: SYN_RCVD, FIN_WAIT_2, TIME_WAIT, …. */
+/** Ends states that may not last: SYN_RCVD, FIN_WAIT_2, TIME_WAIT, …; in others, keepalive. */
 export const TIMER_WAIT = 1;
+/** Something may be sent that had to wait: a delayed ACK, or what pacing or the Nagle algorithm held back. */
+export const TIMER_OUTPUT = 2;
+/** Timers per connection. */
+export const TIMERS = 3;
 /** Ticks of 100 us in a millisecond. */
 export const TICKS_PER_MS = 10;
 
@@ -92,7 +96,7 @@ export class TcpCore {
     this.upcalls = parts.upcalls;
     this.config = parts.config;
     this.connections = new TcpConnections(parts.window, parts.config.maxConnections);
-    this.timers = new TimerWheel(parts.window, "tcp timers", parts.config.maxConnections * 2, parts.engine.tick);
+    this.timers = new TimerWheel(parts.window, "tcp timers", parts.config.maxConnections * TIMERS, parts.engine.tick);
     this.congestion = new NewReno(parts.window, parts.config.initialCwndSegments);
     this.isnKey = Int32Array.from({ length: 4 }, () => parts.random.nextInt32());
     this.#challengeTokens = parts.config.challengeAcksPerSecond;
@@ -121,12 +125,12 @@ export class TcpCore {
 
   /** Starts a timer of a connection. */
   startTimer(c: ConnectionIndex, timer: number, ms: number): void {
-    this.timers.start(c * 2 + timer, ms * TICKS_PER_MS);
+    this.timers.start(c * TIMERS + timer, ms * TICKS_PER_MS);
   }
 
   /** Stops a timer of a connection. */
   stopTimer(c: ConnectionIndex, timer: number): void {
-    this.timers.stop(c * 2 + timer);
+    this.timers.stop(c * TIMERS + timer);
   }
 
   /** Takes one token for a challenge ACK; false when the second's share is used up (RFC 5961 7). */
@@ -163,6 +167,7 @@ export class TcpCore {
     const r = this.connections.row(c);
     this.stopTimer(c, TIMER_RETRANSMIT);
     this.stopTimer(c, TIMER_WAIT);
+    this.stopTimer(c, TIMER_OUTPUT);
     if ((i32[r + C_FLAGS] & TF_HALF_OPEN) !== 0) this.lookup.delHalfOpen(TRANSPORT_TCP, c);
     else this.lookup.delEstablished(TRANSPORT_TCP, c);
     i32[r + C_STATE] = CLOSED;

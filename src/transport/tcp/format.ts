@@ -1,9 +1,9 @@
 import { C_FLAGS, C_STATE, type ConnectionIndex } from "../transport.js";
 import {
-  T_BYTES_RETRANS,
+  T_OCTETS_RETRANS,
   T_CWND,
   T_DUPACKS,
-  T_FAST_RETRANSMITS,
+  T_FAST_RETRAN,
   T_ISS,
   T_IRS,
   T_RCV_EDGE,
@@ -55,6 +55,6 @@ export function formatConnection(core: TcpCore, c: ConnectionIndex, verbose: num
     ` rcv_nxt ${received(T_RCV_NXT)} rcv_edge ${received(T_RCV_EDGE)} scales ${i32[r + T_SCALES] >> 8}/${i32[r + T_SCALES] & 0xff}`,
     ` mss ${i32[r + T_SND_MSS]} cwnd ${i32[r + T_CWND]} ssthresh ${i32[r + T_SSTHRESH]} dupacks ${i32[r + T_DUPACKS]}`,
     ` srtt_us ${i32[r + T_SRTT_US]} rttvar_us ${i32[r + T_RTTVAR_US]} rto_us ${i32[r + T_RTO_US]}`,
-    ` timeouts ${i32[r + T_TIMEOUTS]} fast_retransmits ${i32[r + T_FAST_RETRANSMITS]} bytes_retrans ${i32[r + T_BYTES_RETRANS]}`,
+    ` timeouts ${i32[r + T_TIMEOUTS]} fast_retransmits ${i32[r + T_FAST_RETRAN]} bytes_retrans ${i32[r + T_OCTETS_RETRANS]}`,
   ].join("\n");
 }

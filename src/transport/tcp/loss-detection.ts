@@ -2,7 +2,7 @@ import { C_FLAGS, type ConnectionIndex } from "../transport.js";
 import {
   P_RETRANSMIT,
   T_DUPACKS,
-  T_FAST_RETRANSMITS,
+  T_FAST_RETRAN,
   T_PENDING,
   T_RECOVER,
   T_SND_MAX,
@@ -29,7 +29,7 @@ export function duplicateAck(core: TcpCore, c: ConnectionIndex, r: number): void
   if (count !== DUPACK_THRESHOLD || ((i32[r + T_SND_UNA] - i32[r + T_RECOVER]) | 0) < 0) return;
   i32[r + T_RECOVER] = i32[r + T_SND_MAX];
   i32[r + C_FLAGS] |= TF_FAST_RECOVERY;
-  i32[r + T_FAST_RETRANSMITS]++;
+  i32[r + T_FAST_RETRAN]++;
   i32[r + T_PENDING] |= P_RETRANSMIT;
   core.congestion.enterRecovery(r, (i32[r + T_SND_MAX] - i32[r + T_SND_UNA]) | 0);
   core.wantTransmit(c);

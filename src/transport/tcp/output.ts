@@ -11,7 +11,7 @@ import {
   P_DUPACK_MAX,
   P_RETRANSMIT,
   SYN_RCVD,
-  T_BYTES_RETRANS,
+  T_OCTETS_RETRANS,
   T_CWND,
   T_LAST_SENT_MS,
   T_PENDING,
@@ -31,7 +31,7 @@ import {
   TF_PROBE_NOW,
   TIME_WAIT,
 } from "./connection.js";
-import { type TcpCore, TIMER_RETRANSMIT } from "./core.js";
+import { type TcpCore, TIMER_RETRANSMIT, TIMERS } from "./core.js";
 import { armRetransmit, cancelTiming, startTiming } from "./rtt.js";
 import { acceptableSeq, controlSegment, dataSegment, payloadOf, setPush } from "./segment-out.js";
 
@@ -78,12 +78,12 @@ function retransmitHead(core: TcpCore, c: ConnectionIndex, r: number, frame: Fra
   let b: BufferIndex;
   if (data > 0) {
     b = dataSegment(core, c, r, una, 0, data, 0);
-    if (b >= 0) i32[r + T_BYTES_RETRANS] += data;
+    if (b >= 0) i32[r + T_OCTETS_RETRANS] += data;
   } else b = controlSegment(core, c, r, una, TCP_FLAG_FIN | TCP_FLAG_ACK);
   if (b < 0) i32[r + T_PENDING] |= P_RETRANSMIT;
   else frame.add(b, next);
   // RFC 6298 5.1: data is outstanding, so the timer must run.
-  if (!core.timers.isRunning(c * 2 + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
+  if (!core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
 }
 
 /** RFC 5681 4.1: after an idle RTO the old window says nothing about the path. */
@@ -172,7 +172,7 @@ function noteBlocked(
 ): void {
   const { i32 } = core.window;
   if (i32[r + T_CWND] <= i32[r + T_SND_WND] && usable < mss) i32[r + C_FLAGS] |= TF_CWND_LIMITED;
-  if (inFlight === 0 && !core.timers.isRunning(c * 2 + TIMER_RETRANSMIT)) {
+  if (inFlight === 0 && !core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) {
     if (i32[r + T_SND_MAX] === i32[r + T_SND_UNA]) i32[r + C_FLAGS] |= TF_ANSWERED;
     armRetransmit(core, c, r); // SHLD-29: the first probe after one RTO.
   }
@@ -180,7 +180,7 @@ function noteBlocked(
 
 /** There was no packet buffer: the retransmission timer tries again, for no ACK will come that could. */
 function retryLater(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
-  if (!core.timers.isRunning(c * 2 + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
+  if (!core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
   return -1;
 }
 
@@ -206,8 +206,8 @@ function advance(core: TcpCore, c: ConnectionIndex, r: number, from: number, to:
     i32[r + T_SND_MAX] = to;
     // Only what was never sent before is timed (Karn).
     if (from === max) startTiming(core, r, to);
-  } else i32[r + T_BYTES_RETRANS] += (to - from) | 0;
-  if (!core.timers.isRunning(c * 2 + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
+  } else i32[r + T_OCTETS_RETRANS] += (to - from) | 0;
+  if (!core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
 }
 
 /** Sends the ACK that is owed, or one per out-of-order segment (RFC 5681 4.2), unless data carried it already. */

@@ -15,7 +15,7 @@ import {
   TF_APP_CLOSED,
   TF_TIMING,
 } from "./connection.js";
-import { TICKS_PER_MS, type TcpCore, TIMER_RETRANSMIT } from "./core.js";
+import { TICKS_PER_MS, type TcpCore, TIMER_RETRANSMIT, TIMERS } from "./core.js";
 
 /** Clock granularity G of RFC 6298, microseconds: a tick of the timer wheel. */
 const GRANULARITY_US = 100;
@@ -100,5 +100,5 @@ export function armRetransmit(core: TcpCore, c: ConnectionIndex, r: number): voi
   // The shift cannot overflow: a backoff that matters is cut by rtoMax long before 2^31 us.
   let us = backoff > 15 || rto > maxUs >> backoff ? maxUs : rto << backoff;
   if (backoff > 0) us = Math.min(us, patienceMs(core, r) * 1000);
-  core.timers.start(c * 2 + TIMER_RETRANSMIT, Math.max(1, Math.ceil((us * TICKS_PER_MS) / 1000)));
+  core.timers.start(c * TIMERS + TIMER_RETRANSMIT, Math.max(1, Math.ceil((us * TICKS_PER_MS) / 1000)));
 }

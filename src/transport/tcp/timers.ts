@@ -3,9 +3,12 @@ import { C_FLAGS, C_SESSION, C_STATE, type ConnectionIndex } from "../transport.
 import {
   CLOSED,
   ESTABLISHED,
+  P_ACK,
+  P_ACK_DELAYED,
   SYN_RCVD,
   SYN_SENT,
   T_BACKOFF,
+  T_PENDING,
   T_SND_MAX,
   T_SND_UNA,
   T_SND_WND,
@@ -15,7 +18,7 @@ import {
   TF_PROBE_NOW,
   TIME_WAIT,
 } from "./connection.js";
-import { type TcpCore, TIMER_RETRANSMIT } from "./core.js";
+import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT, TIMERS } from "./core.js";
 import { timeoutLoss } from "./loss-detection.js";
 import { refuse } from "./open.js";
 import { goBack } from "./output.js";
@@ -26,10 +29,12 @@ import { sendReset, sendSyn } from "./segment-out.js";
 export function expireTimers(core: TcpCore, tick: number, expired: Int32Array): void {
   const count = core.timers.advance(tick, expired);
   for (let i = 0; i < count; i++) {
-    const c = expired[i] >> 1;
+    const c = Math.floor(expired[i] / TIMERS);
     const r = core.connections.row(c);
-    if ((expired[i] & 1) === TIMER_RETRANSMIT) retransmitExpired(core, c, r);
-    else waitExpired(core, c, r);
+    const timer = expired[i] - c * TIMERS;
+    if (timer === TIMER_RETRANSMIT) retransmitExpired(core, c, r);
+    else if (timer === TIMER_WAIT) waitExpired(core, c, r);
+    else outputExpired(core, c, r);
   }
 }
 
@@ -79,6 +84,14 @@ function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   i32[r + T_TIMEOUTS]++;
   timeoutLoss(core, r, (i32[r + C_FLAGS] & TF_LOSS_RECOVERY) === 0);
   goBack(core, r);
+  core.wantTransmit(c);
+}
+
+/** What had to wait may be sent. */
+function outputExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
+  const { i32 } = core.window;
+  if (i32[r + C_STATE] === CLOSED) return;
+  if ((i32[r + T_PENDING] & P_ACK_DELAYED) !== 0) i32[r + T_PENDING] |= P_ACK;
   core.wantTransmit(c);
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   T_CWND,
-  T_FAST_RETRANSMITS,
+  T_FAST_RETRAN,
   T_RECOVER,
   T_SND_UNA,
   T_SSTHRESH,
@@ -34,7 +34,7 @@ describe.each(FAMILIES)("fast retransmit over IPv%i", (family) => {
     peer.expectNothing();
     expect(peer.field(T_SSTHRESH)).toBe(5000);
     expect(peer.field(T_CWND)).toBe(8000);
-    expect(peer.field(T_FAST_RETRANSMITS)).toBe(1);
+    expect(peer.field(T_FAST_RETRAN)).toBe(1);
     expect(host.count("established", "ack_dup")).toBe(3);
   });
 
@@ -62,7 +62,7 @@ describe.each(FAMILIES)("fast retransmit over IPv%i", (family) => {
     expect(seqs(peer)[0]).toBe(5001);
     peer.send({ flags: "A", ack: 8001 });
     expect(seqs(peer)[0]).toBe(8001);
-    expect(peer.field(T_FAST_RETRANSMITS)).toBe(1);
+    expect(peer.field(T_FAST_RETRAN)).toBe(1);
     expect(peer.field(T_TIMEOUTS)).toBe(0);
     peer.send({ flags: "A" });
     expect(host.session.queuedBytes).toBeLessThan(20_001);
@@ -77,7 +77,7 @@ describe.each(FAMILIES)("fast retransmit over IPv%i", (family) => {
     peer.send({ flags: "A", ack: 1001 });
     peer.takeAll();
     duplicates(peer, 5, 1001);
-    expect(peer.field(T_FAST_RETRANSMITS)).toBe(0);
+    expect(peer.field(T_FAST_RETRAN)).toBe(0);
   });
 
   it.each([
@@ -91,7 +91,7 @@ describe.each(FAMILIES)("fast retransmit over IPv%i", (family) => {
       peer.send({ flags: "A", ack: 1, ...send, win });
     }
     expect(peer.takeAll().filter(({ seq, len }) => seq === 1 && len > 0)).toEqual([]);
-    expect(peer.field(T_FAST_RETRANSMITS)).toBe(0);
+    expect(peer.field(T_FAST_RETRAN)).toBe(0);
     expect(host.count("established", "ack_dup") + host.count("rcv-process", "ack_dup")).toBe(0);
   });
 
