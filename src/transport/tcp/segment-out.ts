@@ -36,13 +36,15 @@ import {
 import { C_FIB, C_FLAGS, C_PORTS, C_TX_FIFO, CF_IP6, type ConnectionIndex } from "../transport.js";
 import {
   P_ACK,
+  T_DATA_SEGS_OUT,
   T_INITIAL_WND,
   T_ISS,
   T_PENDING,
   T_RCV_EDGE,
   T_RCV_NXT,
   T_SCALES,
-  T_SND_MAX,
+  T_SEGS_OUT,
+  T_SND_NXT,
   T_SND_MSS,
   T_SND_UNA,
   T_SND_WND,
@@ -75,6 +77,7 @@ function newPacket(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
   i32[m + M_FLAGS] = isIp6 ? F_LOCAL_ORIGIN | F_CHECKSUM_PARTIAL | F_IP6 : F_LOCAL_ORIGIN | F_CHECKSUM_PARTIAL;
   i32[m + M_FIB] = i32[r + C_FIB];
   i32[m + M_CONN] = c;
+  i32[r + T_SEGS_OUT]++;
   return b;
 }
 
@@ -112,6 +115,7 @@ export function dataSegment(
   const { i32 } = core.window;
   const m = core.pool.meta + (b << 4);
   const fifo = i32[r + C_TX_FIFO];
+  i32[r + T_DATA_SEGS_OUT]++;
   if (bytes <= COPY_BYTES && bytes <= i32[r + T_SND_MSS]) {
     i32[m + M_LEN] += core.fifos.peek(fifo, offset, i32[m + M_DATA] + i32[m + M_LEN], bytes);
     return b;
@@ -167,7 +171,7 @@ export function sendChallengeAck(core: TcpCore, c: ConnectionIndex, r: number): 
 export function acceptableSeq(core: TcpCore, r: number): number {
   const { i32 } = core.window;
   const edge = (i32[r + T_SND_UNA] + i32[r + T_SND_WND]) | 0;
-  return ((i32[r + T_SND_MAX] - edge) | 0) > 0 ? edge : i32[r + T_SND_MAX];
+  return ((i32[r + T_SND_NXT] - edge) | 0) > 0 ? edge : i32[r + T_SND_NXT];
 }
 
 /** Sends a reset for a connection of ours: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>. */
