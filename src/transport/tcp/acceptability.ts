@@ -3,6 +3,7 @@ import { C_FLAGS, type ConnectionIndex } from "../transport.js";
 import { T_LAST_ACK_SENT, T_RCV_EDGE, T_RCV_NXT, T_TS_RECENT, T_TS_RECENT_MS, TF_TIMESTAMPS } from "./connection.js";
 import type { TcpCore } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
+import { noteDuplicate } from "./sack-report.js";
 import type { Segment } from "./segment.js";
 import { oweAck } from "./segment-out.js";
 
@@ -30,6 +31,7 @@ export function checkSequence(core: TcpCore, c: ConnectionIndex, r: number, seg:
     // A peer that has filled the window numbers its ACKs with the edge itself: those must count.
     if (ahead >= 0 && ahead <= window) return true;
   } else if (ahead < window && end > 0) {
+    if (ahead < 0 && (seg.flags & TCP_FLAG_SYN) === 0) noteDuplicate(core, c, r, seg.seq, rcvNxt);
     trim(seg, ahead, end, window);
     return true;
   } else if (ahead === 0 && window === 0 && (seg.flags & TCP_FLAG_SYN) === 0) {
@@ -39,7 +41,9 @@ export function checkSequence(core: TcpCore, c: ConnectionIndex, r: number, seg:
     oweAck(core, c, r);
     return true;
   }
-  core.events.count(end <= 0 && seg.len > 0 ? TCP_ERROR.segment_old : TCP_ERROR.segment_invalid);
+  const isOld = end <= 0 && seg.len > 0;
+  core.events.count(isOld ? TCP_ERROR.segment_old : TCP_ERROR.segment_invalid);
+  if (isOld) noteDuplicate(core, c, r, seg.seq, (seg.seq + seg.len) | 0);
   oweAck(core, c, r);
   return false;
 }

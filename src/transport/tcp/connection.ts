@@ -66,7 +66,10 @@ export const T_TS_RECENT_MS = C_COMMON_WORDS + 9;
 export const T_LAST_ACK_SENT = C_COMMON_WORDS + 10;
 /** Most payload bytes in a segment: the peer's MSS and our MTU, less the options that every segment carries. */
 export const T_SND_MSS = C_COMMON_WORDS + 11;
-/** What the next transmission owes the peer: the P_ bits, from bit 8 the number of duplicate ACKs, from bit 16 quick ACKs left. */
+/**
+ * What the next transmission owes the peer: the P_ bits; from bit 8 the number of duplicate ACKs, or with SACK of blocks
+ * that no ACK has reported yet; from bit 16 quick ACKs left.
+ */
 export const T_PENDING = C_COMMON_WORDS + 12;
 /** Largest segment that the peer has sent, bytes, at most our own MSS: RMSS for delayed ACKs (RFC 1122 4.2.3.2). */
 export const T_RCV_MSS = C_COMMON_WORDS + 13;
@@ -253,6 +256,8 @@ export const TF_DSACK = 1 << 22;
 export const TF_TIMING = 1 << 24;
 /** Small segments do not wait for acknowledgements (RFC 9293 MUST-17). */
 export const TF_NO_DELAY = 1 << 23;
+/** The rx fifo holds data ahead of rcvNxt: arriving text may fill a gap, and ACKs report what is held. */
+export const TF_OOO = 1 << 28;
 
 // Flags in T_RECOVERY.
 /** Reordering was seen (RFC 8985 RACK.reordering_seen). */

@@ -1,6 +1,7 @@
 import { SESSION_E_ALLOC, SESSION_E_REFUSED } from "../../session/session-errors.js";
 import {
   TCP_HAS_MSS,
+  TCP_HAS_SACK_PERMITTED,
   TCP_HAS_TIMESTAMPS,
   TCP_HAS_WSCALE,
   TCP_OPT_MSS,
@@ -48,6 +49,7 @@ import {
   T_TS_RECENT,
   T_TS_RECENT_MS,
   TF_HALF_OPEN,
+  TF_SACK,
   TF_TIMESTAMPS,
   TF_WSCALE,
 } from "./connection.js";
@@ -83,6 +85,7 @@ function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
   i32[r + T_PROGRESS_MS] = core.engine.nowMs;
   if (core.config.windowScale) i32[r + C_FLAGS] |= TF_WSCALE;
   if (core.config.timestamps) i32[r + C_FLAGS] |= TF_TIMESTAMPS;
+  if (core.config.sack) i32[r + C_FLAGS] |= TF_SACK;
   initRtt(core, r);
 }
 
@@ -97,7 +100,8 @@ function takeSyn(core: TcpCore, r: number, seg: Segment): void {
   i32[r + T_SND_WND] = i32[r + T_SND_WND_MAX] = seg.window;
   i32[r + T_SND_WL1] = seg.seq;
   i32[r + T_SND_WL2] = seg.ack;
-  // RFC 7323 2.2 and 3.2: an option is in force only when both offered it.
+  // RFC 7323 2.2 and 3.2, RFC 2018 2: an option is in force only when both offered it.
+  if ((present & TCP_HAS_SACK_PERMITTED) === 0) i32[r + C_FLAGS] &= ~TF_SACK;
   if ((present & TCP_HAS_WSCALE) === 0) {
     i32[r + C_FLAGS] &= ~TF_WSCALE;
     i32[r + T_SCALES] = 0;

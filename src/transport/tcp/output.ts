@@ -7,10 +7,7 @@ import {
   ESTABLISHED,
   FIN_WAIT_1,
   LAST_ACK,
-  P_ACK,
-  P_DUPACK_MAX,
   P_RETRANSMIT,
-  SYN_RCVD,
   T_OCTETS_RETRANS,
   T_CWND,
   T_LAST_SENT_MS,
@@ -32,8 +29,10 @@ import {
   TIME_WAIT,
 } from "./connection.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMERS } from "./core.js";
+import { acknowledge } from "./delayed-ack.js";
 import { armRetransmit, cancelTiming, startTiming } from "./rtt.js";
-import { acceptableSeq, controlSegment, dataSegment, payloadOf, setPush } from "./segment-out.js";
+import { reportIsDue } from "./sack-report.js";
+import { controlSegment, dataSegment, payloadOf, setPush } from "./segment-out.js";
 
 /** States in which data (and FIN) may be on its way. */
 function maySend(state: number): boolean {
@@ -51,6 +50,8 @@ export function transmit(core: TcpCore, c: ConnectionIndex, frame: Frame, budget
   const room = Math.min(budget, FRAME_SIZE - frame.count);
   const next = (i32[r + C_FLAGS] & CF_IP6) !== 0 ? 1 : 0;
   const limit = frame.count + room;
+  // Data carries no SACK blocks: beside a full MSS they would not fit. What is to be reported goes ahead of it.
+  if (reportIsDue(core, r)) acknowledge(core, c, r, frame, next, limit);
   if (maySend(i32[r + C_STATE])) {
     if ((i32[r + T_PENDING] & P_RETRANSMIT) !== 0 && frame.count < limit) retransmitHead(core, c, r, frame, next);
     restartIdle(core, r);
@@ -208,21 +209,6 @@ function advance(core: TcpCore, c: ConnectionIndex, r: number, from: number, to:
     if (from === max) startTiming(core, r, to);
   } else i32[r + T_OCTETS_RETRANS] += (to - from) | 0;
   if (!core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
-}
-
-/** Sends the ACK that is owed, or one per out-of-order segment (RFC 5681 4.2), unless data carried it already. */
-function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, frame: Frame, next: number, limit: number): void {
-  const { i32 } = core.window;
-  const pending = i32[r + T_PENDING];
-  if (i32[r + C_STATE] < SYN_RCVD) return;
-  let count = (pending >>> 8) & P_DUPACK_MAX;
-  if (count === 0 && (pending & P_ACK) !== 0) count = 1;
-  for (; count > 0 && frame.count < limit; count--) {
-    const b = controlSegment(core, c, r, acceptableSeq(core, r), TCP_FLAG_ACK);
-    if (b < 0) break;
-    frame.add(b, next);
-  }
-  i32[r + T_PENDING] &= ~(P_ACK | (P_DUPACK_MAX << 8));
 }
 
 /** The application has closed its sending side: FIN follows what is queued (RFC 9293 3.10.4). */

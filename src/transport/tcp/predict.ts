@@ -12,6 +12,7 @@ import {
   T_TS_RECENT,
   T_TS_RECENT_MS,
   TF_APP_CLOSED,
+  TF_OOO,
   TF_PEER_FIN,
   TF_TIMESTAMPS,
 } from "./connection.js";
@@ -48,7 +49,7 @@ export function predicted(core: TcpCore, c: ConnectionIndex, r: number, at: numb
   // The window as it was; a closed one has a meaning of its own.
   const window = (word & 0xffff) << (i32[r + T_SCALES] >> 8);
   if (window === 0 || window !== i32[r + T_SND_WND]) return NOT_PREDICTED;
-  if ((flags & (TF_APP_CLOSED | TF_PEER_FIN)) !== 0) return NOT_PREDICTED;
+  if ((flags & (TF_APP_CLOSED | TF_PEER_FIN | TF_OOO)) !== 0) return NOT_PREDICTED;
   if (hasTimestamps) {
     if (dv.getInt32(at + 20) !== ALIGNED_TIMESTAMPS) return NOT_PREDICTED;
     const tsVal = dv.getInt32(at + 24);
