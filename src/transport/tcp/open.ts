@@ -54,6 +54,7 @@ import {
   TF_WSCALE,
 } from "./connection.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT } from "./core.js";
+import { initDelayedAck } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
 import { initialSequence } from "./isn.js";
 import { scaleFor } from "./receive-window.js";
@@ -118,6 +119,7 @@ function takeSyn(core: TcpCore, r: number, seg: Segment): void {
   // RFC 9293 3.7.1, MUST-16: options come out of the MSS.
   const optionBytes = (i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 ? TCP_TIMESTAMPS_LEN : 0;
   i32[r + T_SND_MSS] = Math.min(peerMss, ownMss(core, r)) - optionBytes;
+  initDelayedAck(core, r);
 }
 
 /**

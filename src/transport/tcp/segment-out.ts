@@ -37,7 +37,9 @@ import {
 import { C_FIB, C_FLAGS, C_PORTS, C_TX_FIFO, CF_IP6, type ConnectionIndex } from "../transport.js";
 import {
   P_ACK,
+  P_ACK_DELAYED,
   P_DUPACK_MAX,
+  P_QUICK_ONE,
   T_INITIAL_WND,
   T_ISS,
   T_PENDING,
@@ -103,7 +105,9 @@ function writeHeader(core: TcpCore, r: number, b: BufferIndex, seq: number, flag
   tcpEmitHeader(dv, at, ports >>> 16, ports & 0xffff, seq, i32[r + T_RCV_NXT], headerLen, flags, window);
   if (hasTimestamps) tcpEmitTimestamps(dv, at + TCP_HEADER_LEN, core.engine.nowMs, i32[r + T_TS_RECENT]);
   i32[m + M_LEN] = headerLen;
-  i32[r + T_PENDING] &= ~P_ACK;
+  const pending = i32[r + T_PENDING];
+  const isQuick = (pending & P_ACK) !== 0 && pending >= P_QUICK_ONE;
+  i32[r + T_PENDING] = (isQuick ? pending - P_QUICK_ONE : pending) & ~(P_ACK | P_ACK_DELAYED);
 }
 
 /**

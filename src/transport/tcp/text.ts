@@ -12,6 +12,7 @@ import {
   TF_URGENT,
 } from "./connection.js";
 import type { TcpCore } from "./core.js";
+import { acknowledgeText, quicken } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
 import { acknowledgeHeld, noteHeldAgain } from "./sack-report.js";
 import type { Segment } from "./segment.js";
@@ -52,15 +53,21 @@ export function processText(core: TcpCore, c: ConnectionIndex, r: number, seg: S
     holdText(core, c, r, fifo, ahead, seg);
     return true;
   }
+  const fillsGap = (i32[r + C_FLAGS] & TF_OOO) !== 0;
   const moved = core.fifos.enqueue(fifo, seg.data, seg.dataLen);
-  if ((i32[r + C_FLAGS] & TF_OOO) !== 0 && core.fifos.oooCount(fifo) === 0) i32[r + C_FLAGS] &= ~TF_OOO;
   if (moved > 0) {
     i32[r + T_RCV_NXT] = (i32[r + T_RCV_NXT] + moved) | 0;
     core.upcalls.received(i32[r + C_SESSION]);
   }
   if (moved >= seg.dataLen) core.events.count(TCP_ERROR.enqueued);
   else core.events.count(moved > 0 ? TCP_ERROR.partially_enqueued : TCP_ERROR.fifo_full);
-  oweAck(core, c, r);
+  if (fillsGap) {
+    if (core.fifos.oooCount(fifo) === 0) i32[r + C_FLAGS] &= ~TF_OOO;
+    quicken(core, r);
+  }
+  // At once while a gap is being filled (RFC 5681 4.2), or when the peer sends more than there is memory for.
+  if (fillsGap || moved < seg.dataLen) oweAck(core, c, r);
+  else acknowledgeText(core, c, r, seg.dataLen);
   return true;
 }
 
@@ -77,5 +84,6 @@ function holdText(core: TcpCore, c: ConnectionIndex, r: number, fifo: FifoOffset
     fifos.oooNewest(fifo, spans, 1, 2);
   }
   const grewNewest = hadNewest && isHeld && spans[2] <= spans[0] && spans[2] + spans[3] >= spans[0] + spans[1];
+  quicken(core, r);
   acknowledgeHeld(core, c, r, grewNewest);
 }

@@ -3,7 +3,6 @@ import { C_FLAGS, C_SESSION, C_STATE, type ConnectionIndex } from "../transport.
 import {
   CLOSED,
   ESTABLISHED,
-  P_ACK,
   P_ACK_DELAYED,
   SYN_RCVD,
   SYN_SENT,
@@ -23,7 +22,7 @@ import { timeoutLoss } from "./loss-detection.js";
 import { refuse } from "./open.js";
 import { goBack } from "./output.js";
 import { armRetransmit, cancelTiming, patienceMs } from "./rtt.js";
-import { sendReset, sendSyn } from "./segment-out.js";
+import { oweAck, sendReset, sendSyn } from "./segment-out.js";
 
 /** Acts on everything due at `tick`. `expired` is scratch. */
 export function expireTimers(core: TcpCore, tick: number, expired: Int32Array): void {
@@ -90,9 +89,8 @@ function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
 /** What had to wait may be sent. */
 function outputExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
-  if (i32[r + C_STATE] === CLOSED) return;
-  if ((i32[r + T_PENDING] & P_ACK_DELAYED) !== 0) i32[r + T_PENDING] |= P_ACK;
-  core.wantTransmit(c);
+  if (i32[r + C_STATE] === CLOSED || (i32[r + T_PENDING] & P_ACK_DELAYED) === 0) return;
+  oweAck(core, c, r);
 }
 
 /** A state that may not last has lasted. */
