@@ -60,15 +60,18 @@ export const T_RCV_EDGE = C_COMMON_WORDS + 6;
 export const T_SCALES = C_COMMON_WORDS + 7;
 /** TS.Recent (RFC 7323). */
 export const T_TS_RECENT = C_COMMON_WORDS + 8;
-/** When TS.Recent was taken, milliseconds. */
+/** When TS.Recent was taken, milliseconds; without timestamps, when the last acceptable segment came. */
 export const T_TS_RECENT_MS = C_COMMON_WORDS + 9;
 /** Acknowledgment number last sent (RFC 7323 Last.ACK.sent). */
 export const T_LAST_ACK_SENT = C_COMMON_WORDS + 10;
 /** Most payload bytes in a segment: the peer's MSS and our MTU, less the options that every segment carries. */
 export const T_SND_MSS = C_COMMON_WORDS + 11;
-/** What the next transmission owes the peer: the P_ bits, from bit 8 the number of duplicate ACKs, from bit 16 quick ACKs left. */
+/**
+ * What the next transmission owes the peer: the P_ bits; from bit 8 the number of duplicate ACKs, or with SACK of blocks
+ * that no ACK has reported yet; from bit 16 quick ACKs left.
+ */
 export const T_PENDING = C_COMMON_WORDS + 12;
-/** Largest segment that the peer has sent, bytes, at most our own MSS: RMSS for delayed ACKs (RFC 1122 4.2.3.2). */
+/** Longest text of a segment that the peer has sent, bytes, at most T_SND_MSS: RMSS for delayed ACKs (RFC 5681 4.2). */
 export const T_RCV_MSS = C_COMMON_WORDS + 13;
 /** RFC 4898 SegsIn; a superframe counts as one. */
 export const T_SEGS_IN = C_COMMON_WORDS + 14;
@@ -251,6 +254,8 @@ export const TF_DSACK = 1 << 22;
 export const TF_SMALL_SENT = 1 << 24;
 /** Small segments do not wait for acknowledgements (RFC 9293 MUST-17). */
 export const TF_NO_DELAY = 1 << 23;
+/** The rx fifo holds data ahead of rcvNxt: arriving text may fill a gap, and ACKs report what is held. */
+export const TF_OOO = 1 << 28;
 
 // Flags in T_RECOVERY.
 /** Reordering was seen (RFC 8985 RACK.reordering_seen). */

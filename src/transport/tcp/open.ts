@@ -1,6 +1,7 @@
 import { SESSION_E_ALLOC, SESSION_E_REFUSED } from "../../session/session-errors.js";
 import {
   TCP_HAS_MSS,
+  TCP_HAS_SACK_PERMITTED,
   TCP_HAS_TIMESTAMPS,
   TCP_HAS_WSCALE,
   TCP_OPT_MSS,
@@ -49,10 +50,12 @@ import {
   T_TS_RECENT_MS,
   TF_HALF_OPEN,
   TF_NO_DELAY,
+  TF_SACK,
   TF_TIMESTAMPS,
   TF_WSCALE,
 } from "./connection.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT } from "./core.js";
+import { initDelayedAck } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
 import { initialSequence } from "./isn.js";
 import { scaleFor } from "./receive-window.js";
@@ -87,6 +90,7 @@ function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
   i32[r + T_PROGRESS_MS] = core.engine.nowMs;
   if (core.config.windowScale) i32[r + C_FLAGS] |= TF_WSCALE;
   if (core.config.timestamps) i32[r + C_FLAGS] |= TF_TIMESTAMPS;
+  if (core.config.sack) i32[r + C_FLAGS] |= TF_SACK;
   initRtt(core, r);
 }
 
@@ -101,7 +105,8 @@ function takeSyn(core: TcpCore, r: number, seg: Segment): void {
   i32[r + T_SND_WND] = i32[r + T_SND_WND_MAX] = seg.window;
   i32[r + T_SND_WL1] = seg.seq;
   i32[r + T_SND_WL2] = seg.ack;
-  // RFC 7323 2.2 and 3.2: an option is in force only when both offered it.
+  // RFC 7323 2.2 and 3.2, RFC 2018 2: an option is in force only when both offered it.
+  if ((present & TCP_HAS_SACK_PERMITTED) === 0) i32[r + C_FLAGS] &= ~TF_SACK;
   if ((present & TCP_HAS_WSCALE) === 0) {
     i32[r + C_FLAGS] &= ~TF_WSCALE;
     i32[r + T_SCALES] = 0;
@@ -118,6 +123,7 @@ function takeSyn(core: TcpCore, r: number, seg: Segment): void {
   // RFC 9293 3.7.1, MUST-16: options come out of the MSS.
   const optionBytes = (i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 ? TCP_TIMESTAMPS_LEN : 0;
   i32[r + T_SND_MSS] = Math.min(peerMss, ownMss(core, r)) - optionBytes;
+  initDelayedAck(core, r);
 }
 
 /**

@@ -7,17 +7,13 @@ import {
   ESTABLISHED,
   FIN_WAIT_1,
   LAST_ACK,
-  P_ACK,
-  P_DUPACK_MAX,
   RF_FRTO,
   RF_FRTO_NEW,
   RF_TLP_NOW,
   RF_TLP_TIMER,
-  SYN_RCVD,
   T_CWND,
   T_LAST_SENT_MS,
   T_LOST,
-  T_PENDING,
   T_PRR_OUT,
   T_RECOVERY,
   T_RTO_US,
@@ -37,10 +33,12 @@ import {
   TIME_WAIT,
 } from "./connection.js";
 import { type TcpCore, TIMER_OUTPUT, TIMER_RETRANSMIT, TIMERS } from "./core.js";
+import { acknowledge } from "./delayed-ack.js";
 import { paceAllowance, paceSent, paceWaitUs } from "./pacing.js";
 import { lostSegment, rescueSegment, tailSegment } from "./retransmit.js";
 import { armRetransmit, startPatience } from "./rtt.js";
-import { acceptableSeq, controlSegment, dataSegment, payloadOf, setPush } from "./segment-out.js";
+import { reportIsDue } from "./sack-report.js";
+import { controlSegment, dataSegment, payloadOf, setPush } from "./segment-out.js";
 import { armTimer, probeSent } from "./tail-loss-probe.js";
 
 /** States in which data (and FIN) may be on its way. */
@@ -59,6 +57,8 @@ export function transmit(core: TcpCore, c: ConnectionIndex, frame: Frame, budget
   const room = Math.min(budget, FRAME_SIZE - frame.count);
   const next = (i32[r + C_FLAGS] & CF_IP6) !== 0 ? 1 : 0;
   const limit = frame.count + room;
+  // Data carries no SACK blocks: beside a full MSS they would not fit. What is to be reported goes ahead of it.
+  if (reportIsDue(core, r)) acknowledge(core, c, r, frame, next, limit);
   if (maySend(i32[r + C_STATE])) {
     restartIdle(core, r);
     while (frame.count < limit) {
@@ -254,21 +254,6 @@ function advance(core: TcpCore, c: ConnectionIndex, r: number, to: number): bool
   const isProbeTimer = (i32[r + T_RECOVERY] & RF_TLP_TIMER) !== 0;
   if (isProbeTimer || !core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armTimer(core, c, r);
   return true;
-}
-
-/** Sends the ACK that is owed, or one per out-of-order segment (RFC 5681 4.2), unless data carried it already. */
-function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, frame: Frame, next: number, limit: number): void {
-  const { i32 } = core.window;
-  const pending = i32[r + T_PENDING];
-  if (i32[r + C_STATE] < SYN_RCVD) return;
-  let count = (pending >>> 8) & P_DUPACK_MAX;
-  if (count === 0 && (pending & P_ACK) !== 0) count = 1;
-  for (; count > 0 && frame.count < limit; count--) {
-    const b = controlSegment(core, c, r, acceptableSeq(core, r), TCP_FLAG_ACK);
-    if (b < 0) break;
-    frame.add(b, next);
-  }
-  i32[r + T_PENDING] &= ~(P_ACK | (P_DUPACK_MAX << 8));
 }
 
 /** The application has closed its sending side: FIN follows what is queued (RFC 9293 3.10.4). */

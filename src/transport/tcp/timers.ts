@@ -3,7 +3,6 @@ import { C_FLAGS, C_SESSION, C_STATE, type ConnectionIndex } from "../transport.
 import {
   CLOSED,
   ESTABLISHED,
-  P_ACK,
   P_ACK_DELAYED,
   SYN_RCVD,
   SYN_SENT,
@@ -11,6 +10,7 @@ import {
   RF_TLP_NOW,
   RF_TLP_TIMER,
   T_BACKOFF,
+  T_LOST,
   T_PENDING,
   T_RECOVERY,
   T_SND_NXT,
@@ -26,7 +26,7 @@ import { refuse } from "./open.js";
 import { rackDetect } from "./rack.js";
 import { lossByTime, timeoutLoss } from "./recovery.js";
 import { armRetransmit, patienceMs } from "./rtt.js";
-import { sendReset, sendSyn } from "./segment-out.js";
+import { oweAck, sendReset, sendSyn } from "./segment-out.js";
 
 /** Acts on everything due at `tick`. `expired` is scratch. */
 export function expireTimers(core: TcpCore, tick: number, expired: Int32Array): void {
@@ -108,8 +108,9 @@ function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
 function outputExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
   if (i32[r + C_STATE] === CLOSED) return;
-  if ((i32[r + T_PENDING] & P_ACK_DELAYED) !== 0) i32[r + T_PENDING] |= P_ACK;
-  core.wantTransmit(c);
+  if ((i32[r + T_PENDING] & P_ACK_DELAYED) !== 0) oweAck(core, c, r);
+  const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
+  if (unsent > 0 || i32[r + T_LOST] > 0) core.wantTransmit(c);
 }
 
 /** A state that may not last has lasted. */
