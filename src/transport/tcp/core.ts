@@ -63,8 +63,6 @@ export const TIMERS = 3;
 /** Ticks of 100 us in a millisecond. */
 export const TICKS_PER_MS = 10;
 const TICK_US = 100;
-/** Ranges of sent data that a stack can tell apart at least: two for each connection, and these for a few that lose much. */
-const LEAST_RANGES = 1024;
 
 /** What the files of this folder share: one per stack. Functions take it first, then the connection and its row. */
 export class TcpCore {
@@ -106,7 +104,7 @@ export class TcpCore {
     this.config = parts.config;
     this.connections = new TcpConnections(parts.window, parts.config.maxConnections);
     this.timers = new TimerWheel(parts.window, "tcp timers", parts.config.maxConnections * TIMERS, parts.engine.tick);
-    this.scoreboard = new Scoreboard(parts.window, Math.max(LEAST_RANGES, parts.config.maxConnections * 2));
+    this.scoreboard = new Scoreboard(parts.window, parts.config.maxSentRanges);
     this.congestion =
       parts.config.congestionControl === "cubic"
         ? new Cubic(parts.window, parts.engine, parts.config)

@@ -17,13 +17,7 @@ export function initPrr(core: TcpCore, r: number, flightBytes: number): void {
  * (sndUna moved and nothing more was lost), else by conservation. The first retransmission always goes, and with
  * `isForced` one more segment.
  */
-export function updatePrr(
-  core: TcpCore,
-  r: number,
-  deliveredBytes: number,
-  isSafe: boolean,
-  isForced = false,
-): void {
+export function updatePrr(core: TcpCore, r: number, deliveredBytes: number, isSafe: boolean, isForced = false): void {
   const { i32 } = core.window;
   // A recovery that lasts this long is measured anew, so that the sums stay int32.
   if (i32[r + T_PRR_DELIVERED] > RESTART_BYTES) initPrr(core, r, i32[r + T_RECOVER_FS]);

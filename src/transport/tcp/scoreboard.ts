@@ -284,7 +284,8 @@ export class Scoreboard {
   lostEnd(range: number): number {
     const { i32 } = this.#window;
     let last = range;
-    for (let it = i32[range + R_NEXT]; it !== 0 && (i32[it + R_FLAGS] & RANGE_LOST) !== 0; it = i32[it + R_NEXT]) last = it;
+    for (let it = i32[range + R_NEXT]; it !== 0 && (i32[it + R_FLAGS] & RANGE_LOST) !== 0; it = i32[it + R_NEXT])
+      last = it;
     return i32[last + R_END];
   }
 
