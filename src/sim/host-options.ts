@@ -36,7 +36,7 @@ export interface SimHostOptions extends HostSize {
 export const SMALL_HOST: HostSize = {
   limits: { smallPackets: 32, largePackets: 0, ringPackets: 0, fifoBytes: 64 << 10, maxInterfaces: 16, poison: true },
   session: { maxSessions: 16, maxListeners: 8, maxApplications: 4, rxFifoBytes: 16 << 10, txFifoBytes: 16 << 10 },
-  tcp: { maxConnections: 16, maxGsoBytes: 8 << 10 },
+  tcp: { maxConnections: 16, maxSentRanges: 256, maxGsoBytes: 8 << 10 },
   udp: { maxConnections: 8 },
   ip: {
     maxAdjacencies: 64,

@@ -13,7 +13,7 @@ import type { SimFrame } from "./sim-frame.js";
 import { SkewedClock } from "./skewed-clock.js";
 
 /** Turns at one instant before the host is taken to be never done. */
-const MAX_TURNS_PER_INSTANT = 100_000;
+const MAX_TURNS_PER_INSTANT = 10_000;
 const DEFAULT_MTU = 1500;
 
 /** What a host is made of, and whom it tells. */

@@ -9,7 +9,7 @@ import { WakeQueue } from "./wake-queue.js";
 import { WindowSizes } from "./window-size.js";
 
 /** Rounds of one instant before it is taken never to end: hosts that answer each other over links without delay. */
-const MAX_ROUNDS_PER_INSTANT = 100_000;
+const MAX_ROUNDS_PER_INSTANT = 10_000;
 /** Promises that one settled promise may settle in a row before the hosts go on: enough for `await app.connect()`. */
 const MICROTASK_ROUNDS = 8;
 
