@@ -63,7 +63,22 @@ function makeHarsh(draw: Draw, mild: SimCase): SimCase {
     ...(draw.chance(300) && {
       limits: { fifoBytes: draw.size(64, 256) * 4096, ...(draw.chance(300) && { smallPackets: draw.between(32, 96) }) },
     }),
+    tcp: { ...mild.tcp, ...tcp(draw) },
     ...(draw.chance(200) && { session: { ...mild.session, txFifoBytes: draw.size(4096, 65_536) } }),
+  };
+}
+
+/** TCP with some of its parts left out: each has to do without the others. */
+function tcp(draw: Draw): SimCase["tcp"] {
+  return {
+    ...(draw.chance(300) && { congestionControl: "newreno" as const }),
+    ...(draw.chance(250) && { rack: false }),
+    ...(draw.chance(150) && { sack: false }),
+    ...(draw.chance(150) && { timestamps: false }),
+    ...(draw.chance(150) && { windowScale: false }),
+    ...(draw.chance(250) && { pacing: false }),
+    ...(draw.chance(250) && { delayedAckMs: draw.between(0, 400) }),
+    ...(draw.chance(250) && { noDelay: true }),
   };
 }
 

@@ -13,6 +13,9 @@ const QUEUE_RTT_US = [10_000, 100_000];
 /** Ways of TCP that are compared, by name. */
 const VARIANTS: readonly (readonly [name: string, tcp: Partial<TcpConfig>])[] = [
   ["newreno", { congestionControl: "newreno", rack: false }],
+  ["newreno, rack", { congestionControl: "newreno", rack: true }],
+  ["cubic", { congestionControl: "cubic", rack: false }],
+  ["cubic, rack", { congestionControl: "cubic", rack: true }],
 ];
 
 /** One line of the table of goodput. */
@@ -120,7 +123,7 @@ function line(keys: readonly string[], cells: readonly number[]): string {
 
 /** The first column of a variant has room for its name. */
 function width(column: number, columns: number): number {
-  return column % columns === 0 ? 20 : 8;
+  return column % columns === 0 ? 23 : 7;
 }
 
 function tenths(permille: number): string {
