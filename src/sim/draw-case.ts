@@ -79,6 +79,7 @@ function tcp(draw: Draw): SimCase["tcp"] {
     ...(draw.chance(250) && { pacing: false }),
     ...(draw.chance(250) && { delayedAckMs: draw.between(0, 400) }),
     ...(draw.chance(250) && { noDelay: true }),
+    ...(draw.chance(100) && { maxSentRanges: draw.between(32, 256) }),
   };
 }
 
@@ -103,11 +104,11 @@ function turns(draw: Draw): CaseChange[] {
 
 /** What each connection of a case does. */
 export function plansOf(of: SimCase): ConnectionPlan[] {
-  const { plan } = scenarioNamed(of.workload);
+  const workload = scenarioNamed(of.workload);
   return Array.from({ length: of.connections }, (_, i) => {
     const number = of.first + i;
     const draw = new Draw(new SeededRandom((of.seed + Math.imul(number + 1, 0x9e37_79b1)) | 0));
-    const { ends, ...rest } = plan(draw, number, of);
+    const { ends, ...rest } = workload.plan(draw, number, of);
     const [client, server] = ends;
     return { ...rest, ends: [scaled(client, of.sizePermille), scaled(server, of.sizePermille)] };
   });

@@ -11,10 +11,12 @@ import { WireFlows } from "./wire-flows.js";
 export const BOTTLENECK_BPS = 100_000_000;
 /** The queue is one product of rate and round trip, but not smaller than this, bytes. */
 const LEAST_QUEUE_BYTES = 65_536;
+/** Enough for the losses of one flow with the largest queue. */
+const MAX_SENT_RANGES = 16_384;
 const PORT = 5001;
 const CHUNK_BYTES = 65_536;
 /** How often the queue is looked at, microseconds. */
-const SAMPLE_US = 1000;
+const SAMPLE_US = 5000;
 /** A flow starts so much after the one before, microseconds. */
 const STAGGER_US = 100_000;
 
@@ -50,7 +52,11 @@ export interface TransferResult {
 export function runTransfer(transfer: Transfer): TransferResult {
   const { seed, flows, tcp, warmUpUs, untilUs } = transfer;
   const sim = createSimulation({ seed });
-  const size = { ...BULK_HOST, limits: { ...BULK_HOST.limits, poison: false }, tcp: { ...BULK_HOST.tcp, ...tcp } };
+  const size = {
+    ...BULK_HOST,
+    limits: { ...BULK_HOST.limits, poison: false },
+    tcp: { ...BULK_HOST.tcp, maxSentRanges: MAX_SENT_RANGES, ...tcp },
+  };
   const receiver = sim.host("receiver", { ...size, addresses: ["10.0.0.1/24"] });
   const senders = Array.from({ length: flows }, (_, i) =>
     sim.host(`sender${i}`, { ...size, addresses: [`10.0.0.${i + 2}/24`] }),

@@ -48,7 +48,10 @@ export function lossLine({ lossPermille, rttUs, reorderPermille }: LossRow): str
         reorderRate: reorderPermille / 1000,
       }),
     );
-    return [median(results, ({ goodputKbps }) => goodputKbps[0]), median(results, ({ retransmitted }) => retransmitted)];
+    return [
+      median(results, ({ goodputKbps }) => goodputKbps[0]),
+      median(results, ({ retransmitted }) => retransmitted),
+    ];
   });
   return line([tenths(lossPermille), millis(rttUs), tenths(reorderPermille)], cells);
 }
@@ -86,16 +89,23 @@ function transfer(seed: number, tcp: Partial<TcpConfig>, rttUs: number, untilUs:
   return { ...shared, seed, tcp, rttUs, untilUs, warmUpUs: untilUs >> 2 };
 }
 
+/** What stands above the rows of the table of goodput. */
+export function lossHead(): string[] {
+  return [
+    "# TCP over a bottleneck of 100 Mbit/s: a sender that always has data, one direction, 1500-byte packets.",
+    "# Each figure is the median of 5 seeds. Loss and reordering strike both directions; a reordered frame takes up to",
+    "# half a round trip longer. The queue is one product of rate and round trip, at least 64 KiB, tail drop.",
+    "# A transfer takes 2 s at 0.1 ms, 5 s at 10 ms, 20 s at 100 ms; the first quarter does not count for the goodput.",
+    "# Made by: weft sim --table > test/sim/tables.txt",
+    "",
+    "# Goodput (kbit/s) and bytes sent again (1/10000 of those sent)",
+    heading(["loss %", "rtt ms", "reorder %"], ["kbit/s", "again"]),
+  ];
+}
+
 /** The whole of the tables, line by line as each is done: some minutes of work. */
 export function* tableLines(): Generator<string> {
-  yield "# TCP over a bottleneck of 100 Mbit/s: a sender that always has data, one direction, 1500-byte packets.";
-  yield "# Each figure is the median of 5 seeds. Loss and reordering strike both directions; a reordered frame takes up to";
-  yield "# half a round trip longer. The queue is one product of rate and round trip, at least 64 KiB, tail drop.";
-  yield "# A transfer takes 2 s at 0.1 ms, 5 s at 10 ms, 20 s at 100 ms; the first quarter does not count for the goodput.";
-  yield "# Made by: weft sim --table > test/sim/tables.txt";
-  yield "";
-  yield "# Goodput (kbit/s) and bytes sent again (1/10000 of those sent)";
-  yield heading(["loss %", "rtt ms", "reorder %"], ["kbit/s", "again"]);
+  yield* lossHead();
   for (const row of lossRows()) yield lossLine(row);
   yield "";
   yield "# Fairness: flows that begin 0.1 s apart, rtt 10 ms, 10 s of which the second half counts; Jain's index in 1/1000";

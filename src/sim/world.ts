@@ -37,6 +37,9 @@ const HARMLESS: Required<{ readonly [K in keyof CaseLink]: CaseLink[K] | undefin
 /** Memory of all fifos of a host, when the case does not say, bytes. */
 export const CASE_FIFO_BYTES = 4 << 20;
 
+/** Ranges of sent bytes of a host, when the case does not say. */
+const CASE_SENT_RANGES = 4096;
+
 /** The network of a case: a server, its link, and one client at the other end or several behind a switch. */
 export class World implements WorkloadHosts {
   readonly sim: Simulation;
@@ -71,7 +74,7 @@ export class World implements WorkloadHosts {
     const rows = 4 * connections + 16;
     return this.sim.host(name, {
       addresses: [`${this.#address(i)}/${family === 4 ? 24 : 64}`],
-      tcp: { maxConnections: rows, ...tcp },
+      tcp: { maxConnections: rows, maxSentRanges: CASE_SENT_RANGES, ...tcp },
       session: {
         maxSessions: rows,
         maxListeners: 4,

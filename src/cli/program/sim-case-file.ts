@@ -66,7 +66,7 @@ export function readCaseFile(path: string): SimCase {
     throw new UsageError(path, error instanceof Error ? error.message : String(error));
   }
   const parsed = z.object({ case: CASE }).safeParse(value);
-  if (parsed.success) return parsed.data.case as SimCase;
+  if (parsed.success) return parsed.data.case;
   const [issue] = parsed.error.issues;
   throw new UsageError(path, `${issue.path.join(".")}: ${issue.message}`);
 }

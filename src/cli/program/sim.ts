@@ -45,14 +45,14 @@ export async function sim(scenario: string | undefined, options: SimCommandOptio
   if (options.table === true) return table();
   if (scenario === undefined && options.case === undefined) return list();
   if (options.shrink === true && options.out === undefined) throw new UsageError("--shrink", "needs --out");
-  const { cases, command } = batch(scenario, options);
+  const todo = batch(scenario, options);
   const tally: Tally = { runs: 0, failed: 0, connections: 0, completed: 0, frames: 0 };
   const startMs = performance.now();
-  for (const of of cases) {
+  for (const of of todo.cases) {
     const result = runCase(of);
     count(tally, result);
     print(result, options);
-    if (result.failure !== undefined) leave(of, result, command(of), options);
+    if (result.failure !== undefined) leave(of, result, todo.command(of), options);
     // The promises that the applications were given settle between runs.
     await Promise.resolve();
   }
