@@ -16,12 +16,12 @@ import {
   TF_FIN_SENT,
   TF_FIN_WANTED,
 } from "./connection.js";
+import { answerBadAck } from "./challenge.js";
 import { type TcpCore, TIMER_RETRANSMIT } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
 import { duplicateAck, newAck } from "./loss-detection.js";
 import { armRetransmit, stopTiming } from "./rtt.js";
 import type { Segment } from "./segment.js";
-import { oweAck, sendChallengeAck } from "./segment-out.js";
 
 /** The ACK is unacceptable: the segment is dropped. */
 export const ACK_DROP = 0;
@@ -37,13 +37,13 @@ export function processAck(core: TcpCore, c: ConnectionIndex, r: number, seg: Se
   const acked = (seg.ack - una) | 0;
   if (((seg.ack - i32[r + T_SND_MAX]) | 0) > 0) {
     core.events.count(TCP_ERROR.ack_future);
-    oweAck(core, c, r);
+    answerBadAck(core, c, r);
     return ACK_DROP;
   }
   // RFC 5961 5: an ACK from long ago is a sign of injection.
   if (acked < 0 && -acked > i32[r + T_SND_WND_MAX]) {
     core.events.count(TCP_ERROR.ack_invalid);
-    sendChallengeAck(core, c, r);
+    answerBadAck(core, c, r);
     return ACK_DROP;
   }
   if (acked > 0) {

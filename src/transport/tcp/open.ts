@@ -61,6 +61,7 @@ import { scaleFor } from "./receive-window.js";
 import { armRetransmit, initRtt, startTiming, stopTiming } from "./rtt.js";
 import type { Segment } from "./segment.js";
 import { oweAck, ownMss, sendReset, sendSyn } from "./segment-out.js";
+import { initTimestamps } from "./timestamps.js";
 
 /** Default hop limit << 8: C_IP_FIELDS of a new connection. */
 const DEFAULT_IP_FIELDS = 64 << 8;
@@ -87,6 +88,7 @@ function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
   if (core.config.windowScale) i32[r + C_FLAGS] |= TF_WSCALE;
   if (core.config.timestamps) i32[r + C_FLAGS] |= TF_TIMESTAMPS;
   if (core.config.sack) i32[r + C_FLAGS] |= TF_SACK;
+  initTimestamps(core, r);
   initRtt(core, r);
 }
 

@@ -1,0 +1,48 @@
+import { C_FLAGS } from "../transport.js";
+import { T_LAST_ACK_SENT, T_TS_RECENT, T_TS_RECENT_MS, TF_TIMESTAMPS } from "./connection.js";
+import type { TcpCore } from "./core.js";
+import { noteHeard } from "./delayed-ack.js";
+import { TCP_ERROR } from "./errors.js";
+import type { Segment } from "./segment.js";
+
+/** TS.Recent older than this is not trusted (RFC 7323 5.5): 24 days. */
+const TS_RECENT_VALID_MS = 24 * 24 * 3600 * 1000;
+
+/** Verdicts of {@link checkTimestamps}. */
+export const TIMESTAMP_GOOD = 0;
+/** A negotiated timestamp is missing: the segment is dropped (RFC 7323 3.2). */
+export const TIMESTAMP_MISSING = 1;
+/** The timestamp is older than TS.Recent: the segment is answered and dropped (RFC 7323 5.3 R1). */
+export const TIMESTAMP_OLD = 2;
+
+/** RFC 7323 5.3 R1 and 3.2: protection against wrapped sequence numbers. Resets and SYNs do not come here. */
+export function checkTimestamps(core: TcpCore, r: number, seg: Segment): number {
+  const { i32 } = core.window;
+  if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) === 0) return TIMESTAMP_GOOD;
+  if (!seg.hasTimestamps) {
+    core.events.count(TCP_ERROR.no_timestamp);
+    return TIMESTAMP_MISSING;
+  }
+  if (((seg.tsVal - i32[r + T_TS_RECENT]) | 0) >= 0 || !isRecentValid(core, r)) return TIMESTAMP_GOOD;
+  core.events.count(TCP_ERROR.paws);
+  return TIMESTAMP_OLD;
+}
+
+/** Whether TS.Recent says anything about order: a peer silent for 24 days may have a clock that has wrapped since. */
+function isRecentValid(core: TcpCore, r: number): boolean {
+  const ageMs = (core.engine.nowMs - core.window.i32[r + T_TS_RECENT_MS]) | 0;
+  return ageMs >= 0 && ageMs <= TS_RECENT_VALID_MS;
+}
+
+/** RFC 7323 4.3: remembers the timestamp of a segment that reaches back to the last ACK. `seq` is before trimming. */
+export function recordTimestamp(core: TcpCore, r: number, seg: Segment, seq: number): void {
+  const { i32 } = core.window;
+  if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) === 0) {
+    noteHeard(core, r);
+    return;
+  }
+  if (!seg.hasTimestamps || ((seq - i32[r + T_LAST_ACK_SENT]) | 0) > 0) return;
+  if (((seg.tsVal - i32[r + T_TS_RECENT]) | 0) < 0 && isRecentValid(core, r)) return;
+  i32[r + T_TS_RECENT] = seg.tsVal;
+  noteHeard(core, r);
+}
