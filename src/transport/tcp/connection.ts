@@ -226,10 +226,8 @@ export const T_SACKS_RCVD = C_COMMON_WORDS + 91;
 export const T_DSACK_DUPS = C_COMMON_WORDS + 92;
 /** Reductions of cwnd that were undone (SpuriousFrDetected and SpuriousRtoDetected). */
 export const T_SPURIOUS = C_COMMON_WORDS + 93;
-/** Highest sequence number sent plus one. */
-export const T_SND_MAX = C_COMMON_WORDS + 94;
-/** When the timed segment was sent, microseconds modulo 2^32. */
-export const T_RTT_START_US = C_COMMON_WORDS + 95;
+/** When cwnd was reduced last, microseconds modulo 2^32. */
+export const T_REDUCED_US = C_COMMON_WORDS + 95;
 /** Words of a row. */
 export const ROW_WORDS = 112;
 
@@ -264,8 +262,8 @@ export const TF_URGENT = 1 << 20;
 export const TF_PEER_FIN = 1 << 21;
 /** T_DSACK_START and T_DSACK_END are to be reported. */
 export const TF_DSACK = 1 << 22;
-/** The round trip of T_RTT_SEQ is being timed. */
-export const TF_TIMING = 1 << 24;
+/** A segment smaller than the MSS was sent since everything was acknowledged last: the Nagle algorithm holds the next one. */
+export const TF_SMALL_SENT = 1 << 24;
 /** Small segments do not wait for acknowledgements (RFC 9293 MUST-17). */
 export const TF_NO_DELAY = 1 << 23;
 /** The rx fifo holds data ahead of rcvNxt: arriving text may fill a gap, and ACKs report what is held. */
@@ -292,8 +290,12 @@ export const RF_TLP_OUT = 16;
 export const RF_TLP_RETRANS = 32;
 /** The reduction since T_UNDO_MARKER may be undone. */
 export const RF_UNDO = 64;
-/** The timeout may have been spurious: F-RTO looks at the next acknowledgements (RFC 5682). */
+/** The timeout may have been spurious: F-RTO looks at the next acknowledgements (RFC 5682 2.1 step 2). */
 export const RF_FRTO = 128;
+/** F-RTO's step 2b: no retransmission until the next acknowledgement; with RF_FRTO two new segments may still go. */
+export const RF_FRTO_NEW = 1024;
+/** The retransmission timer expired: one segment goes whatever cwnd says (RFC 6298 5.4). */
+export const RF_RTO_NOW = 2048;
 /** The rescue retransmission of this recovery was sent (RFC 6675 NextSeg 4). */
 export const RF_RESCUED = 256;
 /** RACK.dsack_round counts. */
@@ -302,8 +304,6 @@ export const RF_DSACK_ROUND = 512;
 // Bits of T_PENDING.
 /** An ACK is owed. */
 export const P_ACK = 1;
-/** The segment at sndUna is lost: send it again before anything else. */
-export const P_RETRANSMIT = 4;
 /** An ACK is owed when the delayed-ACK timer fires, or with the next data. */
 export const P_ACK_DELAYED = 2;
 /** One duplicate ACK, in the count from bit 8. */

@@ -11,7 +11,6 @@ import {
   T_RTO_US,
   T_RTTVAR_US,
   T_SCALES,
-  T_SND_MAX,
   T_SND_MSS,
   T_SND_NXT,
   T_SND_UNA,
@@ -51,7 +50,7 @@ export function formatConnection(core: TcpCore, c: ConnectionIndex, verbose: num
   const flags = FLAG_NAMES.filter(([bit]) => (i32[r + C_FLAGS] & bit) !== 0).map(([, name]) => name);
   return [
     `${state} index ${c} flags: ${flags.join(" ")}`,
-    ` snd_una ${sent(T_SND_UNA)} snd_nxt ${sent(T_SND_NXT)} snd_max ${sent(T_SND_MAX)} snd_wnd ${i32[r + T_SND_WND]}`,
+    ` snd_una ${sent(T_SND_UNA)} snd_nxt ${sent(T_SND_NXT)} snd_wnd ${i32[r + T_SND_WND]}`,
     ` rcv_nxt ${received(T_RCV_NXT)} rcv_edge ${received(T_RCV_EDGE)} scales ${i32[r + T_SCALES] >> 8}/${i32[r + T_SCALES] & 0xff}`,
     ` mss ${i32[r + T_SND_MSS]} cwnd ${i32[r + T_CWND]} ssthresh ${i32[r + T_SSTHRESH]} dupacks ${i32[r + T_DUPACKS]}`,
     ` srtt_us ${i32[r + T_SRTT_US]} rttvar_us ${i32[r + T_RTTVAR_US]} rto_us ${i32[r + T_RTO_US]}`,

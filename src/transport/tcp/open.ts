@@ -37,8 +37,8 @@ import {
   T_RCV_NXT,
   T_RECOVER,
   T_RTO_US,
+  T_RTT_SEQ,
   T_SCALES,
-  T_SND_MAX,
   T_SND_MSS,
   T_SND_NXT,
   T_SND_UNA,
@@ -49,6 +49,7 @@ import {
   T_TS_RECENT,
   T_TS_RECENT_MS,
   TF_HALF_OPEN,
+  TF_NO_DELAY,
   TF_SACK,
   TF_TIMESTAMPS,
   TF_WSCALE,
@@ -58,10 +59,12 @@ import { initDelayedAck } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
 import { initialSequence } from "./isn.js";
 import { scaleFor } from "./receive-window.js";
-import { armRetransmit, initRtt, startTiming, stopTiming } from "./rtt.js";
+import { initPacing } from "./pacing.js";
+import { initRack } from "./rack.js";
+import { armRetransmit, initRtt, startSynTiming, stopSynTiming } from "./rtt.js";
 import type { Segment } from "./segment.js";
 import { oweAck, ownMss, sendReset, sendSyn } from "./segment-out.js";
-import { initTimestamps } from "./timestamps.js";
+import { initTimestampOffset } from "./timestamp-offset.js";
 
 /** Default hop limit << 8: C_IP_FIELDS of a new connection. */
 const DEFAULT_IP_FIELDS = 64 << 8;
@@ -79,8 +82,9 @@ function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
   const { i32 } = core.window;
   const iss = initialSequence(core, r);
   i32[r + T_ISS] = i32[r + T_SND_UNA] = iss;
-  i32[r + T_SND_NXT] = i32[r + T_SND_MAX] = (iss + 1) | 0;
+  i32[r + T_SND_NXT] = (iss + 1) | 0;
   i32[r + T_RECOVER] = (iss + 1) | 0;
+  if (core.config.noDelay) i32[r + C_FLAGS] |= TF_NO_DELAY;
   i32[r + T_INITIAL_WND] = Math.min(rxFifoBytes, 65535);
   i32[r + T_SCALES] = core.config.windowScale ? scaleFor(rxFifoBytes) : 0;
   i32[r + C_IP_FIELDS] = DEFAULT_IP_FIELDS;
@@ -88,7 +92,7 @@ function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
   if (core.config.windowScale) i32[r + C_FLAGS] |= TF_WSCALE;
   if (core.config.timestamps) i32[r + C_FLAGS] |= TF_TIMESTAMPS;
   if (core.config.sack) i32[r + C_FLAGS] |= TF_SACK;
-  initTimestamps(core, r);
+  initTimestampOffset(core, r);
   initRtt(core, r);
 }
 
@@ -137,7 +141,7 @@ export function passiveOpen(core: TcpCore, c: ConnectionIndex, listener: Connect
   i32[r + C_STATE] = SYN_RCVD;
   initConnection(core, r, i32[l + T_INITIAL_WND]);
   takeSyn(core, r, seg);
-  startTiming(core, r, i32[r + T_SND_NXT]);
+  startSynTiming(core, r);
   sendSyn(core, c, r, true);
   armRetransmit(core, c, r);
   core.startTimer(c, TIMER_WAIT, core.config.synRcvdTimeoutMs);
@@ -150,7 +154,7 @@ export function activeOpen(core: TcpCore, c: ConnectionIndex, rxFifoBytes: numbe
   i32[r + C_STATE] = SYN_SENT;
   i32[r + C_FLAGS] |= TF_HALF_OPEN;
   initConnection(core, r, rxFifoBytes);
-  startTiming(core, r, i32[r + T_SND_NXT]);
+  startSynTiming(core, r);
   sendSyn(core, c, r, false);
   armRetransmit(core, c, r);
 }
@@ -215,8 +219,10 @@ export function establish(core: TcpCore, c: ConnectionIndex, r: number, seg: Seg
   const { i32 } = core.window;
   core.stopTimer(c, TIMER_RETRANSMIT);
   core.stopTimer(c, TIMER_WAIT);
-  stopTiming(core, r, seg.ack);
+  stopSynTiming(core, r);
   i32[r + T_SND_UNA] = seg.ack;
+  i32[r + T_RTT_SEQ] = seg.ack;
+  initRack(core, r);
   i32[r + C_STATE] = ESTABLISHED;
   if (i32[r + T_BACKOFF] > 0) {
     // RFC 6298 5.7: the path may be slower than the timeout of the SYN.
@@ -224,6 +230,7 @@ export function establish(core: TcpCore, c: ConnectionIndex, r: number, seg: Seg
     i32[r + T_BACKOFF] = 0;
   }
   core.congestion.init(r);
+  initPacing(core, r);
   // The window of a SYN-ACK is unscaled; that of the ACK which ends a passive open is scaled.
   const scale = (seg.flags & TCP_FLAG_SYN) !== 0 ? 0 : i32[r + T_SCALES] >> 8;
   i32[r + T_SND_WND] = seg.window << scale;

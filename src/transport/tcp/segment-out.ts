@@ -37,6 +37,7 @@ import {
 import { C_FIB, C_FLAGS, C_PORTS, C_TX_FIFO, CF_IP6, type ConnectionIndex } from "../transport.js";
 import {
   P_ACK,
+  T_DATA_SEGS_OUT,
   P_ACK_DELAYED,
   P_DUPACK_MAX,
   P_QUICK_ONE,
@@ -46,7 +47,8 @@ import {
   T_RCV_EDGE,
   T_RCV_NXT,
   T_SCALES,
-  T_SND_MAX,
+  T_SEGS_OUT,
+  T_SND_NXT,
   T_SND_MSS,
   T_SND_UNA,
   T_SND_WND,
@@ -59,7 +61,6 @@ import type { TcpCore } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
 import { windowField } from "./receive-window.js";
 import { emitSackOption } from "./sack-option.js";
-import { tsNow } from "./timestamps.js";
 
 /** Room for Ethernet with a tag and an IPv6 header in front of the TCP header; keeps the latter 4-byte aligned. */
 const LOWER_HEADERS = 14 + 40;
@@ -82,6 +83,7 @@ function newPacket(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
   i32[m + M_FLAGS] = isIp6 ? F_LOCAL_ORIGIN | F_CHECKSUM_PARTIAL | F_IP6 : F_LOCAL_ORIGIN | F_CHECKSUM_PARTIAL;
   i32[m + M_FIB] = i32[r + C_FIB];
   i32[m + M_CONN] = c;
+  i32[r + T_SEGS_OUT]++;
   return b;
 }
 
@@ -104,7 +106,7 @@ function writeHeader(core: TcpCore, r: number, b: BufferIndex, seq: number, flag
   const headerLen = headerLenOf(core, r) + sackBytes;
   const window = windowField(core, r);
   tcpEmitHeader(dv, at, ports >>> 16, ports & 0xffff, seq, i32[r + T_RCV_NXT], headerLen, flags, window);
-  if (hasTimestamps) tcpEmitTimestamps(dv, at + TCP_HEADER_LEN, tsNow(core, r), i32[r + T_TS_RECENT]);
+  if (hasTimestamps) tcpEmitTimestamps(dv, at + TCP_HEADER_LEN, core.tsNow(r), i32[r + T_TS_RECENT]);
   i32[m + M_LEN] = headerLen;
   const pending = i32[r + T_PENDING];
   const isQuick = (pending & P_ACK) !== 0 && pending >= P_QUICK_ONE;
@@ -130,6 +132,7 @@ export function dataSegment(
   const { i32 } = core.window;
   const m = core.pool.meta + (b << 4);
   const fifo = i32[r + C_TX_FIFO];
+  i32[r + T_DATA_SEGS_OUT]++;
   if (bytes <= COPY_BYTES && bytes <= i32[r + T_SND_MSS]) {
     i32[m + M_LEN] += core.fifos.peek(fifo, offset, i32[m + M_DATA] + i32[m + M_LEN], bytes);
     return b;
@@ -194,7 +197,7 @@ export function oweAck(core: TcpCore, c: ConnectionIndex, r: number): void {
 export function acceptableSeq(core: TcpCore, r: number): number {
   const { i32 } = core.window;
   const edge = (i32[r + T_SND_UNA] + i32[r + T_SND_WND]) | 0;
-  return ((i32[r + T_SND_MAX] - edge) | 0) > 0 ? edge : i32[r + T_SND_MAX];
+  return ((i32[r + T_SND_NXT] - edge) | 0) > 0 ? edge : i32[r + T_SND_NXT];
 }
 
 /** Sends a reset for a connection of ours: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>. */
@@ -235,7 +238,7 @@ export function sendSyn(core: TcpCore, c: ConnectionIndex, r: number, isAnswer: 
   tcpEmitHeader(dv, at, ports >>> 16, ports & 0xffff, i32[r + T_ISS], ack, headerLen, bits, window);
   const tsEcr = isAnswer ? i32[r + T_TS_RECENT] : 0;
   const scale = i32[r + T_SCALES] & 0xff;
-  tcpEmitSynOptions(dv, at + TCP_HEADER_LEN, present, ownMss(core, r), scale, tsNow(core, r), tsEcr);
+  tcpEmitSynOptions(dv, at + TCP_HEADER_LEN, present, ownMss(core, r), scale, core.tsNow(r), tsEcr);
   i32[m + M_LEN] = headerLen;
   if (isAnswer) i32[r + T_RCV_EDGE] = (ack + window) | 0;
   core.output(r, b);

@@ -16,9 +16,9 @@ describe.each(FAMILIES)("a connection's listing over IPv%i", (family) => {
     expect(tcp.format(c, 2)).toBe(
       [
         `ESTABLISHED index ${c} flags: timestamps wscale fast-recovery`,
-        " snd_una 989 snd_nxt 11857 snd_max 11857 snd_wnd 262140",
+        " snd_una 989 snd_nxt 13833 snd_wnd 262140",
         " rcv_nxt 101 rcv_edge 253957 scales 2/3",
-        " mss 988 cwnd 8398 ssthresh 5434 dupacks 3",
+        " mss 988 cwnd 9880 ssthresh 5434 dupacks 3",
         " srtt_us 1 rttvar_us 0 rto_us 200000",
         " timeouts 0 fast_retransmits 1 bytes_retrans 988",
       ].join("\n"),
