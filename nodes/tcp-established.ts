@@ -26,6 +26,7 @@ const errors = tcpNodeErrors(
   "rst_rcvd",
   "rst_challenged",
   "challenge_limited",
+  "answer_limited",
   "paws",
   "no_timestamp",
   "no_ack",

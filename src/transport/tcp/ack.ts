@@ -26,6 +26,7 @@ import {
   TF_SACK,
   TF_SMALL_SENT,
 } from "./connection.js";
+import { answerBadAck } from "./challenge.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMERS } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
 import { countDuplicate, detectLosses, forgetDuplicates } from "./loss-detection.js";
@@ -34,7 +35,6 @@ import { afterAck } from "./recovery.js";
 import { armRetransmit, takeRtt } from "./rtt.js";
 import { processSack } from "./sack-in.js";
 import type { Segment } from "./segment.js";
-import { oweAck, sendChallengeAck } from "./segment-out.js";
 import { armTimer, probeAnswered } from "./tail-loss-probe.js";
 
 /** The ACK is unacceptable: the segment is dropped. */
@@ -54,13 +54,13 @@ export function processAck(core: TcpCore, c: ConnectionIndex, r: number, seg: Se
   const acked = (seg.ack - una) | 0;
   if (((seg.ack - i32[r + T_SND_NXT]) | 0) > 0) {
     core.events.count(TCP_ERROR.ack_future);
-    oweAck(core, c, r);
+    answerBadAck(core, c, r);
     return ACK_DROP;
   }
   // RFC 5961 5: an ACK from long ago is a sign of injection.
   if (acked < 0 && -acked > i32[r + T_SND_WND_MAX]) {
     core.events.count(TCP_ERROR.ack_invalid);
-    sendChallengeAck(core, c, r);
+    answerBadAck(core, c, r);
     return ACK_DROP;
   }
   if (acked < 0) {

@@ -1,5 +1,14 @@
 import type { MemoryWindow } from "../../mem/window.js";
-import { C_COMMON_WORDS, C_FLAGS, C_SESSION, C_STATE, CF_USED, type ConnectionIndex } from "../transport.js";
+import {
+  C_COMMON_WORDS,
+  C_FLAGS,
+  C_PORTS,
+  C_RMT,
+  C_SESSION,
+  C_STATE,
+  CF_USED,
+  type ConnectionIndex,
+} from "../transport.js";
 
 // Connection states in VPP's order (RFC 9293 3.3.2).
 /** No connection: the row is free. */
@@ -39,6 +48,9 @@ export const TCP_STATE_NAMES: readonly string[] = [
   "FIN_WAIT_2",
   "TIME_WAIT",
 ];
+
+/** Words from C_PORTS to the end of C_RMT, for keyed hashes: ports, local and remote address. */
+export const TUPLE_WORDS = C_RMT + 4 - C_PORTS;
 
 // Row fields behind the common ones (RFC 9293 3.3.1 names), by cache lines of 16 words.
 // The second line: what each arriving segment touches.
@@ -183,7 +195,7 @@ export const T_USER_TIMEOUT_MS = C_COMMON_WORDS + 76;
 export const T_KEEPALIVE_MS = C_COMMON_WORDS + 77;
 /** When the peer was last heard, milliseconds: idle time of keepalive. */
 export const T_HEARD_MS = C_COMMON_WORDS + 78;
-/** When a challenge ACK or an answer to an unacceptable segment was sent last, milliseconds (RFC 5961 7). */
+/** Start of the period in which challenge ACKs and answers to unacceptable segments are counted, milliseconds (RFC 5961 7). */
 export const T_CHALLENGE_MS = C_COMMON_WORDS + 79;
 // The seventh line: pacing, duplicates to report, and statistics under RFC 4898 names.
 /** Bytes that pacing lets go now. */
@@ -256,6 +268,12 @@ export const TF_SMALL_SENT = 1 << 24;
 export const TF_NO_DELAY = 1 << 23;
 /** The rx fifo holds data ahead of rcvNxt: arriving text may fill a gap, and ACKs report what is held. */
 export const TF_OOO = 1 << 28;
+/** A SYN or reset was challenged in the period since T_CHALLENGE_MS. */
+export const TF_CHALLENGED = 1 << 27;
+/** One answer to another unacceptable segment in that period. */
+export const ANSWER_ONE = 1 << 25;
+/** The number of those. */
+export const ANSWERS_MASK = 3 << 25;
 
 // Flags in T_RECOVERY.
 /** Reordering was seen (RFC 8985 RACK.reordering_seen). */

@@ -64,6 +64,7 @@ import { initRack } from "./rack.js";
 import { armRetransmit, initRtt, startSynTiming, stopSynTiming } from "./rtt.js";
 import type { Segment } from "./segment.js";
 import { oweAck, ownMss, sendReset, sendSyn } from "./segment-out.js";
+import { initTimestampOffset } from "./timestamp-offset.js";
 
 /** Default hop limit << 8: C_IP_FIELDS of a new connection. */
 const DEFAULT_IP_FIELDS = 64 << 8;
@@ -91,6 +92,7 @@ function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
   if (core.config.windowScale) i32[r + C_FLAGS] |= TF_WSCALE;
   if (core.config.timestamps) i32[r + C_FLAGS] |= TF_TIMESTAMPS;
   if (core.config.sack) i32[r + C_FLAGS] |= TF_SACK;
+  initTimestampOffset(core, r);
   initRtt(core, r);
 }
 

@@ -106,7 +106,7 @@ function writeHeader(core: TcpCore, r: number, b: BufferIndex, seq: number, flag
   const headerLen = headerLenOf(core, r) + sackBytes;
   const window = windowField(core, r);
   tcpEmitHeader(dv, at, ports >>> 16, ports & 0xffff, seq, i32[r + T_RCV_NXT], headerLen, flags, window);
-  if (hasTimestamps) tcpEmitTimestamps(dv, at + TCP_HEADER_LEN, core.engine.nowMs, i32[r + T_TS_RECENT]);
+  if (hasTimestamps) tcpEmitTimestamps(dv, at + TCP_HEADER_LEN, core.tsNow(r), i32[r + T_TS_RECENT]);
   i32[m + M_LEN] = headerLen;
   const pending = i32[r + T_PENDING];
   const isQuick = (pending & P_ACK) !== 0 && pending >= P_QUICK_ONE;
@@ -189,12 +189,6 @@ export function oweAck(core: TcpCore, c: ConnectionIndex, r: number): void {
   core.wantTransmit(c);
 }
 
-/** A challenge ACK (RFC 5961), within its rate limit. */
-export function sendChallengeAck(core: TcpCore, c: ConnectionIndex, r: number): void {
-  if (core.takeChallenge()) oweAck(core, c, r);
-  else core.events.count(TCP_ERROR.challenge_limited);
-}
-
 /**
  * RFC 9293's SND.NXT for a segment without data: the highest sent plus one, not our sndNxt, which goes back after a
  * timeout (the peer may have all that is sent again, and would refuse an ACK numbered before it). But not past the
@@ -244,7 +238,7 @@ export function sendSyn(core: TcpCore, c: ConnectionIndex, r: number, isAnswer: 
   tcpEmitHeader(dv, at, ports >>> 16, ports & 0xffff, i32[r + T_ISS], ack, headerLen, bits, window);
   const tsEcr = isAnswer ? i32[r + T_TS_RECENT] : 0;
   const scale = i32[r + T_SCALES] & 0xff;
-  tcpEmitSynOptions(dv, at + TCP_HEADER_LEN, present, ownMss(core, r), scale, core.engine.nowMs, tsEcr);
+  tcpEmitSynOptions(dv, at + TCP_HEADER_LEN, present, ownMss(core, r), scale, core.tsNow(r), tsEcr);
   i32[m + M_LEN] = headerLen;
   if (isAnswer) i32[r + T_RCV_EDGE] = (ack + window) | 0;
   core.output(r, b);

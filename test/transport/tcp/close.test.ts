@@ -174,25 +174,15 @@ describe.each(FAMILIES)("TIME_WAIT over IPv%i", (family) => {
     peer.send({ flags: "FA" });
     peer.takeAll();
     expect(peer.state).toBe("TIME_WAIT");
-    for (const flags of ["SA", "S"]) peer.send({ flags, seq: 2, ack: 0 }).expect({ flags: "A", seq: 2, ack: 2 });
+    for (const flags of ["SA", "S"]) {
+      peer.send({ flags, seq: 2, ack: 0 }).expect({ flags: "A", seq: 2, ack: 2 });
+      host.pass(500);
+    }
     expect(peer.state).toBe("TIME_WAIT");
     peer.send({ flags: "S", seq: 3 });
     expect(peer.takeAll()).toMatchObject([{ flags: "SA" }]);
     expect(host.states).toEqual(["SYN_RCVD"]);
     expect(host.count("rcv-process", "time_wait_reuse")).toBe(1);
-  });
-
-  it("uses a larger initial sequence number for the next connection (RFC 6528)", () => {
-    const [peer, host] = established({ family });
-    const first = peer.theirIss;
-    close(host);
-    peer.send({ flags: "FA" });
-    peer.takeAll();
-    host.pass(100);
-    peer.send({ flags: "S", seq: 100_000 });
-    peer.takeAll();
-    // 250 ticks in a millisecond.
-    expect((peer.theirIss - first) | 0).toBe(25_000);
   });
 
   it("stays when the listener has gone, and a SYN then draws a reset", () => {

@@ -117,6 +117,21 @@ describe.each(FAMILIES)("delayed ACKs over IPv%i", (family) => {
     expect(peer.takeAll().map(({ ack }) => ack)).toEqual([201]);
   });
 
+  it("data that cannot go does not take the ACK away", () => {
+    const [peer, host] = slow({ family }, { win: 100 });
+    host.session.write(new Uint8Array(100));
+    host.settle();
+    peer.expect({ flags: "PA", len: 100 });
+    peer.send({ flags: "A", win: 0 });
+    expect(acks(peer, 0)).toEqual([]);
+    peer.send({ flags: "A", data: 10, win: 0 }).expectNothing();
+    host.session.write(new Uint8Array(100));
+    host.settle();
+    peer.expectNothing();
+    host.pass(41);
+    expect(peer.takeAll()).toMatchObject([{ flags: "A", len: 0, ack: 11 }]);
+  });
+
   it("a superframe is as good as two segments", () => {
     const [peer] = slow({ family, mtu: 9000 });
     acks(peer, 1400);

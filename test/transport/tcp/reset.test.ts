@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { established, FAMILIES, listening, ScriptedPeer } from "./scripted-peer.js";
+import { established, FAMILIES, listening } from "./scripted-peer.js";
 
 describe.each(FAMILIES)("resets by RFC 5961 over IPv%i", (family) => {
   it("counts the reset's own sequence number, not what is left of it after trimming", () => {
@@ -39,29 +39,6 @@ describe.each(FAMILIES)("resets by RFC 5961 over IPv%i", (family) => {
     peer.send({ flags: "R" });
     expect(host.session.index).toBe(-1);
     expect(host.stack.host.fifos.inUse()).toBe(0);
-  });
-
-  it("limits challenge ACKs per second of the whole stack", () => {
-    const [peer, host] = established({ family, tcp: { challengeAcksPerSecond: 3 } });
-    host.pass(1000);
-    const challenge = (count: number): number => {
-      for (let i = 0; i < count; i++) peer.send({ flags: "S", seq: 1 + i });
-      peer.nxt = 1;
-      return peer.takeAll().length;
-    };
-    expect(challenge(5)).toBe(3);
-    expect(host.count("established", "challenge_limited")).toBe(2);
-    host.pass(999);
-    expect(challenge(2)).toBe(0);
-    host.pass(1);
-    expect(challenge(2)).toBe(2);
-    // Another connection shares the second's rest.
-    const other = new ScriptedPeer(host, { port: 4001 });
-    other.open();
-    other.send({ flags: "R", seq: 5 }).expect({ flags: "A" });
-    other.send({ flags: "R", seq: 6 }).expectNothing();
-    other.send({ flags: "R", seq: 1 });
-    expect(other.state).toBe("CLOSED");
   });
 
   it("is not told apart by the timestamps it lacks", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { T_TS_RECENT } from "../../../src/transport/tcp/connection.js";
-import { connecting, established, FAMILIES, listening } from "./scripted-peer.js";
+import { connecting, established, FAMILIES, listening, ScriptedPeer } from "./scripted-peer.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -113,6 +113,24 @@ describe.each(FAMILIES)("timestamps over IPv%i", (family) => {
     expect(peer.expect({ flags: "A", ack: 21 }).ts?.[1]).toBe(tsNow - 1000);
   });
 
+  it("are not asked of a reset, which does not set TS.Recent either (RFC 7323 5.2)", () => {
+    const [peer] = established({ family }, { timestamps: true });
+    const recent = peer.field(T_TS_RECENT);
+    // In the window, and challenged.
+    peer.send({ flags: "R", seq: 5, ts: recent + 100 }).expect({ flags: "A" });
+    expect(peer.field(T_TS_RECENT)).toBe(recent);
+    peer.send({ flags: "R", seq: 1, ts: recent - 1000 });
+    expect(peer.state).toBe("CLOSED");
+  });
+
+  it("tell the duplicate that came late, after the gap was filled by a retransmission", () => {
+    const [peer] = established({ family, tcp: { delayedAckMs: 0 } }, { timestamps: true, sack: true });
+    const { tsNow } = peer;
+    peer.send({ flags: "A", data: 100, ts: tsNow + 5 }).expect({ flags: "A", ack: 101 });
+    const { sack } = peer.send({ flags: "A", seq: 1, data: 100, ts: tsNow }).expect({ flags: "A", ack: 101 });
+    expect(sack).toEqual([[1, 101]]);
+  });
+
   it("are found where they are not aligned", () => {
     const [peer, host] = established({ family }, { timestamps: true });
     const { tsNow: ts } = peer;
@@ -120,5 +138,56 @@ describe.each(FAMILIES)("timestamps over IPv%i", (family) => {
     peer.send({ flags: "PA", data: 10, ts: false, options: [8, 10, ...bytes, 1, 1] }).expect({ flags: "A", ack: 11 });
     peer.send({ flags: "PA", data: 10, ts: false, options: [1, 8, 10, ...bytes] }).expect({ flags: "A", ack: 21 });
     expect(host.session.readableBytes).toBe(20);
+  });
+});
+
+describe.each(FAMILIES)("the clock of timestamps over IPv%i (RFC 7323 5.4, 7.1)", (family) => {
+  /** TSval of the SYN-ACK that a stack sends after so long, less the time that it has run for. */
+  function offset({ port = 4000, seed = 7, startUs = 5_000_000, ms = 0 } = {}): number {
+    const [, host] = listening({ family, seed, startUs });
+    host.pass(ms);
+    host.receivers.length = 0;
+    const peer = new ScriptedPeer(host, { port, timestamps: true });
+    const val = peer.open().ts?.[0] ?? 0;
+    return (val - Math.floor(host.clock.nowUs() / 1000)) | 0;
+  }
+
+  it("runs by a millisecond for each connection, from a start of its own", () => {
+    expect(offset({ ms: 5000 })).toBe(offset());
+    expect(offset({ startUs: 900_000_000 })).toBe(offset());
+    const others = [offset(), offset({ port: 4001 }), offset({ port: 4002 }), offset({ seed: 8 }), offset({ seed: 9 })];
+    for (const [i, a] of others.entries()) {
+      // Nobody reads how long the host has run.
+      expect(Math.abs(a)).toBeGreaterThan(100_000);
+      for (const b of others.slice(i + 1)) expect(Math.abs((a - b) | 0)).toBeGreaterThan(100_000);
+    }
+  });
+
+  it("goes on where the connection before it of the same ports stood", () => {
+    const [peer, host] = established({ family }, { timestamps: true });
+    host.session.write(new Uint8Array(1));
+    host.settle();
+    const before = peer.expect({ flags: "PA" }).ts?.[0] ?? 0;
+    peer.send({ flags: "R" });
+    host.pass(700);
+    host.receivers.length = 0;
+    const again = new ScriptedPeer(host, { port: peer.port, timestamps: true });
+    expect(again.open().ts?.[0]).toBe((before + 700) | 0);
+  });
+
+  it("is the same in a SYN that is sent again, in data, FIN and resets", () => {
+    const [peer, host] = connecting({ family }, { timestamps: true });
+    const { ts: first = [0, 0], ms: sent } = peer.expect({ flags: "S" });
+    host.pass(1500);
+    const again = peer.accept();
+    host.session.write(new Uint8Array(1));
+    host.settle();
+    host.session.halfClose();
+    host.settle();
+    host.session.reset();
+    host.settle();
+    const all = [again, ...peer.takeAll()];
+    expect(all.map(({ flags }) => flags)).toEqual(["S", "PA", "FA", "RA"]);
+    for (const { ts, ms } of all) expect(((ts?.[0] ?? 0) - first[0]) | 0).toBe(Math.floor(ms) - Math.floor(sent));
   });
 });

@@ -91,6 +91,15 @@ describe.each(FAMILIES)("window scale over IPv%i", (family) => {
     expect(peer.field(T_SND_WND)).toBe(65_535 * (most / 65_536));
   });
 
+  it("in a segment that is no SYN is ignored (RFC 7323 2.2)", () => {
+    const [peer] = established({ family }, { wscale: 2, win: 1000 });
+    peer.send({ flags: "A", wscale: 7, data: 10 }).expect({ flags: "A", ack: 11 });
+    expect(peer.field(T_SND_WND)).toBe(4000);
+    const [plain] = established({ family }, { win: 1000 });
+    plain.send({ flags: "A", wscale: 7, data: 10 }).expect({ flags: "A", ack: 11, win: 65_525 });
+    expect(plain.field(T_SND_WND)).toBe(1000);
+  });
+
   it("a window of 65535 without scaling is one, not a negative number (MUST-1)", () => {
     const [peer, host] = established({ family, tcp: { initialCwndSegments: 100 } }, { win: 65_535 });
     host.session.write(pattern(0, 100_000));
