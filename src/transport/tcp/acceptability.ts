@@ -7,7 +7,7 @@ import type { Segment } from "./segment.js";
 import { oweAck } from "./segment-out.js";
 
 /** TS.Recent older than this is not trusted (RFC 7323 5.5): 24 days. */
-const TS_RECENT_VALID_MS = 24 * 24 * 3600 * 1000;
+export const TS_RECENT_VALID_MS = 24 * 24 * 3600 * 1000;
 
 /**
  * RFC 9293 3.10.7.4, first: the sequence number, with PAWS in front of it (RFC 7323 5.3). Cuts the segment down to the

@@ -158,6 +158,8 @@ export const T_IRS = C_COMMON_WORDS + 65;
 export const T_LISTENER = C_COMMON_WORDS + 66;
 /** Active open: the caller's context. */
 export const T_CONTEXT = C_COMMON_WORDS + 67;
+/** With TF_URGENT_OUT: the byte after our urgent data (RFC 9293 SND.UP). The context counts until then only. */
+export const T_SND_UP = T_CONTEXT;
 /** Largest send window seen, bytes: for silly-window avoidance and RFC 5961's ACK range. */
 export const T_SND_WND_MAX = C_COMMON_WORDS + 68;
 /** When the oldest unacknowledged data was first sent or last advanced or answered, milliseconds: start of R2. */
@@ -176,9 +178,9 @@ export const T_PEER_FIN = C_COMMON_WORDS + 74;
 export const T_TS_OFFSET = C_COMMON_WORDS + 75;
 /** R2 of this connection, milliseconds; 0: as configured (RFC 9293 MUST-21). */
 export const T_USER_TIMEOUT_MS = C_COMMON_WORDS + 76;
-/** Idle time before a keepalive probe, milliseconds; 0: none (RFC 9293 3.8.4). */
+/** Idle time before a keepalive probe, milliseconds; 0: as configured (RFC 9293 3.8.4). With TF_KEEPALIVE. */
 export const T_KEEPALIVE_MS = C_COMMON_WORDS + 77;
-/** When the peer was last heard, milliseconds: idle time of keepalive. */
+/** With TF_KEEPALIVE: when the peer was last heard, milliseconds; with TF_PROBING probes sent since without an answer. */
 export const T_HEARD_MS = C_COMMON_WORDS + 78;
 /** When a challenge ACK or an answer to an unacceptable segment was sent last, milliseconds (RFC 5961 7). */
 export const T_CHALLENGE_MS = C_COMMON_WORDS + 79;
@@ -253,6 +255,14 @@ export const TF_DSACK = 1 << 22;
 export const TF_TIMING = 1 << 24;
 /** Small segments do not wait for acknowledgements (RFC 9293 MUST-17). */
 export const TF_NO_DELAY = 1 << 23;
+/** Keepalive probes are sent (RFC 9293 MUST-24). */
+export const TF_KEEPALIVE = 1 << 25;
+/** Keepalive probes are under way: T_HEARD_MS counts them. */
+export const TF_PROBING = 1 << 26;
+/** Soft errors are not reported (RFC 9293 SHLD-20). */
+export const TF_NO_SOFT_ERRORS = 1 << 27;
+/** Urgent data up to T_SND_UP is to be announced (RFC 9293 3.8.5). */
+export const TF_URGENT_OUT = 1 << 28;
 
 // Flags in T_RECOVERY.
 /** Reordering was seen (RFC 8985 RACK.reordering_seen). */

@@ -9,16 +9,8 @@ import {
   TCP_TIMESTAMPS_LEN,
 } from "../../wire/tcp-options.js";
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN } from "../../wire/tcp.js";
-import {
-  C_FIB,
-  C_FLAGS,
-  C_IP_FIELDS,
-  C_SESSION,
-  C_STATE,
-  CF_IP6,
-  type ConnectionIndex,
-  TRANSPORT_TCP,
-} from "../transport.js";
+import { C_FIB, C_FLAGS, C_SESSION, C_STATE, CF_IP6, type ConnectionIndex, TRANSPORT_TCP } from "../transport.js";
+import { inheritAttributes } from "./attributes.js";
 import {
   ESTABLISHED,
   SYN_RCVD,
@@ -48,19 +40,19 @@ import {
   T_TS_RECENT,
   T_TS_RECENT_MS,
   TF_HALF_OPEN,
+  TF_KEEPALIVE,
   TF_TIMESTAMPS,
   TF_WSCALE,
 } from "./connection.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
 import { initialSequence } from "./isn.js";
+import { startKeepalive } from "./keepalive.js";
 import { scaleFor } from "./receive-window.js";
 import { armRetransmit, initRtt, startTiming, stopTiming } from "./rtt.js";
 import type { Segment } from "./segment.js";
 import { oweAck, ownMss, sendReset, sendSyn } from "./segment-out.js";
 
-/** Default hop limit << 8: C_IP_FIELDS of a new connection. */
-const DEFAULT_IP_FIELDS = 64 << 8;
 /** Send MSS without an option from the peer (RFC 9293 MUST-15). */
 const DEFAULT_MSS4 = 536;
 const DEFAULT_MSS6 = 1220;
@@ -68,7 +60,7 @@ const DEFAULT_MSS6 = 1220;
 const LEAST_MSS = 64;
 
 /** Timeout of the first data when the SYN's had expired (RFC 6298 5.7). */
-const RTO_AFTER_SYN_LOSS_US = 3_000_000;
+export const RTO_AFTER_SYN_LOSS_US = 3_000_000;
 
 /** Fills what a new connection starts with; tuple, FIB and family are in its row already. */
 function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
@@ -79,7 +71,6 @@ function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
   i32[r + T_RECOVER] = (iss + 1) | 0;
   i32[r + T_INITIAL_WND] = Math.min(rxFifoBytes, 65535);
   i32[r + T_SCALES] = core.config.windowScale ? scaleFor(rxFifoBytes) : 0;
-  i32[r + C_IP_FIELDS] = DEFAULT_IP_FIELDS;
   i32[r + T_PROGRESS_MS] = core.engine.nowMs;
   if (core.config.windowScale) i32[r + C_FLAGS] |= TF_WSCALE;
   if (core.config.timestamps) i32[r + C_FLAGS] |= TF_TIMESTAMPS;
@@ -127,6 +118,7 @@ export function passiveOpen(core: TcpCore, c: ConnectionIndex, listener: Connect
   i32[r + C_FIB] = i32[l + C_FIB];
   i32[r + T_LISTENER] = i32[l + C_SESSION];
   i32[r + C_STATE] = SYN_RCVD;
+  inheritAttributes(core, r, l);
   initConnection(core, r, i32[l + T_INITIAL_WND]);
   takeSyn(core, r, seg);
   startTiming(core, r, i32[r + T_SND_NXT]);
@@ -210,6 +202,7 @@ export function establish(core: TcpCore, c: ConnectionIndex, r: number, seg: Seg
   stopTiming(core, r, seg.ack);
   i32[r + T_SND_UNA] = seg.ack;
   i32[r + C_STATE] = ESTABLISHED;
+  if ((i32[r + C_FLAGS] & TF_KEEPALIVE) !== 0) startKeepalive(core, c, r);
   if (i32[r + T_BACKOFF] > 0) {
     // RFC 6298 5.7: the path may be slower than the timeout of the SYN.
     i32[r + T_RTO_US] = Math.max(i32[r + T_RTO_US], RTO_AFTER_SYN_LOSS_US);

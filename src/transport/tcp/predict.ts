@@ -12,11 +12,13 @@ import {
   T_TS_RECENT,
   T_TS_RECENT_MS,
   TF_APP_CLOSED,
+  TF_KEEPALIVE,
   TF_PEER_FIN,
   TF_TIMESTAMPS,
 } from "./connection.js";
 import type { TcpCore } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
+import { heard } from "./keepalive.js";
 import { oweAck } from "./segment-out.js";
 
 /** NOP, NOP, timestamps, length 10 (RFC 7323 appendix A). */
@@ -66,6 +68,7 @@ export function predicted(core: TcpCore, c: ConnectionIndex, r: number, at: numb
     i32[r + T_SND_WL1] = rcvNxt;
     i32[r + T_SND_WL2] = i32[r + T_SND_UNA];
   }
+  if ((flags & TF_KEEPALIVE) !== 0) heard(core, r);
   core.upcalls.received(i32[r + C_SESSION]);
   oweAck(core, c, r);
   if (moved >= len) return PREDICTED;

@@ -11,6 +11,7 @@ import {
   T_RTTVAR_US,
   T_SND_WND,
   T_SRTT_US,
+  T_USER_TIMEOUT_MS,
   TF_ANSWERED,
   TF_APP_CLOSED,
   TF_TIMING,
@@ -78,10 +79,11 @@ export function cancelTiming(core: TcpCore, r: number): void {
 function giveUpMs(core: TcpCore, r: number): number {
   const { i32 } = core.window;
   const state = i32[r + C_STATE];
+  const ownMs = i32[r + T_USER_TIMEOUT_MS];
   // SYN_RCVD has a timer of its own.
-  if (state < ESTABLISHED) return state === SYN_SENT ? core.config.connectTimeoutMs : FOREVER_MS;
+  if (state < ESTABLISHED) return state === SYN_SENT ? ownMs || core.config.connectTimeoutMs : FOREVER_MS;
   const isOrphan = (i32[r + C_FLAGS] & TF_APP_CLOSED) !== 0 && i32[r + T_SND_WND] === 0;
-  return isOrphan ? core.config.closingTimeoutMs : core.config.userTimeoutMs;
+  return isOrphan ? core.config.closingTimeoutMs : ownMs || core.config.userTimeoutMs;
 }
 
 /** Milliseconds until the connection is given up, 0 or less when it is to be now; it is not while all is answered. */

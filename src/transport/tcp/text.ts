@@ -1,4 +1,3 @@
-import { TCP_FLAG_URG } from "../../wire/tcp.js";
 import { C_FLAGS, C_RX_FIFO, C_SESSION, C_STATE, type ConnectionIndex } from "../transport.js";
 import {
   ESTABLISHED,
@@ -8,9 +7,7 @@ import {
   P_DUPACK_ONE,
   T_PENDING,
   T_RCV_NXT,
-  T_RCV_UP,
   TF_APP_CLOSED,
-  TF_URGENT,
 } from "./connection.js";
 import type { TcpCore } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
@@ -20,16 +17,6 @@ import { oweAck, sendReset } from "./segment-out.js";
 /** States that take text from the peer. */
 export function mayReceive(state: number): boolean {
   return state === ESTABLISHED || state === FIN_WAIT_1 || state === FIN_WAIT_2;
-}
-
-/** RFC 9293 3.10.7.4, sixth: the urgent pointer. The bytes stay in the stream, in order (SHLD-13). */
-export function processUrgent(core: TcpCore, r: number, seg: Segment): void {
-  if ((seg.flags & TCP_FLAG_URG) === 0) return;
-  const { i32 } = core.window;
-  const pointer = (seg.seq + seg.urgent) | 0;
-  if ((i32[r + C_FLAGS] & TF_URGENT) !== 0 && ((pointer - i32[r + T_RCV_UP]) | 0) <= 0) return;
-  i32[r + C_FLAGS] |= TF_URGENT;
-  i32[r + T_RCV_UP] = pointer;
 }
 
 /**

@@ -20,10 +20,12 @@ import {
 } from "./connection.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT, TIMERS } from "./core.js";
 import { timeoutLoss } from "./loss-detection.js";
+import { keepaliveExpired, keepsAlive } from "./keepalive.js";
 import { refuse } from "./open.js";
 import { goBack } from "./output.js";
 import { armRetransmit, cancelTiming, patienceMs } from "./rtt.js";
 import { sendReset, sendSyn } from "./segment-out.js";
+import { checkR1 } from "./soft-error.js";
 
 /** Acts on everything due at `tick`. `expired` is scratch. */
 export function expireTimers(core: TcpCore, tick: number, expired: Int32Array): void {
@@ -53,6 +55,7 @@ function synExpired(core: TcpCore, c: ConnectionIndex, r: number, state: number)
   }
   i32[r + T_BACKOFF]++;
   i32[r + T_TIMEOUTS]++;
+  checkR1(core, r);
   cancelTiming(core, r);
   sendSyn(core, c, r, state === SYN_RCVD);
   armRetransmit(core, c, r);
@@ -82,6 +85,7 @@ function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
     return;
   }
   i32[r + T_TIMEOUTS]++;
+  checkR1(core, r);
   timeoutLoss(core, r, (i32[r + C_FLAGS] & TF_LOSS_RECOVERY) === 0);
   goBack(core, r);
   core.wantTransmit(c);
@@ -101,6 +105,10 @@ function waitExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   if (i32[r + C_STATE] === CLOSED) return; // The other timer of the same moment has ended it.
   if (i32[r + C_STATE] === SYN_RCVD) {
     refuse(core, c, r, SESSION_E_TIMEDOUT);
+    return;
+  }
+  if (keepsAlive(core, r)) {
+    keepaliveExpired(core, c, r);
     return;
   }
   if (i32[r + C_SESSION] >= 0) core.upcalls.closed(i32[r + C_SESSION]);
