@@ -45,6 +45,10 @@ export interface Got {
   /** Milliseconds since the script began. */
   readonly ms: number;
   readonly ipBytes: number;
+  readonly dscp: number;
+  readonly hopLimit: number;
+  /** Urgent pointer as it stands. */
+  readonly urgent: number;
   readonly options: readonly number[];
   /** The whole IP packet. */
   readonly packet: Uint8Array;
@@ -150,6 +154,9 @@ export class ScriptedPeer implements SegmentReceiver {
       gso,
       ms: (timeUs - this.#startUs) / 1000,
       ipBytes: segment.ipBytes,
+      dscp: segment.dscp,
+      hopLimit: segment.hopLimit,
+      urgent: segment.urgent,
       options: segment.options,
       packet: segment.packet,
     });
