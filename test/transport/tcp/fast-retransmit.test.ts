@@ -25,7 +25,7 @@ function duplicates(peer: ScriptedPeer, count: number, ack = 1): void {
 const seqs = (peer: ScriptedPeer): number[] => peer.takeAll().map(({ seq }) => seq);
 
 describe.each(FAMILIES)("fast retransmit over IPv%i", (family) => {
-  it("comes with the third duplicate ACK, once (RFC 5681 3.2)", () => {
+  it("comes with the third duplicate ACK, once (RFC 5681 3.2) [R5681-8]", () => {
     const [peer, host] = inFlight(family);
     duplicates(peer, 2);
     peer.expectNothing();
@@ -38,7 +38,7 @@ describe.each(FAMILIES)("fast retransmit over IPv%i", (family) => {
     expect(host.count("established", "ack_dup")).toBe(3);
   });
 
-  it("lets a new segment go for each one that has left, and none on leaving recovery", () => {
+  it("lets a new segment go for each one that has left, and none on leaving recovery [R5681-10]", () => {
     const [peer] = inFlight(family);
     duplicates(peer, 3);
     expect(seqs(peer)).toEqual([1]);
@@ -133,7 +133,7 @@ describe.each(FAMILIES)("fast retransmit over IPv%i", (family) => {
 });
 
 describe.each(FAMILIES)("duplicate ACKs that we send, over IPv%i", (family) => {
-  it("one for each segment out of order, in one vector too (RFC 5681 4.2)", () => {
+  it("one for each segment out of order, in one vector too (RFC 5681 4.2) [R5681-7, MAY-13]", () => {
     const [peer, host] = established({ family });
     host.together(() => {
       for (let i = 0; i < 4; i++) peer.send({ flags: "A", seq: 1001 + 100 * i, data: 100 });

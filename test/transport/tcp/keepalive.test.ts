@@ -14,7 +14,7 @@ function kept(family: 4 | 6, peer = {}): [ScriptedPeer, ScriptedStack] {
 const times = (peer: ScriptedPeer): number[] => peer.takeAll().map(({ ms }) => ms);
 
 describe.each(FAMILIES)("keepalive over IPv%i", (family) => {
-  it("is off unless switched on, and goes off again [MUST-24, MUST-25]", () => {
+  it("is off unless switched on, and goes off again [MUST-24, MUST-25, MAY-5]", () => {
     const [quiet, host] = established({ family });
     expect(host.session.attribute("keepalive")).toBe(0);
     const day = 86_400_000;
@@ -46,6 +46,7 @@ describe.each(FAMILIES)("keepalive over IPv%i", (family) => {
     peer.expectNothing();
     host.pass(1);
     peer.expect({ flags: "A", seq: 0, len: 0, ms: 4000 });
+    expect(peer.state).toBe("ESTABLISHED");
   });
 
   it("waits for two hours of silence by default [MUST-28]", () => {
@@ -145,7 +146,7 @@ describe.each(FAMILIES)("keepalive over IPv%i", (family) => {
   it("is set on a listener for its connections", () => {
     const [peer, host] = listening({ family });
     const listener = host.app.listeners[0].session;
-    listener.setAttribute("keepalive", 1);
+    expect(listener.setAttribute("keepalive", 1)).toBe(0);
     listener.setAttribute("keepaliveMs", 700);
     peer.open();
     host.pass(699);

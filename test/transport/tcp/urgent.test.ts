@@ -137,6 +137,7 @@ describe.each(FAMILIES)("urgent data that we send, over IPv%i", (family) => {
     host.settle();
     peer.expect({ flags: "AU", seq: 1, len: 0, urgent: 300 });
     peer.expectNothing();
+    expect(host.session.queuedBytes).toBe(300);
   });
 
   it("is farther than a pointer can point: it points as far as it can", () => {
@@ -165,8 +166,11 @@ describe.each(FAMILIES)("urgent data that we send, over IPv%i", (family) => {
     peer.expect({ flags: "FA", urgent: 0 });
     const [other, stack] = established({ family }, { win: 0 });
     stack.session.writeUrgent(pattern(0, 10));
+    stack.settle();
     stack.session.reset();
     stack.settle();
+    other.expect({ flags: "AU", urgent: 10 });
     other.expect({ flags: "RA", urgent: 0 });
+    expect(other.state).toBe("CLOSED");
   });
 });
