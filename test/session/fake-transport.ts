@@ -264,5 +264,7 @@ export function recorder(heard: string[]): ApplicationCallbacks {
     unlistened: (s) => void heard.push(`unlistened ${s}`),
     rx: (s) => void heard.push(`rx ${s}`),
     tx: (s) => void heard.push(`tx ${s}`),
+    urgent: (s) => void heard.push(`urgent ${s}`),
+    softError: (s, kind) => void heard.push(`softError ${s} ${kind}`),
   };
 }
