@@ -1,5 +1,4 @@
 import type { Interface } from "../src/device/interface.js";
-import { MAX_INTERFACES } from "../src/graph/feature-arc.js";
 import type { Frame } from "../src/graph/frame.js";
 import { NO_TRACE, type NodeForm, type NodeRuntime, nodeErrors } from "../src/graph/node.js";
 import {
@@ -71,7 +70,7 @@ export const arpReply: NodeForm<Host> = {
     const { meta } = pool;
     const { rows } = neighbours;
     const { addresses } = host.ip.fib;
-    const defended = new Int32Array(MAX_INTERFACES).fill((engine.tick - DEFEND_TICKS) | 0);
+    const defended = new Int32Array(interfaces.capacity).fill((engine.tick - DEFEND_TICKS) | 0);
 
     function releaseHeld(row: number, node: NodeRuntime): void {
       const state = row < 0 ? NB_INCOMPLETE : rows.get(row, N_STATE);

@@ -30,6 +30,7 @@ const errors = tcpNodeErrors(
   "no_timestamp",
   "no_ack",
   "fin_rcvd",
+  "spurious_retransmit",
   "zero_rwnd",
   "no_buffer",
 );

@@ -29,6 +29,7 @@ const errors = tcpNodeErrors(
   "no_timestamp",
   "no_ack",
   "fin_rcvd",
+  "spurious_retransmit",
   "zero_rwnd",
   "connection_closed",
   "conn_accepted",

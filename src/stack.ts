@@ -37,6 +37,8 @@ export interface StackLimits {
   readonly ringPackets: number;
   /** Memory of all fifos, bytes; the most that sessions can hold in flight and unread. */
   readonly fifoBytes: number;
+  /** Interfaces at most, up to 1024. */
+  readonly maxInterfaces: number;
   /** Freed packets are overwritten with 0xdb. */
   readonly poison: boolean;
 }
@@ -47,6 +49,7 @@ export const DEFAULT_LIMITS: StackLimits = {
   largePackets: 128,
   ringPackets: 256,
   fifoBytes: 256 << 20,
+  maxInterfaces: 1024,
   poison: false,
 };
 
@@ -56,6 +59,7 @@ export const SMALL_LIMITS: StackLimits = {
   largePackets: 16,
   ringPackets: 0,
   fifoBytes: 4 << 20,
+  maxInterfaces: 1024,
   poison: true,
 };
 
@@ -136,10 +140,10 @@ function makeHost(parts: StackParts): Host {
   const limits = { ...DEFAULT_LIMITS, ...parts.limits };
   const sessionConfig = { ...DEFAULT_SESSION_CONFIG, ...parts.session };
   const tcpConfig = { ...DEFAULT_TCP_CONFIG, ...parts.tcp };
-  const { smallPackets: small, largePackets: large, ringPackets: ring, poison } = limits;
+  const { smallPackets: small, largePackets: large, ringPackets: ring, poison, maxInterfaces } = limits;
   const pool = new PacketPool(window, { small, large, ring, poison });
-  const engine = new Engine<Host>({ window, pool, clock });
-  const interfaces = new InterfaceTable();
+  const engine = new Engine<Host>({ window, pool, clock, maxInterfaces });
+  const interfaces = new InterfaceTable(maxInterfaces);
   const ip = new Ip({ window, pool, interfaces, random }, parts.ip);
   const { adjacencies } = ip;
   const neighbours = new NeighbourTable(

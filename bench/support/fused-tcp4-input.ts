@@ -7,15 +7,15 @@ import { L_BUCKETS } from "../../src/ip/load-balance.js";
 import { MTRIE_VALUE_SHIFT } from "../../src/ip/mtrie.js";
 import {
   ESTABLISHED,
-  P_ACK,
-  T_PENDING,
   T_RCV_EDGE,
   T_RCV_NXT,
   T_SCALES,
   T_SND_UNA,
   T_SND_WND,
   TF_APP_CLOSED,
+  TF_OOO,
 } from "../../src/transport/tcp/connection.js";
+import { acknowledgeText, noteHeard } from "../../src/transport/tcp/delayed-ack.js";
 import { C_FLAGS, C_RX_FIFO, C_SESSION, C_STATE, TRANSPORT_TCP } from "../../src/transport/transport.js";
 import type { Clock } from "../../src/time/clock.js";
 
@@ -36,7 +36,8 @@ export function fusedTcp4Input(host: Host, clock: Clock, rx: Interface): () => n
   const { tables } = host.ip.fib4;
   const adjBase = host.ip.adjacencies.base;
   const lbBase = host.ip.loadBalances.base;
-  const { base, stride } = host.tcp.core.connections;
+  const { core } = host.tcp;
+  const { base, stride } = core.connections;
   const burst = new Int32Array(FRAME_SIZE);
   let nowUs = 0;
 
@@ -120,15 +121,15 @@ export function fusedTcp4Input(host: Host, clock: Clock, rx: Interface): () => n
       bytes > ((i32[r + T_RCV_EDGE] - rcvNxt) | 0) ||
       dv.getInt32(at + 8) !== i32[r + T_SND_UNA] ||
       (word & 0xffff) << (i32[r + T_SCALES] >> 8) !== i32[r + T_SND_WND] ||
-      (i32[r + C_FLAGS] & TF_APP_CLOSED) !== 0
+      (i32[r + C_FLAGS] & (TF_APP_CLOSED | TF_OOO)) !== 0
     ) {
       return false;
     }
     const moved = fifos.enqueue(i32[r + C_RX_FIFO], at + 20, bytes);
     i32[r + T_RCV_NXT] = (rcvNxt + moved) | 0;
     sessions.received(i32[r + C_SESSION]);
-    i32[r + T_PENDING] |= P_ACK;
-    sessions.wantTransmit(TRANSPORT_TCP, c);
+    noteHeard(core, r);
+    acknowledgeText(core, c, r, bytes);
     return true;
   }
 

@@ -39,12 +39,22 @@ export interface Interface {
 
 /** The interfaces of one stack. */
 export class InterfaceTable {
+  /** Interfaces at most. */
+  readonly capacity: number;
   readonly #list: Interface[] = [];
+
+  /** Room for `capacity` interfaces, 1 to 1024. Throws RangeError for others. */
+  constructor(capacity: number = MAX_INTERFACES) {
+    if (!Number.isInteger(capacity) || capacity < 1 || capacity > MAX_INTERFACES) {
+      throw new RangeError(`${capacity} interfaces: not 1 to ${MAX_INTERFACES}`);
+    }
+    this.capacity = capacity;
+  }
 
   /** Adds a device under a name. Throws when the name is taken or the table is full. */
   add(name: string, device: Device, mtu = device.mtu): Interface {
     if (this.byName(name) !== undefined) throw new Error(`interface ${name} exists already`);
-    if (this.#list.length === MAX_INTERFACES) throw new RangeError(`more than ${MAX_INTERFACES} interfaces`);
+    if (this.#list.length === this.capacity) throw new RangeError(`more than ${this.capacity} interfaces`);
     const mac = new DataView(device.mac.buffer, device.mac.byteOffset, 6);
     const added: Interface = {
       index: this.#list.length,

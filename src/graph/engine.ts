@@ -1,6 +1,6 @@
 import type { MemoryWindow } from "../mem/window.js";
 import { type Clock, msOfUs, tickOfUs } from "../time/clock.js";
-import { FeatureArc } from "./feature-arc.js";
+import { FeatureArc, MAX_INTERFACES } from "./feature-arc.js";
 import { CONSUMED, FRAME_SIZE, Frame } from "./frame.js";
 import type { NodeError, NodeForm, NodeIndex, NodeRuntime, Process, TraceForm } from "./node.js";
 import type { BufferIndex, PacketPool } from "./packet-pool.js";
@@ -105,6 +105,8 @@ export interface EngineParts {
   readonly window: MemoryWindow;
   readonly pool: PacketPool;
   readonly clock: Clock;
+  /** Interfaces that the arcs can tell apart. Default 1024. */
+  readonly maxInterfaces?: number;
 }
 
 /**
@@ -131,6 +133,7 @@ export class Engine<Host> {
   readonly #nodes: RunningNode<Host>[] = [];
   readonly #byName = new Map<string, RunningNode<Host>>();
   readonly #arcs = new Map<string, FeatureArc>();
+  readonly #maxInterfaces: number;
   readonly #timed: Timed[] = [];
   #inputs: RunningNode<Host>[] = [];
   #scheds: RunningNode<Host>[] = [];
@@ -148,6 +151,7 @@ export class Engine<Host> {
     this.window = parts.window;
     this.pool = parts.pool;
     this.#clock = parts.clock;
+    this.#maxInterfaces = parts.maxInterfaces ?? MAX_INTERFACES;
     this.tracer = new Tracer({ window: parts.window, meta: parts.pool.meta });
     this.#readClock();
   }
@@ -163,7 +167,7 @@ export class Engine<Host> {
 
   /** Adds a feature arc from `startNodes` to `endNode`; the nodes may be registered later. */
   addArc(name: string, startNodes: readonly string[], endNode: string): FeatureArc {
-    const arc = new FeatureArc(name, startNodes, endNode, (from, to) => this.#addNext(from, to));
+    const arc = new FeatureArc(name, startNodes, endNode, (from, to) => this.#addNext(from, to), this.#maxInterfaces);
     this.#arcs.set(name, arc);
     return arc;
   }

@@ -1,4 +1,4 @@
-/** Interfaces that an arc can tell apart; the device layer's limit. */
+/** Interfaces of a stack at most: the default, and the device layer's limit. */
 export const MAX_INTERFACES = 1024;
 /** Features on one arc: they are the bits of an int32. */
 const MAX_FEATURES = 30;
@@ -16,15 +16,23 @@ export type AddNext = (from: string, to: string) => number;
 export class FeatureArc {
   readonly name: string;
   /** Enabled features of each interface, one bit each. */
-  readonly mask = new Int32Array(MAX_INTERFACES);
+  readonly mask: Int32Array;
   readonly #end: string;
   readonly #features: string[] = [];
   readonly #slots = new Map<string, Int32Array>();
   readonly #members: string[];
   readonly #addNext: AddNext;
 
-  constructor(name: string, startNodes: readonly string[], endNode: string, addNext: AddNext) {
+  /** An arc that can tell `maxInterfaces` interfaces apart. */
+  constructor(
+    name: string,
+    startNodes: readonly string[],
+    endNode: string,
+    addNext: AddNext,
+    maxInterfaces: number = MAX_INTERFACES,
+  ) {
     this.name = name;
+    this.mask = new Int32Array(maxInterfaces);
     this.#end = endNode;
     this.#members = [...startNodes];
     this.#addNext = addNext;

@@ -23,6 +23,7 @@ const DAY_MS = 86_400_000;
 
 const TCP_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["tcp"]>, Leaf>> = {
   maxConnections: intLeaf(1, MAX_ROWS),
+  maxSentRanges: intLeaf(16, 1 << 24),
   mtuBytes: intLeaf(576, 65_535),
   initialCwndSegments: intLeaf(1, 64),
   rtoInitialMs: intLeaf(10, 60_000),

@@ -1,5 +1,4 @@
 import type { InterfaceIndex, InterfaceTable } from "../device/interface.js";
-import { MAX_INTERFACES } from "../graph/feature-arc.js";
 import { ETH_HEADER_LEN, ETHERTYPE_IP4, ETHERTYPE_IP6 } from "../wire/ethernet.js";
 import {
   A_IF,
@@ -109,11 +108,11 @@ const MIN_MTU6 = 1280;
 export class Fib {
   readonly addresses = new InterfaceAddresses();
   /** Per interface, -1 while there is none: adjacency for IPv4 groups and 255.255.255.255 on the link. */
-  readonly multicast4 = new Int32Array(MAX_INTERFACES).fill(-1);
+  readonly multicast4: Int32Array;
   /** Per interface, -1 while there is none: adjacency for IPv6 groups on the link. */
-  readonly multicast6 = new Int32Array(MAX_INTERFACES).fill(-1);
+  readonly multicast6: Int32Array;
   /** Per interface, -1 while IPv6 is off: the IPv6 table for destinations of link scope and joined groups. */
-  readonly link6 = new Int32Array(MAX_INTERFACES).fill(-1);
+  readonly link6: Int32Array;
   /** The interface of local packets of link scope that name none: the first with an address; -1: none. Index: family. */
   readonly defaultInterface = new Int32Array(8).fill(-1);
   readonly #parts: FibParts;
@@ -124,6 +123,10 @@ export class Fib {
 
   constructor(parts: FibParts) {
     this.#parts = parts;
+    const { capacity } = parts.interfaces;
+    this.multicast4 = new Int32Array(capacity).fill(-1);
+    this.multicast6 = new Int32Array(capacity).fill(-1);
+    this.link6 = new Int32Array(capacity).fill(-1);
     this.#rib = new Rib(parts.fib4, parts.fib6, parts.loadBalances);
     this.#addTable(0);
   }

@@ -93,6 +93,22 @@ export class OooIntervals {
     return true;
   }
 
+  /**
+   * Writes the part that [start, end) shares with the first interval that it meets to `out[at]` and `out[at + 1]`, as a
+   * pair (offset from the tail, length). Returns false, with nothing written, when it meets none.
+   */
+  overlap(row: number, tail: number, start: number, end: number, out: Int32Array, at: number): boolean {
+    const i32 = this.#window.i32;
+    let it = i32[row + R_OOO_FIRST] | 0;
+    while (it !== 0 && ((i32[it + END] - start) | 0) <= 0) it = i32[it + NEXT] | 0;
+    if (it === 0 || ((i32[it + START] - end) | 0) >= 0) return false;
+    const from = ((i32[it + START] - start) | 0) > 0 ? i32[it + START] | 0 : start;
+    const to = ((i32[it + END] - end) | 0) < 0 ? i32[it + END] | 0 : end;
+    out[at] = (from - tail) | 0;
+    out[at + 1] = (to - from) | 0;
+    return true;
+  }
+
   /** Drops the intervals that a tail at `tail` has reached and returns the tail moved to the end of the last of them. */
   collect(row: number, tail: number): number {
     const i32 = this.#window.i32;

@@ -524,6 +524,17 @@ export class FifoSegment extends FifoChain {
     return this.ooo.inOrder(r, this.window.i32[r + R_TAIL], out, max, at);
   }
 
+  /**
+   * The part of the `len` bytes at `offset` past the tail (negative: before it) that is held already, as a pair (offset
+   * from the tail, length) in `out[at...]`: the first such part. Returns false when none is.
+   */
+  oooOverlap(f: FifoOffset, offset: number, len: number, out: Int32Array, at = 0): boolean {
+    const r = this.row(f);
+    const tail = this.window.i32[r + R_TAIL] | 0;
+    const start = (tail + offset) | 0;
+    return this.ooo.overlap(r, tail, start, (start + len) | 0, out, at);
+  }
+
   /** Forgets all out-of-order bytes and gives back the chunks that only they needed. */
   oooClear(f: FifoOffset): void {
     const r = this.row(f);

@@ -136,7 +136,7 @@ const WRONG: readonly (readonly [line: string, config: unknown])[] = [
   ["tcp.rtoMin: unknown key", tap({}, { tcp: { rtoMin: 200 } })],
   ["tcp.rtoMinMs: not a whole number from 1 to 60000: 0", tap({}, { tcp: { rtoMinMs: 0 } })],
   ["tcp.rtoMinMs: more than rtoMaxMs: 500 > 400", tap({}, { tcp: { rtoMinMs: 500, rtoMaxMs: 400 } })],
-  ['tcp.congestionControl: not supported yet: "bbr"', tap({}, { tcp: { congestionControl: "cubic" } })],
+  ['tcp.congestionControl: not supported yet: "bbr"', tap({}, { tcp: { congestionControl: "bbr" } })],
   [
     "session.minSrcPort: more than maxSrcPort: 5000 > 4000",
     tap({}, { session: { minSrcPort: 5000, maxSrcPort: 4000 } }),

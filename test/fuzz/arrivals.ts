@@ -4,7 +4,7 @@ import { packet, peer4, peer6, pick, type Words } from "./frames.js";
 import type { FuzzHost } from "./fuzz-host.js";
 import { checksumAt, pseudoSum } from "./repair.js";
 import { someRow } from "./tcp-traffic.js";
-import { T_RCV_NXT, T_SND_MAX } from "../../src/transport/tcp/connection.js";
+import { T_RCV_NXT, T_SND_NXT } from "../../src/transport/tcp/connection.js";
 import { C_FLAGS, C_LCL, C_PORTS, C_RMT, CF_IP6 } from "../../src/transport/transport.js";
 
 const GSO_TCP4 = 1;
@@ -70,7 +70,7 @@ export function superframe(host: FuzzHost): Uint8Array[] {
   dv.setInt32(at, (ports << 16) | (ports >>> 16));
   if (r >= 0) {
     dv.setInt32(at + 4, i32[r + T_RCV_NXT]);
-    dv.setInt32(at + 8, i32[r + T_SND_MAX]);
+    dv.setInt32(at + 8, i32[r + T_SND_NXT]);
   }
   dv.setUint16(at + 12, (5 << 12) | 0x10);
   dv.setUint16(at + 14, 65535);

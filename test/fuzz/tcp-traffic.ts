@@ -4,7 +4,7 @@ import {
   SYN_SENT,
   T_RCV_EDGE,
   T_RCV_NXT,
-  T_SND_MAX,
+  T_SND_NXT,
   T_SND_UNA,
   T_TS_RECENT,
   TF_TIMESTAMPS,
@@ -77,7 +77,7 @@ function segment(host: FuzzHost, r: number, parts: SegmentParts): Uint8Array {
 /** Bytes and FIN that the host has in flight. */
 function inFlight(host: FuzzHost, r: number): number {
   const { i32 } = host.stack.host.window;
-  return (i32[r + T_SND_MAX] - i32[r + T_SND_UNA]) | 0;
+  return (i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0;
 }
 
 /** A segment for a connection that exists, with numbers near the expected ones. */

@@ -24,10 +24,42 @@ export function tcpFault(frame: Uint8Array, at: number, gso: number, mtu: number
     if (size === 0 || at - 14 + headerBytes + size > mtu) return `superframe in pieces of ${size}`;
     if (data <= size) return "superframe of one piece";
   }
-  return optionsFault(frame, at + 20, at + headerBytes, (flags & SYN) !== 0);
+  const isPureAck = data === 0 && (flags & (SYN | FIN | RST)) === 0;
+  return optionsFault(frame, at + 20, at + headerBytes, (flags & SYN) !== 0, isPureAck);
 }
 
-function optionsFault(frame: Uint8Array, from: number, end: number, isSyn: boolean): string {
+function wordAt(frame: Uint8Array, at: number): number {
+  return (frame[at] << 24) | (frame[at + 1] << 16) | (frame[at + 2] << 8) | frame[at + 3];
+}
+
+/** SACK blocks lie above the ACK and apart from each other; the first may instead report a duplicate (RFC 2883 4). */
+function blocksFault(frame: Uint8Array, from: number, end: number, ack: number): string {
+  const blocks: { start: number; end: number }[] = [];
+  for (let at = from; at < end; at += 8) {
+    // As distances from the ACK.
+    blocks.push({ start: (wordAt(frame, at) - ack) | 0, end: (wordAt(frame, at + 4) - ack) | 0 });
+  }
+  if (blocks.some((block) => block.end <= block.start)) return "empty SACK block";
+  const [first, second] = blocks;
+  const isInSecond = second !== undefined && first.start >= second.start && first.end <= second.end;
+  const held = first.end <= 0 || isInSecond ? blocks.slice(1) : blocks;
+  held.sort((a, b) => a.start - b.start);
+  for (let i = 0; i < held.length; i++) {
+    if (held[i].start <= (i === 0 ? 0 : held[i - 1].end)) return "SACK blocks that touch, or the ACK";
+  }
+  return "";
+}
+
+/** Lengths of the options that the host may send. */
+const LENGTHS: ReadonlyMap<number, readonly number[]> = new Map([
+  [2, [4]],
+  [3, [3]],
+  [4, [2]],
+  [5, [10, 18, 26, 34]],
+  [8, [10]],
+]);
+
+function optionsFault(frame: Uint8Array, from: number, end: number, isSyn: boolean, isPureAck: boolean): string {
   let at = from;
   let hasMss = false;
   while (at < end) {
@@ -38,9 +70,14 @@ function optionsFault(frame: Uint8Array, from: number, end: number, isSyn: boole
       continue;
     }
     const length = at + 1 < end ? frame[at + 1] : 0;
-    const expected = kind === 2 ? 4 : kind === 3 ? 3 : kind === 8 ? 10 : -1;
-    if (length !== expected || at + length > end) return `tcp option ${kind} of ${length} bytes`;
-    if ((kind === 2 || kind === 3) && !isSyn) return `tcp option ${kind} without SYN`;
+    if (!(LENGTHS.get(kind) ?? []).includes(length) || at + length > end)
+      return `tcp option ${kind} of ${length} bytes`;
+    if ((kind === 2 || kind === 3 || kind === 4) && !isSyn) return `tcp option ${kind} without SYN`;
+    if (kind === 5 && (isSyn || !isPureAck)) return "SACK blocks beside SYN, FIN, RST or data";
+    if (kind === 5) {
+      const fault = blocksFault(frame, at + 2, at + length, wordAt(frame, from - 12));
+      if (fault !== "") return fault;
+    }
     if (kind === 3 && frame[at + 2] > 14) return "window scale";
     if (kind === 2) hasMss = true;
     at += length;

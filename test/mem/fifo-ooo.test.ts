@@ -321,3 +321,29 @@ describe("intervals", () => {
     expect(bytesAt(b.window, b.dst, 1076)).toEqual(bytesAt(b.window, b.src + 1024, 1076));
   });
 });
+
+describe("what is held already", () => {
+  const held = (s: { b: Bench; f: FifoOffset }, offset: number, len: number): number[] | undefined => {
+    const out = new Int32Array(4);
+    return s.b.segment.oooOverlap(s.f, offset, len, out, 1) ? Array.from(out.subarray(1, 3)) : undefined;
+  };
+
+  test.each([0, -30, 0x7fff_fff0])("is found in part and as a whole, the first of it, from position %i", (position) => {
+    const s = setUp(1 << 20, position);
+    store(s, 100, 50, position);
+    store(s, 200, 50, position);
+    expect(held(s, 0, 100)).toBeUndefined();
+    expect(held(s, 150, 50)).toBeUndefined();
+    expect(held(s, 250, 50)).toBeUndefined();
+    expect(held(s, 0, 101)).toEqual([100, 1]);
+    expect(held(s, 149, 10)).toEqual([149, 1]);
+    expect(held(s, 110, 20)).toEqual([110, 20]);
+    expect(held(s, 90, 300)).toEqual([100, 50]);
+    expect(held(s, 150, 300)).toEqual([200, 50]);
+    expect(held(s, -20, 130)).toEqual([100, 10]);
+  });
+
+  test("is nothing in an empty fifo", () => {
+    expect(held(setUp(1000), 0, 1000)).toBeUndefined();
+  });
+});

@@ -93,6 +93,19 @@ const SYNCHRONIZED: readonly (readonly [string, (family: Family, isOpen: boolean
     },
   ],
   [
+    "a retransmission that was for nothing, by the echoed timestamp",
+    (family, isOpen) => {
+      const [peer, host] = established({ family }, { timestamps: true });
+      const sentMs = peer.tsRecent;
+      host.session.write(pattern(0, 1000));
+      if (!isOpen) host.session.halfClose();
+      host.settle();
+      host.pass(250);
+      peer.send({ flags: "A", ack: 1001, ts: [peer.tsNow, sentMs] });
+      return [host, ["spurious_retransmit"]];
+    },
+  ],
+  [
     "no fifo memory",
     (family, isOpen) => {
       const options = { limits: { fifoBytes: 64 << 10 }, rxFifoBytes: 60_000, session: { maxSessions: 8 } };

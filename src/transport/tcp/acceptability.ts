@@ -2,7 +2,9 @@ import { TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN } from "../../wire/tcp.js";
 import { C_FLAGS, type ConnectionIndex } from "../transport.js";
 import { T_LAST_ACK_SENT, T_RCV_EDGE, T_RCV_NXT, T_TS_RECENT, T_TS_RECENT_MS, TF_TIMESTAMPS } from "./connection.js";
 import type { TcpCore } from "./core.js";
+import { noteHeard } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
+import { noteDuplicate } from "./sack-report.js";
 import type { Segment } from "./segment.js";
 import { oweAck } from "./segment-out.js";
 
@@ -30,6 +32,7 @@ export function checkSequence(core: TcpCore, c: ConnectionIndex, r: number, seg:
     // A peer that has filled the window numbers its ACKs with the edge itself: those must count.
     if (ahead >= 0 && ahead <= window) return true;
   } else if (ahead < window && end > 0) {
+    if (ahead < 0 && (seg.flags & TCP_FLAG_SYN) === 0) noteDuplicate(core, c, r, seg.seq, rcvNxt);
     trim(seg, ahead, end, window);
     return true;
   } else if (ahead === 0 && window === 0 && (seg.flags & TCP_FLAG_SYN) === 0) {
@@ -39,7 +42,9 @@ export function checkSequence(core: TcpCore, c: ConnectionIndex, r: number, seg:
     oweAck(core, c, r);
     return true;
   }
-  core.events.count(end <= 0 && seg.len > 0 ? TCP_ERROR.segment_old : TCP_ERROR.segment_invalid);
+  const isOld = end <= 0 && seg.len > 0;
+  core.events.count(isOld ? TCP_ERROR.segment_old : TCP_ERROR.segment_invalid);
+  if (isOld) noteDuplicate(core, c, r, seg.seq, (seg.seq + seg.len) | 0);
   oweAck(core, c, r);
   return false;
 }
@@ -79,9 +84,10 @@ function isRecentValid(core: TcpCore, r: number): boolean {
 /** RFC 7323 4.3: remembers the timestamp of a segment that reaches back to the last ACK. `seq` is before trimming. */
 export function recordTimestamp(core: TcpCore, r: number, seg: Segment, seq: number): void {
   const { i32 } = core.window;
+  if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) === 0) noteHeard(core, r);
   if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) === 0 || !seg.hasTimestamps) return;
   if (((seq - i32[r + T_LAST_ACK_SENT]) | 0) > 0) return;
   if (((seg.tsVal - i32[r + T_TS_RECENT]) | 0) < 0 && isRecentValid(core, r)) return;
   i32[r + T_TS_RECENT] = seg.tsVal;
-  i32[r + T_TS_RECENT_MS] = core.engine.nowMs;
+  noteHeard(core, r);
 }

@@ -1,10 +1,18 @@
 import { C_FLAGS, C_SESSION, C_TX_FIFO, type ConnectionIndex } from "../transport.js";
+import { TCP_HAS_SACK, TCP_OPT_PRESENT } from "../../wire/tcp-options.js";
 import {
+  P_ACK,
+  P_DUPACK_MAX,
+  RF_REO_TIMER,
+  RF_TLP_TIMER,
   T_BACKOFF,
+  T_DUP_ACKS_IN,
+  T_DUPACKS,
+  T_LOST,
   T_PENDING,
   T_PROGRESS_MS,
+  T_RECOVERY,
   T_SCALES,
-  T_SND_MAX,
   T_SND_NXT,
   T_SND_UNA,
   T_SND_WL1,
@@ -15,13 +23,19 @@ import {
   TF_APP_CLOSED,
   TF_FIN_SENT,
   TF_FIN_WANTED,
+  TF_SACK,
+  TF_SMALL_SENT,
 } from "./connection.js";
-import { type TcpCore, TIMER_RETRANSMIT } from "./core.js";
+import { type TcpCore, TIMER_RETRANSMIT, TIMERS } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
-import { duplicateAck, newAck } from "./loss-detection.js";
-import { armRetransmit, stopTiming } from "./rtt.js";
+import { countDuplicate, detectLosses, forgetDuplicates } from "./loss-detection.js";
+import { rackUpdate, usesRack } from "./rack.js";
+import { afterAck } from "./recovery.js";
+import { armRetransmit, takeRtt } from "./rtt.js";
+import { processSack } from "./sack-in.js";
 import type { Segment } from "./segment.js";
 import { oweAck, sendChallengeAck } from "./segment-out.js";
+import { armTimer, probeAnswered } from "./tail-loss-probe.js";
 
 /** The ACK is unacceptable: the segment is dropped. */
 export const ACK_DROP = 0;
@@ -30,12 +44,15 @@ export const ACK_CONTINUE = 1;
 /** As {@link ACK_CONTINUE}, and our FIN is acknowledged. */
 export const ACK_FIN_ACKED = 2;
 
+/** An ACK is owed, or duplicates of one. */
+const OWED = P_ACK | (P_DUPACK_MAX << 8);
+
 /** RFC 9293 3.10.7.4, fifth: the ACK field, in the synchronized states from ESTABLISHED on. */
 export function processAck(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): number {
   const { i32 } = core.window;
   const una = i32[r + T_SND_UNA];
   const acked = (seg.ack - una) | 0;
-  if (((seg.ack - i32[r + T_SND_MAX]) | 0) > 0) {
+  if (((seg.ack - i32[r + T_SND_NXT]) | 0) > 0) {
     core.events.count(TCP_ERROR.ack_future);
     oweAck(core, c, r);
     return ACK_DROP;
@@ -46,47 +63,105 @@ export function processAck(core: TcpCore, c: ConnectionIndex, r: number, seg: Se
     sendChallengeAck(core, c, r);
     return ACK_DROP;
   }
-  if (acked > 0) {
-    const isFinAcked = acknowledge(core, c, r, seg.ack, acked);
-    updateWindow(core, c, r, seg);
-    if (seg.len === 0) core.events.count(TCP_ERROR.ack_ok);
-    return isFinAcked ? ACK_FIN_ACKED : ACK_CONTINUE;
+  if (acked < 0) {
+    core.events.count(TCP_ERROR.ack_old);
+    return ACK_CONTINUE;
   }
-  const sameWindow = seg.window << (i32[r + T_SCALES] >> 8) === i32[r + T_SND_WND];
-  if (acked < 0) core.events.count(TCP_ERROR.ack_old);
-  else {
-    // RFC 5681 2: no data, no new window, data outstanding.
-    if (seg.len === 0 && sameWindow && i32[r + T_SND_MAX] !== una && i32[r + T_SND_WND] !== 0) {
-      core.events.count(TCP_ERROR.ack_dup);
-      duplicateAck(core, c, r);
-    }
-    updateWindow(core, c, r, seg);
-  }
-  return ACK_CONTINUE;
+  let isFinAcked = false;
+  if (acked > 0 || i32[r + T_SND_NXT] !== una) isFinAcked = acknowledge(core, c, r, seg, acked);
+  updateWindow(core, c, r, seg);
+  return isFinAcked ? ACK_FIN_ACKED : ACK_CONTINUE;
 }
 
-/** `acked` sequence numbers up to `ack` are acknowledged for the first time. True when FIN is among them. */
-function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, ack: number, acked: number): boolean {
+/**
+ * Something is outstanding, or was: takes the cumulative acknowledgement of `acked` sequence numbers and the selective
+ * ones to the scoreboard, detects losses, and lets recovery and congestion control follow. True when FIN is acknowledged.
+ */
+function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment, acked: number): boolean {
+  const { i32 } = core.window;
+  const { delivery } = core;
+  const flight = (i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0;
+  const isSack = (i32[r + C_FLAGS] & TF_SACK) !== 0;
+  delivery.begin();
+  const isFinAcked = acked > 0 && advance(core, r, seg.ack, acked);
+  if (isSack && (seg.options[TCP_OPT_PRESENT] & TCP_HAS_SACK) !== 0) processSack(core, r, seg);
+  const isDuplicate = acked === 0 && countIfDuplicate(core, r, seg, isSack);
+  if (acked > 0) {
+    if (seg.len === 0) core.events.count(TCP_ERROR.ack_ok);
+    i32[r + T_DUPACKS] = 0;
+    if (!isSack) forgetDuplicates(core, r, acked);
+    takeRtt(core, r, seg);
+  } else if (!isDuplicate && !delivery.hasLatest && !delivery.hasDsack) {
+    return false; // A window update, or data: nothing new about what we sent.
+  }
+  if (usesRack(core, r)) rackUpdate(core, r, seg);
+  detectLosses(core, c, r, acked);
+  probeAnswered(core, r, acked, flight);
+  afterAck(core, r, acked, flight, seg);
+  restartTimer(core, c, r, acked);
+  if (acked > 0 && i32[r + C_SESSION] >= 0) core.upcalls.acknowledged(i32[r + C_SESSION]);
+  wakeSender(core, c, r);
+  return isFinAcked;
+}
+
+/** Moves sndUna to `ack`: what the peer has leaves the tx fifo. True when FIN is among it. */
+function advance(core: TcpCore, r: number, ack: number, acked: number): boolean {
   const { i32 } = core.window;
   const fifo = i32[r + C_TX_FIFO];
-  const flight = (i32[r + T_SND_MAX] - i32[r + T_SND_UNA]) | 0;
   const queued = fifo === 0 ? 0 : core.fifos.maxDequeue(fifo);
   const bytes = acked < queued ? acked : queued;
   if (bytes > 0) core.fifos.drop(fifo, bytes);
   const isFinAcked = acked > queued && (i32[r + C_FLAGS] & TF_FIN_SENT) !== 0;
   if (isFinAcked) i32[r + C_FLAGS] &= ~(TF_FIN_SENT | TF_FIN_WANTED);
-  stopTiming(core, r, ack);
+  core.scoreboard.acknowledge(r, ack, core.delivery);
   i32[r + T_SND_UNA] = ack;
-  if (((i32[r + T_SND_NXT] - ack) | 0) < 0) i32[r + T_SND_NXT] = ack;
   i32[r + T_PROGRESS_MS] = core.engine.nowMs;
-  newAck(core, r, acked, flight);
-  // RFC 6298 5.2, 5.3.
-  if (ack === i32[r + T_SND_MAX]) core.stopTimer(c, TIMER_RETRANSMIT);
-  else armRetransmit(core, c, r);
-  if (i32[r + C_SESSION] >= 0) core.upcalls.acknowledged(i32[r + C_SESSION]);
-  const unsent = queued - bytes - ((i32[r + T_SND_NXT] - ack) | 0);
-  if (unsent > 0 || i32[r + T_PENDING] !== 0 || (i32[r + C_FLAGS] & TF_FIN_WANTED) !== 0) core.wantTransmit(c);
+  if (ack === i32[r + T_SND_NXT]) i32[r + C_FLAGS] &= ~TF_SMALL_SENT;
   return isFinAcked;
+}
+
+/**
+ * Whether an ACK that acknowledges nothing new counts as a duplicate: with SACK when it reports something new (RFC 6675
+ * 2), else by RFC 5681 2: no data, no new window, data outstanding.
+ */
+function countIfDuplicate(core: TcpCore, r: number, seg: Segment, isSack: boolean): boolean {
+  const { i32 } = core.window;
+  const sameWindow = seg.window << (i32[r + T_SCALES] >> 8) === i32[r + T_SND_WND];
+  const isPlain = seg.len === 0 && sameWindow && i32[r + T_SND_WND] !== 0;
+  if (isPlain || (isSack && core.delivery.sackedBytes > 0)) {
+    core.events.count(TCP_ERROR.ack_dup);
+    i32[r + T_DUP_ACKS_IN]++;
+  }
+  if (isSack) {
+    if (core.delivery.sackedBytes > 0) i32[r + T_DUPACKS]++;
+    return isPlain;
+  }
+  if (!isPlain) return false;
+  i32[r + T_DUPACKS]++;
+  countDuplicate(core, r);
+  return true;
+}
+
+/** RFC 6298 5.2, 5.3; the timer may run for a tail loss probe or the reordering window instead. */
+function restartTimer(core: TcpCore, c: ConnectionIndex, r: number, acked: number): void {
+  const { i32 } = core.window;
+  if (i32[r + T_SND_UNA] === i32[r + T_SND_NXT]) {
+    i32[r + T_RECOVERY] &= ~(RF_REO_TIMER | RF_TLP_TIMER);
+    core.stopTimer(c, TIMER_RETRANSMIT);
+    return;
+  }
+  if ((i32[r + T_RECOVERY] & RF_REO_TIMER) !== 0) return;
+  // A selective acknowledgement means that there is no tail to probe.
+  if (acked > 0 || !core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armTimer(core, c, r);
+  else if ((i32[r + T_RECOVERY] & RF_TLP_TIMER) !== 0 && core.delivery.sackedBytes > 0) armRetransmit(core, c, r);
+}
+
+/** Lets output look for what may go now. */
+function wakeSender(core: TcpCore, c: ConnectionIndex, r: number): void {
+  const { i32 } = core.window;
+  const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
+  const isWaiting = unsent > 0 || i32[r + T_LOST] > 0 || (i32[r + T_PENDING] & OWED) !== 0;
+  if (isWaiting || (i32[r + C_FLAGS] & TF_FIN_WANTED) !== 0) core.wantTransmit(c);
 }
 
 /** RFC 9293 3.10.7.4: the newest segment's window counts, by WL1 and WL2. */
@@ -113,6 +188,7 @@ function updateWindow(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment
 function reopen(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
   i32[r + T_BACKOFF] = 0;
-  i32[r + T_SND_NXT] = i32[r + T_SND_UNA];
+  core.scoreboard.markAllLost(r);
+  i32[r + T_RECOVERY] &= ~(RF_REO_TIMER | RF_TLP_TIMER);
   core.stopTimer(c, TIMER_RETRANSMIT);
 }

@@ -15,13 +15,11 @@ import {
   T_PEER_FIN,
   T_RCV_NXT,
   TF_APP_CLOSED,
-  TF_KEEPALIVE,
   TF_PEER_FIN,
   TIME_WAIT,
 } from "./connection.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
-import { heard } from "./keepalive.js";
 import { establish, isSynAcked, refuse } from "./open.js";
 import type { Segment } from "./segment.js";
 import { oweAck, sendChallengeAck, sendSyn } from "./segment-out.js";
@@ -39,7 +37,6 @@ export const ARRIVED_RESET = 1;
  */
 export function segmentArrives(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): number {
   const { i32 } = core.window;
-  if ((i32[r + C_FLAGS] & TF_KEEPALIVE) !== 0) heard(core, r);
   if (i32[r + C_STATE] === SYN_RCVD && (seg.flags & TCP_FLAG_SYN) !== 0 && !repeatedSyn(core, c, r, seg))
     return ARRIVED;
   const { seq } = seg;

@@ -8,16 +8,9 @@ import {
   type ConnectionIndex,
 } from "../transport.js";
 import { type IpAttribute, ipAttribute, setIpAttribute } from "../ip-fields.js";
-import {
-  ESTABLISHED,
-  T_KEEPALIVE_MS,
-  T_USER_TIMEOUT_MS,
-  TF_KEEPALIVE,
-  TF_NO_DELAY,
-  TF_NO_SOFT_ERRORS,
-} from "./connection.js";
+import { ESTABLISHED, T_KEEPALIVE_MS, T_USER_TIMEOUT_MS, TF_NO_DELAY, TF_NO_SOFT_ERRORS } from "./connection.js";
 import type { TcpCore } from "./core.js";
-import { startKeepalive, stopKeepalive } from "./keepalive.js";
+import { updateKeepalive } from "./keepalive.js";
 import { urgentBytes } from "./urgent.js";
 
 /** Hop limit of new connections. */
@@ -25,7 +18,7 @@ const DEFAULT_HOP_LIMIT = 64;
 /** Longest time that a timer can run, milliseconds: 24 hours. */
 const MAX_MS = 86_400_000;
 /** Flags that connections take from their listener. */
-const INHERITED_FLAGS = TF_NO_DELAY | TF_KEEPALIVE | TF_NO_SOFT_ERRORS;
+const INHERITED_FLAGS = TF_NO_DELAY | TF_NO_SOFT_ERRORS;
 
 /** Attributes that can be set, with their least and largest value. */
 const RANGES: Readonly<
@@ -42,6 +35,7 @@ const RANGES: Readonly<
 export function initAttributes(core: TcpCore, r: number): void {
   const { i32 } = core.window;
   i32[r + C_IP_FIELDS] = DEFAULT_HOP_LIMIT << 8;
+  i32[r + T_KEEPALIVE_MS] = -core.config.keepaliveMs;
   if (core.config.noDelay) i32[r + C_FLAGS] |= TF_NO_DELAY;
 }
 
@@ -62,9 +56,9 @@ export function attribute(core: TcpCore, r: number, name: ConnectionAttribute): 
     case "noDelay":
       return (flags & TF_NO_DELAY) !== 0 ? 1 : 0;
     case "keepalive":
-      return (flags & TF_KEEPALIVE) !== 0 ? 1 : 0;
+      return i32[r + T_KEEPALIVE_MS] > 0 ? 1 : 0;
     case "keepaliveMs":
-      return i32[r + T_KEEPALIVE_MS] || core.config.keepaliveMs;
+      return Math.abs(i32[r + T_KEEPALIVE_MS]);
     case "userTimeoutMs":
       return i32[r + T_USER_TIMEOUT_MS] || core.config.userTimeoutMs;
     case "dscp":
@@ -98,13 +92,12 @@ export function setAttribute(
       if (i32[r + C_STATE] >= ESTABLISHED) core.wantTransmit(c); // What was held back may go.
       break;
     case "keepalive":
-      setFlag(core, r, TF_KEEPALIVE, value === 1);
-      if (value === 1) startKeepalive(core, c, r);
-      else stopKeepalive(core, c, r);
+      i32[r + T_KEEPALIVE_MS] = Math.abs(i32[r + T_KEEPALIVE_MS]) * (value === 1 ? 1 : -1);
+      updateKeepalive(core, c, r);
       break;
     case "keepaliveMs":
-      i32[r + T_KEEPALIVE_MS] = value;
-      if ((i32[r + C_FLAGS] & TF_KEEPALIVE) !== 0) startKeepalive(core, c, r);
+      i32[r + T_KEEPALIVE_MS] = (value || core.config.keepaliveMs) * (i32[r + T_KEEPALIVE_MS] > 0 ? 1 : -1);
+      updateKeepalive(core, c, r);
       break;
     case "userTimeoutMs":
       i32[r + T_USER_TIMEOUT_MS] = value;

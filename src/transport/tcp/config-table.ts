@@ -41,6 +41,7 @@ const SETTINGS: Readonly<Record<keyof TcpConfig, readonly [unit: string, text: s
   mtuBytes: ["bytes", "largest packet announced by the MSS option; the interface's MTU bounds it, too"],
   maxGsoBytes: ["bytes", "largest superframe payload handed to a device"],
   maxConnections: ["", "connection rows, listeners and half-opens included"],
+  maxSentRanges: ["", "records of what is in flight, of all connections together"],
 };
 
 /** What cannot be set. */

@@ -2,6 +2,8 @@
 export interface TcpConfig {
   /** Connection rows, listeners and half-opens included. */
   readonly maxConnections: number;
+  /** Ranges of sent data that all connections together tell apart for loss recovery, 32 bytes each; beyond, they grow coarse. */
+  readonly maxSentRanges: number;
   /** Largest transport payload announced in the MSS option; also bounded by the interface's MTU. */
   readonly mtuBytes: number;
   /** Initial congestion window, segments (RFC 6928). */
@@ -56,6 +58,7 @@ export interface TcpConfig {
 /** The defaults. */
 export const DEFAULT_TCP_CONFIG: TcpConfig = {
   maxConnections: 16_384,
+  maxSentRanges: 32_768,
   mtuBytes: 65535,
   initialCwndSegments: 10,
   rtoInitialMs: 1000,
@@ -80,5 +83,5 @@ export const DEFAULT_TCP_CONFIG: TcpConfig = {
   keepaliveIntervalMs: 75_000,
   keepaliveProbes: 9,
   maxGsoBytes: 65_000,
-  congestionControl: "newreno",
+  congestionControl: "cubic",
 };

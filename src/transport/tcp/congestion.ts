@@ -1,24 +1,27 @@
 /**
  * Congestion control behind one interface. `r` is the word index of the connection's row; an algorithm keeps its own
- * state in the row's T_CC words and owns T_CWND and T_SSTHRESH. Bytes throughout; all integers.
+ * state in the row's T_CC words and owns T_CWND (outside fast recovery, where RFC 6937 rules) and T_SSTHRESH. Bytes
+ * throughout; all integers.
  */
 export interface CongestionControl {
   /** Name in configuration and listings. */
   readonly name: string;
   /** A connection is established, its MSS known. */
   init(r: number): void;
-  /** `ackedBytes` were newly acknowledged outside recovery; `flightBytes` were in flight before. */
-  acked(r: number, ackedBytes: number, flightBytes: number): void;
-  /** Loss was detected by acknowledgements: recovery begins. */
+  /**
+   * `ackedBytes` were newly acknowledged outside fast recovery; `flightBytes` were in flight before. `isLimited`: cwnd
+   * held the sender back; when it did not, the acknowledgement proves nothing about a larger one (RFC 7661 3).
+   * `rttUs` is a round trip measured by it, -1 for none.
+   */
+  acked(r: number, ackedBytes: number, flightBytes: number, isLimited: boolean, rttUs: number): void;
+  /** Loss was detected by acknowledgements: sets ssthresh. */
   enterRecovery(r: number, flightBytes: number): void;
-  /** Another duplicate ACK in recovery: a segment left the network. */
-  duplicateAck(r: number): void;
-  /** `ackedBytes` were acknowledged in recovery, but not all that was outstanding when it began (RFC 6582). */
-  partialAck(r: number, ackedBytes: number): void;
-  /** Recovery is over. */
-  exitRecovery(r: number, flightBytes: number): void;
-  /** The retransmission timer expired; `first` unless it is a repetition for the same data (RFC 5681 3.1). */
-  timeout(r: number, flightBytes: number, first: boolean): void;
-  /** Nothing was sent for longer than an RTO (RFC 5681 4.1). */
-  idleRestart(r: number): void;
+  /** The retransmission timer expired; `isFirst` unless it is a repetition for the same data (RFC 5681 3.1). */
+  timeout(r: number, flightBytes: number, isFirst: boolean): void;
+  /** Nothing was sent for `idleMs`, longer than an RTO (RFC 5681 4.1). */
+  idleRestart(r: number, idleMs: number): void;
+  /** cwnd is about to be reduced: what {@link undo} restores. T_CWND and T_SSTHRESH are kept elsewhere. */
+  remember(r: number): void;
+  /** The reduction was for nothing. */
+  undo(r: number): void;
 }

@@ -60,15 +60,18 @@ export const T_RCV_EDGE = C_COMMON_WORDS + 6;
 export const T_SCALES = C_COMMON_WORDS + 7;
 /** TS.Recent (RFC 7323). */
 export const T_TS_RECENT = C_COMMON_WORDS + 8;
-/** When TS.Recent was taken, milliseconds. */
+/** When TS.Recent was taken, milliseconds; without timestamps, when the last acceptable segment came. */
 export const T_TS_RECENT_MS = C_COMMON_WORDS + 9;
 /** Acknowledgment number last sent (RFC 7323 Last.ACK.sent). */
 export const T_LAST_ACK_SENT = C_COMMON_WORDS + 10;
 /** Most payload bytes in a segment: the peer's MSS and our MTU, less the options that every segment carries. */
 export const T_SND_MSS = C_COMMON_WORDS + 11;
-/** What the next transmission owes the peer: the P_ bits, from bit 8 the number of duplicate ACKs, from bit 16 quick ACKs left. */
+/**
+ * What the next transmission owes the peer: the P_ bits; from bit 8 the number of duplicate ACKs, or with SACK of blocks
+ * that no ACK has reported yet; from bit 16 quick ACKs left.
+ */
 export const T_PENDING = C_COMMON_WORDS + 12;
-/** Largest segment that the peer has sent, bytes, at most our own MSS: RMSS for delayed ACKs (RFC 1122 4.2.3.2). */
+/** Longest text of a segment that the peer has sent, bytes, at most T_SND_MSS: RMSS for delayed ACKs (RFC 5681 4.2). */
 export const T_RCV_MSS = C_COMMON_WORDS + 13;
 /** RFC 4898 SegsIn; a superframe counts as one. */
 export const T_SEGS_IN = C_COMMON_WORDS + 14;
@@ -158,7 +161,7 @@ export const T_IRS = C_COMMON_WORDS + 65;
 export const T_LISTENER = C_COMMON_WORDS + 66;
 /** Active open: the caller's context. */
 export const T_CONTEXT = C_COMMON_WORDS + 67;
-/** With TF_URGENT_OUT: the byte after our urgent data (RFC 9293 SND.UP). The context counts until then only. */
+/** With TF_URGENT_OUT: the byte after our urgent data (RFC 9293 SND.UP). The context counts until the connection is established. */
 export const T_SND_UP = T_CONTEXT;
 /** Largest send window seen, bytes: for silly-window avoidance and RFC 5961's ACK range. */
 export const T_SND_WND_MAX = C_COMMON_WORDS + 68;
@@ -178,9 +181,9 @@ export const T_PEER_FIN = C_COMMON_WORDS + 74;
 export const T_TS_OFFSET = C_COMMON_WORDS + 75;
 /** R2 of this connection, milliseconds; 0: as configured (RFC 9293 MUST-21). */
 export const T_USER_TIMEOUT_MS = C_COMMON_WORDS + 76;
-/** Idle time before a keepalive probe, milliseconds; 0: as configured (RFC 9293 3.8.4). With TF_KEEPALIVE. */
+/** Idle time before a keepalive probe, milliseconds (RFC 9293 3.8.4); negated while keepalive is off. */
 export const T_KEEPALIVE_MS = C_COMMON_WORDS + 77;
-/** With TF_KEEPALIVE: when the peer was last heard, milliseconds; with TF_PROBING probes sent since without an answer. */
+/** T_TS_RECENT_MS when keepalive looked last: the peer was heard since when it differs. */
 export const T_HEARD_MS = C_COMMON_WORDS + 78;
 /** When a challenge ACK or an answer to an unacceptable segment was sent last, milliseconds (RFC 5961 7). */
 export const T_CHALLENGE_MS = C_COMMON_WORDS + 79;
@@ -213,10 +216,10 @@ export const T_SACKS_RCVD = C_COMMON_WORDS + 91;
 export const T_DSACK_DUPS = C_COMMON_WORDS + 92;
 /** Reductions of cwnd that were undone (SpuriousFrDetected and SpuriousRtoDetected). */
 export const T_SPURIOUS = C_COMMON_WORDS + 93;
-/** Highest sequence number sent plus one. */
-export const T_SND_MAX = C_COMMON_WORDS + 94;
-/** When the timed segment was sent, microseconds modulo 2^32. */
-export const T_RTT_START_US = C_COMMON_WORDS + 95;
+/** Keepalive probes since the peer was heard. */
+export const T_PROBES = C_COMMON_WORDS + 94;
+/** When cwnd was reduced last, microseconds modulo 2^32. */
+export const T_REDUCED_US = C_COMMON_WORDS + 95;
 /** Words of a row. */
 export const ROW_WORDS = 112;
 
@@ -251,18 +254,16 @@ export const TF_URGENT = 1 << 20;
 export const TF_PEER_FIN = 1 << 21;
 /** T_DSACK_START and T_DSACK_END are to be reported. */
 export const TF_DSACK = 1 << 22;
-/** The round trip of T_RTT_SEQ is being timed. */
-export const TF_TIMING = 1 << 24;
+/** A segment smaller than the MSS was sent since everything was acknowledged last: the Nagle algorithm holds the next one. */
+export const TF_SMALL_SENT = 1 << 24;
 /** Small segments do not wait for acknowledgements (RFC 9293 MUST-17). */
 export const TF_NO_DELAY = 1 << 23;
-/** Keepalive probes are sent (RFC 9293 MUST-24). */
-export const TF_KEEPALIVE = 1 << 25;
-/** Keepalive probes are under way: T_HEARD_MS counts them. */
-export const TF_PROBING = 1 << 26;
-/** Soft errors are not reported (RFC 9293 SHLD-20). */
-export const TF_NO_SOFT_ERRORS = 1 << 27;
+/** The rx fifo holds data ahead of rcvNxt: arriving text may fill a gap, and ACKs report what is held. */
+export const TF_OOO = 1 << 28;
 /** Urgent data up to T_SND_UP is to be announced (RFC 9293 3.8.5). */
-export const TF_URGENT_OUT = 1 << 28;
+export const TF_URGENT_OUT = 1 << 29;
+/** Soft errors are not reported (RFC 9293 SHLD-20). */
+export const TF_NO_SOFT_ERRORS = 1 << 30;
 
 // Flags in T_RECOVERY.
 /** Reordering was seen (RFC 8985 RACK.reordering_seen). */
@@ -279,8 +280,12 @@ export const RF_TLP_OUT = 16;
 export const RF_TLP_RETRANS = 32;
 /** The reduction since T_UNDO_MARKER may be undone. */
 export const RF_UNDO = 64;
-/** The timeout may have been spurious: F-RTO looks at the next acknowledgements (RFC 5682). */
+/** The timeout may have been spurious: F-RTO looks at the next acknowledgements (RFC 5682 2.1 step 2). */
 export const RF_FRTO = 128;
+/** F-RTO's step 2b: no retransmission until the next acknowledgement; with RF_FRTO two new segments may still go. */
+export const RF_FRTO_NEW = 1024;
+/** The retransmission timer expired: one segment goes whatever cwnd says (RFC 6298 5.4). */
+export const RF_RTO_NOW = 2048;
 /** The rescue retransmission of this recovery was sent (RFC 6675 NextSeg 4). */
 export const RF_RESCUED = 256;
 /** RACK.dsack_round counts. */
@@ -289,8 +294,6 @@ export const RF_DSACK_ROUND = 512;
 // Bits of T_PENDING.
 /** An ACK is owed. */
 export const P_ACK = 1;
-/** The segment at sndUna is lost: send it again before anything else. */
-export const P_RETRANSMIT = 4;
 /** An ACK is owed when the delayed-ACK timer fires, or with the next data. */
 export const P_ACK_DELAYED = 2;
 /** One duplicate ACK, in the count from bit 8. */

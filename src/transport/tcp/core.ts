@@ -19,9 +19,12 @@ import {
 } from "../transport.js";
 import type { CongestionControl } from "./congestion.js";
 import type { TcpConfig } from "./config.js";
-import { CLOSED, TcpConnections, TF_HALF_OPEN } from "./connection.js";
+import { CLOSED, T_TS_OFFSET, TcpConnections, TF_HALF_OPEN } from "./connection.js";
+import { Cubic } from "./cubic.js";
+import { Delivery } from "./delivery.js";
 import { TcpEvents } from "./errors.js";
 import { NewReno } from "./newreno.js";
+import { Scoreboard } from "./scoreboard.js";
 import { Segment } from "./segment.js";
 
 /** The engine as TCP sees it. */
@@ -61,6 +64,7 @@ export const TIMER_OUTPUT = 2;
 export const TIMERS = 3;
 /** Ticks of 100 us in a millisecond. */
 export const TICKS_PER_MS = 10;
+const TICK_US = 100;
 
 /** What the files of this folder share: one per stack. Functions take it first, then the connection and its row. */
 export class TcpCore {
@@ -73,7 +77,10 @@ export class TcpCore {
   readonly config: TcpConfig;
   readonly connections: TcpConnections;
   readonly timers: TimerWheel;
+  readonly scoreboard: Scoreboard;
   readonly congestion: CongestionControl;
+  /** What the acknowledgement being processed has delivered. */
+  readonly delivery = new Delivery();
   readonly events = new TcpEvents();
   /** The segment being processed. */
   readonly segment = new Segment();
@@ -99,7 +106,11 @@ export class TcpCore {
     this.config = parts.config;
     this.connections = new TcpConnections(parts.window, parts.config.maxConnections);
     this.timers = new TimerWheel(parts.window, "tcp timers", parts.config.maxConnections * TIMERS, parts.engine.tick);
-    this.congestion = new NewReno(parts.window, parts.config.initialCwndSegments);
+    this.scoreboard = new Scoreboard(parts.window, parts.config.maxSentRanges);
+    this.congestion =
+      parts.config.congestionControl === "cubic"
+        ? new Cubic(parts.window, parts.engine, parts.config)
+        : new NewReno(parts.window, parts.config.initialCwndSegments);
     this.isnKey = Int32Array.from({ length: 4 }, () => parts.random.nextInt32());
     this.#challengeTokens = parts.config.challengeAcksPerSecond;
   }
@@ -133,6 +144,16 @@ export class TcpCore {
   /** Starts a timer of a connection. */
   startTimer(c: ConnectionIndex, timer: number, ms: number): void {
     this.timers.start(c * TIMERS + timer, ms * TICKS_PER_MS);
+  }
+
+  /** The same with microseconds, rounded up to ticks. */
+  startTimerUs(c: ConnectionIndex, timer: number, us: number): void {
+    this.timers.start(c * TIMERS + timer, Math.max(1, Math.ceil(us / TICK_US)));
+  }
+
+  /** Our timestamp now, on the connection's own clock (RFC 7323 7.1). */
+  tsNow(r: number): number {
+    return (this.engine.nowMs + this.window.i32[r + T_TS_OFFSET]) | 0;
   }
 
   /** Stops a timer of a connection. */
@@ -175,6 +196,7 @@ export class TcpCore {
     this.stopTimer(c, TIMER_RETRANSMIT);
     this.stopTimer(c, TIMER_WAIT);
     this.stopTimer(c, TIMER_OUTPUT);
+    this.scoreboard.clear(r);
     if ((i32[r + C_FLAGS] & TF_HALF_OPEN) !== 0) this.lookup.delHalfOpen(TRANSPORT_TCP, c);
     else this.lookup.delEstablished(TRANSPORT_TCP, c);
     i32[r + C_STATE] = CLOSED;

@@ -34,6 +34,7 @@ const TABLE = {
   no_ack: ["error", "Segment without ACK"],
   fin_rcvd: ["info", "FINs received"],
   zero_rwnd: ["warn", "Segment met a zero receive window"],
+  spurious_retransmit: ["info", "Retransmissions that proved to be spurious, cwnd restored"],
   conn_accepted: ["info", "Connections accepted"],
   no_buffer: ["error", "No packet buffer for an answer"],
   time_wait_reuse: ["info", "New connection over one in TIME_WAIT"],

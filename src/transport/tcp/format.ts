@@ -6,7 +6,6 @@ import {
   T_KEEPALIVE_MS,
   T_RCV_EDGE,
   T_RCV_NXT,
-  T_SND_MAX,
   T_SND_NXT,
   T_SND_UNA,
   T_SND_WND,
@@ -16,7 +15,6 @@ import {
   TF_FAST_RECOVERY,
   TF_FIN_SENT,
   TF_FIN_WANTED,
-  TF_KEEPALIVE,
   TF_LOSS_RECOVERY,
   TF_NO_DELAY,
   TF_SACK,
@@ -33,7 +31,6 @@ const FLAG_NAMES: readonly (readonly [number, string])[] = [
   [TF_WSCALE, "wscale"],
   [TF_SACK, "sack"],
   [TF_NO_DELAY, "no-delay"],
-  [TF_KEEPALIVE, "keepalive"],
   [TF_URGENT, "urgent-in"],
   [TF_URGENT_OUT, "urgent-out"],
   [TF_FIN_WANTED, "fin-wanted"],
@@ -59,10 +56,10 @@ export function formatConnection(core: TcpCore, c: ConnectionIndex, verbose: num
   const lines = Array.from({ length: Math.ceil(values.length / PER_LINE) }, (_, i) =>
     values.slice(i * PER_LINE, (i + 1) * PER_LINE).join(" "),
   );
-  const keepaliveMs = i32[r + T_KEEPALIVE_MS] || core.config.keepaliveMs;
+  const keepaliveMs = i32[r + T_KEEPALIVE_MS] > 0 ? i32[r + T_KEEPALIVE_MS] : "off";
   return [
     `${state} index ${c} flags: ${flags.join(" ")}`,
-    ` snd_una ${sent(T_SND_UNA)} snd_nxt ${sent(T_SND_NXT)} snd_max ${sent(T_SND_MAX)} snd_wnd ${i32[r + T_SND_WND]}`,
+    ` snd_una ${sent(T_SND_UNA)} snd_nxt ${sent(T_SND_NXT)} snd_wnd ${i32[r + T_SND_WND]}`,
     ` rcv_nxt ${received(T_RCV_NXT)} rcv_edge ${received(T_RCV_EDGE)} dupacks ${i32[r + T_DUPACKS]}`,
     ` user_timeout_ms ${i32[r + T_USER_TIMEOUT_MS] || core.config.userTimeoutMs} keepalive_ms ${keepaliveMs}`,
     ...lines.map((line) => ` ${line}`),

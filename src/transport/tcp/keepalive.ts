@@ -6,11 +6,11 @@ import {
   FIN_WAIT_2,
   T_HEARD_MS,
   T_KEEPALIVE_MS,
-  T_SND_MAX,
+  T_PROBES,
+  T_SND_NXT,
   T_SND_UNA,
+  T_TS_RECENT_MS,
   TF_APP_CLOSED,
-  TF_KEEPALIVE,
-  TF_PROBING,
   TIME_WAIT,
 } from "./connection.js";
 import { type TcpCore, TIMER_WAIT } from "./core.js";
@@ -24,28 +24,19 @@ export function keepsAlive(core: TcpCore, r: number): boolean {
   return state >= ESTABLISHED && state < TIME_WAIT;
 }
 
-/** A segment of the peer arrived: idle time begins anew. For connections with TF_KEEPALIVE. */
-export function heard(core: TcpCore, r: number): void {
-  const { i32 } = core.window;
-  i32[r + T_HEARD_MS] = core.engine.nowMs;
-  i32[r + C_FLAGS] &= ~TF_PROBING;
-}
-
-/** Keepalive was switched on, or its time changed, or the connection is established: idle time counts from now. */
-export function startKeepalive(core: TcpCore, c: ConnectionIndex, r: number): void {
+/** Keepalive was switched on or off, or its time changed, or the connection is established. */
+export function updateKeepalive(core: TcpCore, c: ConnectionIndex, r: number): void {
   if (!keepsAlive(core, r)) return; // Its beginning will call again.
-  heard(core, r);
-  core.startTimer(c, TIMER_WAIT, idleMs(core, r));
+  const { i32 } = core.window;
+  i32[r + T_PROBES] = 0;
+  if (i32[r + T_KEEPALIVE_MS] > 0) core.startTimer(c, TIMER_WAIT, Math.max(0, leftMs(core, r)));
+  else core.stopTimer(c, TIMER_WAIT);
 }
 
-/** Keepalive was switched off. */
-export function stopKeepalive(core: TcpCore, c: ConnectionIndex, r: number): void {
-  if (keepsAlive(core, r)) core.stopTimer(c, TIMER_WAIT);
-}
-
-/** Idle time before the first probe, milliseconds. */
-function idleMs(core: TcpCore, r: number): number {
-  return core.window.i32[r + T_KEEPALIVE_MS] || core.config.keepaliveMs;
+/** Idle time that lacks until the first probe, milliseconds: idle is who was not heard (RFC 9293 3.8.4). */
+function leftMs(core: TcpCore, r: number): number {
+  const { i32 } = core.window;
+  return i32[r + T_KEEPALIVE_MS] - ((core.engine.nowMs - i32[r + T_TS_RECENT_MS]) | 0);
 }
 
 /**
@@ -54,29 +45,29 @@ function idleMs(core: TcpCore, r: number): number {
  */
 export function keepaliveExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
-  if ((i32[r + C_FLAGS] & TF_KEEPALIVE) === 0) return;
+  const idleMs = i32[r + T_KEEPALIVE_MS];
+  if (idleMs <= 0) return;
   // MUST-26: what is outstanding asks for an answer by itself, and R2 judges it.
-  if (i32[r + T_SND_MAX] !== i32[r + T_SND_UNA] || core.queued(r) > 0) {
-    core.startTimer(c, TIMER_WAIT, idleMs(core, r));
+  if (i32[r + T_SND_NXT] !== i32[r + T_SND_UNA] || core.queued(r) > 0) {
+    core.startTimer(c, TIMER_WAIT, idleMs);
     return;
   }
-  if ((i32[r + C_FLAGS] & TF_PROBING) === 0) {
-    const leftMs = idleMs(core, r) - ((core.engine.nowMs - i32[r + T_HEARD_MS]) | 0);
-    if (leftMs > 0) {
-      core.startTimer(c, TIMER_WAIT, leftMs);
-      return;
-    }
-    i32[r + C_FLAGS] |= TF_PROBING;
-    i32[r + T_HEARD_MS] = 0;
+  if (i32[r + T_TS_RECENT_MS] !== i32[r + T_HEARD_MS]) {
+    i32[r + T_HEARD_MS] = i32[r + T_TS_RECENT_MS];
+    i32[r + T_PROBES] = 0;
   }
-  if (i32[r + T_HEARD_MS] >= core.config.keepaliveProbes) {
+  if (i32[r + T_PROBES] === 0 && leftMs(core, r) > 0) {
+    core.startTimer(c, TIMER_WAIT, leftMs(core, r));
+    return;
+  }
+  if (i32[r + T_PROBES] >= core.config.keepaliveProbes) {
     sendReset(core, c, r);
     if (i32[r + C_SESSION] >= 0) core.upcalls.reset(i32[r + C_SESSION], SESSION_E_TIMEDOUT);
     core.remove(c);
     return;
   }
-  i32[r + T_HEARD_MS]++;
-  const b = controlSegment(core, c, r, (i32[r + T_SND_MAX] - 1) | 0, TCP_FLAG_ACK);
+  i32[r + T_PROBES]++;
+  const b = controlSegment(core, c, r, (i32[r + T_SND_NXT] - 1) | 0, TCP_FLAG_ACK);
   if (b >= 0) core.output(r, b);
   core.startTimer(c, TIMER_WAIT, core.config.keepaliveIntervalMs);
 }

@@ -1,6 +1,7 @@
 import { SESSION_E_ALLOC, SESSION_E_REFUSED } from "../../session/session-errors.js";
 import {
   TCP_HAS_MSS,
+  TCP_HAS_SACK_PERMITTED,
   TCP_HAS_TIMESTAMPS,
   TCP_HAS_WSCALE,
   TCP_OPT_MSS,
@@ -28,8 +29,8 @@ import {
   T_RCV_NXT,
   T_RECOVER,
   T_RTO_US,
+  T_RTT_SEQ,
   T_SCALES,
-  T_SND_MAX,
   T_SND_MSS,
   T_SND_NXT,
   T_SND_UNA,
@@ -40,16 +41,19 @@ import {
   T_TS_RECENT,
   T_TS_RECENT_MS,
   TF_HALF_OPEN,
-  TF_KEEPALIVE,
+  TF_SACK,
   TF_TIMESTAMPS,
   TF_WSCALE,
 } from "./connection.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT } from "./core.js";
+import { initDelayedAck } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
 import { initialSequence } from "./isn.js";
-import { startKeepalive } from "./keepalive.js";
+import { updateKeepalive } from "./keepalive.js";
 import { scaleFor } from "./receive-window.js";
-import { armRetransmit, initRtt, startTiming, stopTiming } from "./rtt.js";
+import { initPacing } from "./pacing.js";
+import { initRack } from "./rack.js";
+import { armRetransmit, initRtt, startSynTiming, stopSynTiming } from "./rtt.js";
 import type { Segment } from "./segment.js";
 import { oweAck, ownMss, sendReset, sendSyn } from "./segment-out.js";
 
@@ -67,13 +71,14 @@ function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
   const { i32 } = core.window;
   const iss = initialSequence(core, r);
   i32[r + T_ISS] = i32[r + T_SND_UNA] = iss;
-  i32[r + T_SND_NXT] = i32[r + T_SND_MAX] = (iss + 1) | 0;
+  i32[r + T_SND_NXT] = (iss + 1) | 0;
   i32[r + T_RECOVER] = (iss + 1) | 0;
   i32[r + T_INITIAL_WND] = Math.min(rxFifoBytes, 65535);
   i32[r + T_SCALES] = core.config.windowScale ? scaleFor(rxFifoBytes) : 0;
   i32[r + T_PROGRESS_MS] = core.engine.nowMs;
   if (core.config.windowScale) i32[r + C_FLAGS] |= TF_WSCALE;
   if (core.config.timestamps) i32[r + C_FLAGS] |= TF_TIMESTAMPS;
+  if (core.config.sack) i32[r + C_FLAGS] |= TF_SACK;
   initRtt(core, r);
 }
 
@@ -88,16 +93,15 @@ function takeSyn(core: TcpCore, r: number, seg: Segment): void {
   i32[r + T_SND_WND] = i32[r + T_SND_WND_MAX] = seg.window;
   i32[r + T_SND_WL1] = seg.seq;
   i32[r + T_SND_WL2] = seg.ack;
-  // RFC 7323 2.2 and 3.2: an option is in force only when both offered it.
+  // RFC 7323 2.2 and 3.2, RFC 2018 2: an option is in force only when both offered it.
+  if ((present & TCP_HAS_SACK_PERMITTED) === 0) i32[r + C_FLAGS] &= ~TF_SACK;
   if ((present & TCP_HAS_WSCALE) === 0) {
     i32[r + C_FLAGS] &= ~TF_WSCALE;
     i32[r + T_SCALES] = 0;
   } else if ((i32[r + C_FLAGS] & TF_WSCALE) !== 0) i32[r + T_SCALES] |= options[TCP_OPT_WSCALE] << 8;
   if ((present & TCP_HAS_TIMESTAMPS) === 0) i32[r + C_FLAGS] &= ~TF_TIMESTAMPS;
-  else {
-    i32[r + T_TS_RECENT] = seg.tsVal;
-    i32[r + T_TS_RECENT_MS] = core.engine.nowMs;
-  }
+  else i32[r + T_TS_RECENT] = seg.tsVal;
+  i32[r + T_TS_RECENT_MS] = core.engine.nowMs;
   const isIp6 = (i32[r + C_FLAGS] & CF_IP6) !== 0;
   const offered = (present & TCP_HAS_MSS) !== 0 ? options[TCP_OPT_MSS] : isIp6 ? DEFAULT_MSS6 : DEFAULT_MSS4;
   const peerMss = Math.max(offered, LEAST_MSS);
@@ -105,6 +109,7 @@ function takeSyn(core: TcpCore, r: number, seg: Segment): void {
   // RFC 9293 3.7.1, MUST-16: options come out of the MSS.
   const optionBytes = (i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 ? TCP_TIMESTAMPS_LEN : 0;
   i32[r + T_SND_MSS] = Math.min(peerMss, ownMss(core, r)) - optionBytes;
+  initDelayedAck(core, r);
 }
 
 /**
@@ -121,7 +126,7 @@ export function passiveOpen(core: TcpCore, c: ConnectionIndex, listener: Connect
   inheritAttributes(core, r, l);
   initConnection(core, r, i32[l + T_INITIAL_WND]);
   takeSyn(core, r, seg);
-  startTiming(core, r, i32[r + T_SND_NXT]);
+  startSynTiming(core, r);
   sendSyn(core, c, r, true);
   armRetransmit(core, c, r);
   core.startTimer(c, TIMER_WAIT, core.config.synRcvdTimeoutMs);
@@ -134,7 +139,7 @@ export function activeOpen(core: TcpCore, c: ConnectionIndex, rxFifoBytes: numbe
   i32[r + C_STATE] = SYN_SENT;
   i32[r + C_FLAGS] |= TF_HALF_OPEN;
   initConnection(core, r, rxFifoBytes);
-  startTiming(core, r, i32[r + T_SND_NXT]);
+  startSynTiming(core, r);
   sendSyn(core, c, r, false);
   armRetransmit(core, c, r);
 }
@@ -199,16 +204,19 @@ export function establish(core: TcpCore, c: ConnectionIndex, r: number, seg: Seg
   const { i32 } = core.window;
   core.stopTimer(c, TIMER_RETRANSMIT);
   core.stopTimer(c, TIMER_WAIT);
-  stopTiming(core, r, seg.ack);
+  stopSynTiming(core, r);
   i32[r + T_SND_UNA] = seg.ack;
+  i32[r + T_RTT_SEQ] = seg.ack;
+  initRack(core, r);
   i32[r + C_STATE] = ESTABLISHED;
-  if ((i32[r + C_FLAGS] & TF_KEEPALIVE) !== 0) startKeepalive(core, c, r);
+  updateKeepalive(core, c, r);
   if (i32[r + T_BACKOFF] > 0) {
     // RFC 6298 5.7: the path may be slower than the timeout of the SYN.
     i32[r + T_RTO_US] = Math.max(i32[r + T_RTO_US], RTO_AFTER_SYN_LOSS_US);
     i32[r + T_BACKOFF] = 0;
   }
   core.congestion.init(r);
+  initPacing(core, r);
   // The window of a SYN-ACK is unscaled; that of the ACK which ends a passive open is scaled.
   const scale = (seg.flags & TCP_FLAG_SYN) !== 0 ? 0 : i32[r + T_SCALES] >> 8;
   i32[r + T_SND_WND] = seg.window << scale;

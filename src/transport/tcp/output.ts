@@ -7,17 +7,16 @@ import {
   ESTABLISHED,
   FIN_WAIT_1,
   LAST_ACK,
-  P_ACK,
-  P_DUPACK_MAX,
-  P_RETRANSMIT,
-  SYN_RCVD,
-  T_OCTETS_RETRANS,
+  RF_FRTO,
+  RF_FRTO_NEW,
+  RF_TLP_NOW,
+  RF_TLP_TIMER,
   T_CWND,
   T_LAST_SENT_MS,
-  T_PENDING,
-  T_PROGRESS_MS,
+  T_LOST,
+  T_PRR_OUT,
+  T_RECOVERY,
   T_RTO_US,
-  T_SND_MAX,
   T_SND_MSS,
   T_SND_NXT,
   T_SND_UNA,
@@ -28,12 +27,19 @@ import {
   TF_FAST_RECOVERY,
   TF_FIN_SENT,
   TF_FIN_WANTED,
+  TF_NO_DELAY,
   TF_PROBE_NOW,
+  TF_SMALL_SENT,
   TIME_WAIT,
 } from "./connection.js";
-import { type TcpCore, TIMER_RETRANSMIT, TIMERS } from "./core.js";
-import { armRetransmit, cancelTiming, startTiming } from "./rtt.js";
-import { acceptableSeq, controlSegment, dataSegment, payloadOf, setPush } from "./segment-out.js";
+import { type TcpCore, TIMER_OUTPUT, TIMER_RETRANSMIT, TIMERS } from "./core.js";
+import { acknowledge } from "./delayed-ack.js";
+import { paceAllowance, paceSent, paceWaitUs } from "./pacing.js";
+import { lostSegment, rescueSegment, tailSegment } from "./retransmit.js";
+import { armRetransmit, startPatience } from "./rtt.js";
+import { reportIsDue } from "./sack-report.js";
+import { controlSegment, dataSegment, payloadOf, setPush } from "./segment-out.js";
+import { armTimer, probeSent } from "./tail-loss-probe.js";
 
 /** States in which data (and FIN) may be on its way. */
 function maySend(state: number): boolean {
@@ -41,7 +47,7 @@ function maySend(state: number): boolean {
 }
 
 /**
- * What may be sent now is decided here and nowhere else: a retransmission first, then new data within the windows, FIN
+ * What may be sent now is decided here and nowhere else: a probe, what is lost, then new data within the windows, FIN
  * behind the last byte, and an ACK when nothing carried it. Fills `frame` with at most `budget` packets; true when
  * more could go at once.
  */
@@ -51,8 +57,9 @@ export function transmit(core: TcpCore, c: ConnectionIndex, frame: Frame, budget
   const room = Math.min(budget, FRAME_SIZE - frame.count);
   const next = (i32[r + C_FLAGS] & CF_IP6) !== 0 ? 1 : 0;
   const limit = frame.count + room;
+  // Data carries no SACK blocks: beside a full MSS they would not fit. What is to be reported goes ahead of it.
+  if (reportIsDue(core, r)) acknowledge(core, c, r, frame, next, limit);
   if (maySend(i32[r + C_STATE])) {
-    if ((i32[r + T_PENDING] & P_RETRANSMIT) !== 0 && frame.count < limit) retransmitHead(core, c, r, frame, next);
     restartIdle(core, r);
     while (frame.count < limit) {
       const b = nextSegment(core, c, r);
@@ -65,98 +72,137 @@ export function transmit(core: TcpCore, c: ConnectionIndex, frame: Frame, budget
   return false;
 }
 
-/** Sends the first unacknowledged segment again. */
-function retransmitHead(core: TcpCore, c: ConnectionIndex, r: number, frame: Frame, next: number): void {
-  const { i32 } = core.window;
-  const una = i32[r + T_SND_UNA];
-  const outstanding = (i32[r + T_SND_MAX] - una) | 0;
-  const finBytes = (i32[r + C_FLAGS] & TF_FIN_SENT) !== 0 ? 1 : 0;
-  i32[r + T_PENDING] &= ~P_RETRANSMIT;
-  if (outstanding === 0) return;
-  cancelTiming(core, r);
-  const data = Math.min(outstanding - finBytes, i32[r + T_SND_MSS]);
-  let b: BufferIndex;
-  if (data > 0) {
-    b = dataSegment(core, c, r, una, 0, data, 0);
-    if (b >= 0) i32[r + T_OCTETS_RETRANS] += data;
-  } else b = controlSegment(core, c, r, una, TCP_FLAG_FIN | TCP_FLAG_ACK);
-  if (b < 0) i32[r + T_PENDING] |= P_RETRANSMIT;
-  else frame.add(b, next);
-  // RFC 6298 5.1: data is outstanding, so the timer must run.
-  if (!core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
-}
-
 /** RFC 5681 4.1: after an idle RTO the old window says nothing about the path. */
 function restartIdle(core: TcpCore, r: number): void {
   const { i32 } = core.window;
-  if (i32[r + T_SND_MAX] !== i32[r + T_SND_UNA] || i32[r + T_LAST_SENT_MS] === 0) return;
+  if (i32[r + T_SND_NXT] !== i32[r + T_SND_UNA] || i32[r + T_LAST_SENT_MS] === 0) return;
   const idleMs = (core.engine.nowMs - i32[r + T_LAST_SENT_MS]) | 0;
   if (idleMs > i32[r + T_RTO_US] / 1000) {
-    core.congestion.idleRestart(r);
+    core.congestion.idleRestart(r, idleMs);
     i32[r + T_LAST_SENT_MS] = 0;
   }
 }
 
-/**
- * Builds the next segment that the windows let go, and moves sndNxt; -1 when nothing may be sent (then the persist
- * timer runs when that is the peer's window's fault).
- */
+/** Builds the next segment that may go; -1 when none may. */
 function nextSegment(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
   const { i32 } = core.window;
+  const recovery = i32[r + T_RECOVERY];
+  if ((recovery & RF_TLP_NOW) !== 0) return tailLossProbe(core, c, r);
+  const isForced = (i32[r + C_FLAGS] & TF_PROBE_NOW) !== 0;
+  const allowance = paceAllowance(core, r);
+  if (allowance <= 0 && !isForced) return waitForPace(core, c, r);
+  const before = i32[r + T_SND_NXT];
+  let b: BufferIndex;
+  if (i32[r + T_LOST] > 0 && (recovery & RF_FRTO_NEW) === 0) b = lostSegment(core, c, r, allowance);
+  else {
+    b = newSegment(core, c, r, allowance);
+    if (b < 0) b = rescueSegment(core, c, r);
+  }
+  if (b < 0) {
+    // F-RTO needs new data; there is none, so the losses are repaired (RFC 5682 2.1 step 2).
+    if ((i32[r + T_RECOVERY] & RF_FRTO) === 0 || (recovery & RF_FRTO_NEW) === 0) return -1;
+    i32[r + T_RECOVERY] &= ~(RF_FRTO | RF_FRTO_NEW);
+    return i32[r + T_LOST] > 0 ? lostSegment(core, c, r, allowance) : -1;
+  }
+  const bytes = payloadOf(core, r, b);
+  paceSent(core, r, bytes);
+  if ((i32[r + C_FLAGS] & TF_FAST_RECOVERY) !== 0) i32[r + T_PRR_OUT] += bytes;
+  if ((recovery & RF_FRTO_NEW) !== 0 && before !== i32[r + T_SND_NXT]) i32[r + T_RECOVERY] &= ~RF_FRTO;
+  return b;
+}
+
+/** Pacing holds segments back, if there are any: a timer lets them go. One that runs for a delayed ACK comes early enough. */
+function waitForPace(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
+  const { i32 } = core.window;
+  const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
+  if (unsent <= 0 && i32[r + T_LOST] === 0 && (i32[r + C_FLAGS] & TF_FIN_WANTED) === 0) return -1;
+  if ((i32[r + C_FLAGS] & (TF_FIN_WANTED | TF_FIN_SENT)) === TF_FIN_WANTED && unsent === 0)
+    return finSegment(core, c, r);
+  core.startTimerUs(c, TIMER_OUTPUT, paceWaitUs(core, r));
+  return -1;
+}
+
+/** RFC 8985 7.3: new data when there is some that the window lets go, else the last segment again. */
+function tailLossProbe(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
+  const { i32 } = core.window;
+  i32[r + T_RECOVERY] &= ~RF_TLP_NOW;
+  const inFlight = (i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0;
+  if (inFlight <= 0) return -1;
+  const unsent = core.queued(r) - inFlight;
+  const bytes = Math.min(unsent, i32[r + T_SND_MSS]);
+  const isNew = bytes > 0 && i32[r + T_SND_WND] - inFlight >= bytes;
+  const b = isNew ? sendNew(core, c, r, bytes, unsent) : tailSegment(core, c, r);
+  if (b < 0) return retryLater(core, c, r);
+  probeSent(core, c, r, !isNew);
+  return b;
+}
+
+/** The next segment of new data, or FIN behind it, that the windows let go; -1 when none may. */
+function newSegment(core: TcpCore, c: ConnectionIndex, r: number, allowance: number): BufferIndex {
+  const { i32 } = core.window;
   const flags = i32[r + C_FLAGS];
-  const una = i32[r + T_SND_UNA];
-  const nxt = i32[r + T_SND_NXT];
   const mss = i32[r + T_SND_MSS];
-  const inFlight = (nxt - una) | 0;
-  const queued = core.queued(r);
-  const unsent = queued - inFlight;
+  const inFlight = (i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0;
+  const unsent = core.queued(r) - inFlight;
   if (unsent < 0) return -1; // FIN is out, and nothing follows it.
-  const isLast = unsent === 0;
-  if (isLast) return (flags & TF_FIN_WANTED) !== 0 ? finSegment(core, c, r, nxt) : -1;
-  const window = Math.min(i32[r + T_SND_WND], i32[r + T_CWND]);
-  let usable = window - inFlight;
+  if (unsent === 0) return (flags & TF_FIN_WANTED) !== 0 ? finSegment(core, c, r) : -1;
+  const windowRoom = i32[r + T_SND_WND] - inFlight;
+  const cwndRoom = congestionRoom(core, r, mss);
+  let usable = Math.min(windowRoom, cwndRoom);
   if ((flags & TF_PROBE_NOW) !== 0) {
     i32[r + C_FLAGS] &= ~TF_PROBE_NOW;
     // RFC 9293 3.8.6.1: one byte past the window, or what fits a window too small for a segment.
-    if (i32[r + T_SND_WND] < inFlight + Math.min(mss, unsent)) usable = Math.max(usable, 1);
+    if (windowRoom < Math.min(mss, unsent)) usable = Math.max(usable, 1);
     if (usable <= 0) return -1;
-  } else if (!isUseful(core, r, usable, unsent, mss, inFlight, nxt !== i32[r + T_SND_MAX])) {
-    noteBlocked(core, c, r, usable, mss, inFlight);
+  } else if (!isUseful(core, r, usable, unsent, mss, inFlight)) {
+    noteBlocked(core, c, r, windowRoom, cwndRoom, mss, inFlight);
     return -1;
   }
-  let bytes = Math.min(usable, unsent, core.config.maxGsoBytes);
+  let bytes = Math.min(usable, unsent, core.config.maxGsoBytes, Math.max(allowance, mss));
   // Whole segments, but for the last one: a superframe is cut on arrival at multiples of the MSS (SHLD-28).
   if (bytes > mss) bytes -= bytes === unsent ? 0 : bytes % mss;
-  const isRecovering = (flags & TF_FAST_RECOVERY) !== 0;
-  if (isRecovering && bytes > mss) bytes = mss;
-  const b = dataSegment(core, c, r, nxt, inFlight, bytes, 0);
+  const b = sendNew(core, c, r, bytes, unsent);
   if (b < 0) return retryLater(core, c, r);
+  if (cwndRoom - bytes < mss && cwndRoom < unsent && cwndRoom <= windowRoom) i32[r + C_FLAGS] |= TF_CWND_LIMITED;
+  return b;
+}
+
+/** What cwnd leaves; F-RTO may send two segments beside it (RFC 5682 2.1 step 2b). */
+function congestionRoom(core: TcpCore, r: number, mss: number): number {
+  const { i32 } = core.window;
+  const recovery = i32[r + T_RECOVERY];
+  if ((recovery & RF_FRTO_NEW) !== 0) return (recovery & RF_FRTO) !== 0 ? 2 * mss : 0;
+  return i32[r + T_CWND] - core.scoreboard.pipe(r);
+}
+
+/** Sends `bytes` of the `unsent` new ones; -1 without memory. */
+function sendNew(core: TcpCore, c: ConnectionIndex, r: number, bytes: number, unsent: number): BufferIndex {
+  const { i32 } = core.window;
+  const nxt = i32[r + T_SND_NXT];
+  const b = dataSegment(core, c, r, nxt, (nxt - i32[r + T_SND_UNA]) | 0, bytes, 0);
+  if (b < 0) return -1;
   const sent = payloadOf(core, r, b);
-  if (sent === unsent) setPush(core, b);
-  if (usable - sent < mss && usable < unsent && i32[r + T_CWND] <= i32[r + T_SND_WND]) {
-    i32[r + C_FLAGS] |= TF_CWND_LIMITED;
+  if (!advance(core, c, r, (nxt + sent) | 0)) {
+    core.pool.free(b);
+    return -1;
   }
-  advance(core, c, r, nxt, (nxt + sent) | 0);
+  if (sent === unsent) setPush(core, b);
+  if (sent < i32[r + T_SND_MSS]) i32[r + C_FLAGS] |= TF_SMALL_SENT;
   return b;
 }
 
 /**
  * Silly-window avoidance of the sender (RFC 9293 3.8.6.2.1): a full segment, or all that is queued, or half of the
- * largest window seen, or anything that was sent before. Small segments are not held back by unacknowledged data (the Nagle algorithm is not there yet).
+ * largest window seen. The Nagle algorithm (3.7.4) holds small segments back while one is outstanding, unless they are
+ * the last; the small end of a large write does not wait for the write's full segments.
  */
-function isUseful(
-  core: TcpCore,
-  r: number,
-  usable: number,
-  unsent: number,
-  mss: number,
-  inFlight: number,
-  isRepeated: boolean,
-): boolean {
+function isUseful(core: TcpCore, r: number, usable: number, unsent: number, mss: number, inFlight: number): boolean {
   if (usable <= 0) return false;
-  // A window that shrank below what is in flight: what lies inside is sent again, however little (SHLD-16).
-  if (usable >= mss || usable >= unsent || isRepeated) return true;
+  if (usable >= mss && unsent >= mss) return true;
   const { i32 } = core.window;
+  const flags = i32[r + C_FLAGS];
+  if (inFlight > 0 && (flags & (TF_NO_DELAY | TF_FIN_WANTED | TF_SMALL_SENT)) === TF_SMALL_SENT) return false;
+  if (usable >= unsent) return true;
   // Only the peer's window makes windows silly: cwnd grows with the next ACK.
   return usable >= i32[r + T_SND_WND_MAX] >> 1 && (inFlight === 0 || i32[r + T_SND_WND] <= i32[r + T_CWND]);
 }
@@ -166,14 +212,15 @@ function noteBlocked(
   core: TcpCore,
   c: ConnectionIndex,
   r: number,
-  usable: number,
+  windowRoom: number,
+  cwndRoom: number,
   mss: number,
   inFlight: number,
 ): void {
   const { i32 } = core.window;
-  if (i32[r + T_CWND] <= i32[r + T_SND_WND] && usable < mss) i32[r + C_FLAGS] |= TF_CWND_LIMITED;
+  if (cwndRoom <= windowRoom && cwndRoom < mss) i32[r + C_FLAGS] |= TF_CWND_LIMITED;
   if (inFlight === 0 && !core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) {
-    if (i32[r + T_SND_MAX] === i32[r + T_SND_UNA]) i32[r + C_FLAGS] |= TF_ANSWERED;
+    i32[r + C_FLAGS] |= TF_ANSWERED;
     armRetransmit(core, c, r); // SHLD-29: the first probe after one RTO.
   }
 }
@@ -184,45 +231,29 @@ function retryLater(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
   return -1;
 }
 
-function finSegment(core: TcpCore, c: ConnectionIndex, r: number, nxt: number): BufferIndex {
+function finSegment(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
+  const { i32 } = core.window;
+  const nxt = i32[r + T_SND_NXT];
   const b = controlSegment(core, c, r, nxt, TCP_FLAG_FIN | TCP_FLAG_ACK);
   if (b < 0) return retryLater(core, c, r);
-  core.window.i32[r + C_FLAGS] |= TF_FIN_SENT;
-  advance(core, c, r, nxt, (nxt + 1) | 0);
+  if (!advance(core, c, r, (nxt + 1) | 0)) {
+    core.pool.free(b);
+    return retryLater(core, c, r);
+  }
+  i32[r + C_FLAGS] |= TF_FIN_SENT;
   return b;
 }
 
-/** Bookkeeping after a segment [from, to) was built. */
-function advance(core: TcpCore, c: ConnectionIndex, r: number, from: number, to: number): void {
+/** Bookkeeping after a segment [sndNxt, to) was built; false when the scoreboard has no room for it. */
+function advance(core: TcpCore, c: ConnectionIndex, r: number, to: number): boolean {
   const { i32 } = core.window;
-  const max = i32[r + T_SND_MAX];
-  if (i32[r + T_SND_UNA] === max || (i32[r + C_FLAGS] & TF_ANSWERED) !== 0) {
-    i32[r + T_PROGRESS_MS] = core.engine.nowMs;
-    i32[r + C_FLAGS] &= ~TF_ANSWERED;
-  }
+  if (!core.scoreboard.append(r, to, core.nowUs32())) return false;
+  startPatience(core, r);
   i32[r + T_SND_NXT] = to;
   i32[r + T_LAST_SENT_MS] = core.engine.nowMs | 1;
-  if (((to - max) | 0) > 0) {
-    i32[r + T_SND_MAX] = to;
-    // Only what was never sent before is timed (Karn).
-    if (from === max) startTiming(core, r, to);
-  } else i32[r + T_OCTETS_RETRANS] += (to - from) | 0;
-  if (!core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
-}
-
-/** Sends the ACK that is owed, or one per out-of-order segment (RFC 5681 4.2), unless data carried it already. */
-function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, frame: Frame, next: number, limit: number): void {
-  const { i32 } = core.window;
-  const pending = i32[r + T_PENDING];
-  if (i32[r + C_STATE] < SYN_RCVD) return;
-  let count = (pending >>> 8) & P_DUPACK_MAX;
-  if (count === 0 && (pending & P_ACK) !== 0) count = 1;
-  for (; count > 0 && frame.count < limit; count--) {
-    const b = controlSegment(core, c, r, acceptableSeq(core, r), TCP_FLAG_ACK);
-    if (b < 0) break;
-    frame.add(b, next);
-  }
-  i32[r + T_PENDING] &= ~(P_ACK | (P_DUPACK_MAX << 8));
+  const isProbeTimer = (i32[r + T_RECOVERY] & RF_TLP_TIMER) !== 0;
+  if (isProbeTimer || !core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armTimer(core, c, r);
+  return true;
 }
 
 /** The application has closed its sending side: FIN follows what is queued (RFC 9293 3.10.4). */
@@ -233,11 +264,4 @@ export function wantFin(core: TcpCore, c: ConnectionIndex, r: number): void {
   else return;
   i32[r + C_FLAGS] |= TF_FIN_WANTED;
   core.wantTransmit(c);
-}
-
-/** Everything is to be sent again from sndUna: after a timeout (RFC 5681 3.1), or because it was too big. */
-export function goBack(core: TcpCore, r: number): void {
-  const { i32 } = core.window;
-  i32[r + T_SND_NXT] = i32[r + T_SND_UNA];
-  cancelTiming(core, r);
 }

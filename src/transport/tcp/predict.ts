@@ -10,15 +10,14 @@ import {
   T_SND_WL2,
   T_SND_WND,
   T_TS_RECENT,
-  T_TS_RECENT_MS,
   TF_APP_CLOSED,
-  TF_KEEPALIVE,
+  TF_OOO,
   TF_PEER_FIN,
   TF_TIMESTAMPS,
 } from "./connection.js";
 import type { TcpCore } from "./core.js";
+import { acknowledgeText, noteHeard } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
-import { heard } from "./keepalive.js";
 import { oweAck } from "./segment-out.js";
 
 /** NOP, NOP, timestamps, length 10 (RFC 7323 appendix A). */
@@ -50,16 +49,16 @@ export function predicted(core: TcpCore, c: ConnectionIndex, r: number, at: numb
   // The window as it was; a closed one has a meaning of its own.
   const window = (word & 0xffff) << (i32[r + T_SCALES] >> 8);
   if (window === 0 || window !== i32[r + T_SND_WND]) return NOT_PREDICTED;
-  if ((flags & (TF_APP_CLOSED | TF_PEER_FIN)) !== 0) return NOT_PREDICTED;
+  if ((flags & (TF_APP_CLOSED | TF_PEER_FIN | TF_OOO)) !== 0) return NOT_PREDICTED;
   if (hasTimestamps) {
     if (dv.getInt32(at + 20) !== ALIGNED_TIMESTAMPS) return NOT_PREDICTED;
     const tsVal = dv.getInt32(at + 24);
     if (((tsVal - i32[r + T_TS_RECENT]) | 0) < 0) return NOT_PREDICTED;
     if (((rcvNxt - i32[r + T_LAST_ACK_SENT]) | 0) <= 0) {
       i32[r + T_TS_RECENT] = tsVal;
-      i32[r + T_TS_RECENT_MS] = core.engine.nowMs;
+      noteHeard(core, r);
     }
-  }
+  } else noteHeard(core, r);
   const moved = core.fifos.enqueue(i32[r + C_RX_FIFO], at + headerLen, len);
   if (moved === 0) return NOT_PREDICTED; // No memory: the full procedure counts it.
   i32[r + T_RCV_NXT] = (rcvNxt + moved) | 0;
@@ -68,10 +67,12 @@ export function predicted(core: TcpCore, c: ConnectionIndex, r: number, at: numb
     i32[r + T_SND_WL1] = rcvNxt;
     i32[r + T_SND_WL2] = i32[r + T_SND_UNA];
   }
-  if ((flags & TF_KEEPALIVE) !== 0) heard(core, r);
   core.upcalls.received(i32[r + C_SESSION]);
+  if (moved >= len) {
+    acknowledgeText(core, c, r, len);
+    return PREDICTED;
+  }
   oweAck(core, c, r);
-  if (moved >= len) return PREDICTED;
   core.events.count(TCP_ERROR.partially_enqueued);
   return PREDICTED_IN_PART;
 }

@@ -2,21 +2,29 @@ import type { ConnectionIndex } from "../transport.js";
 import { C_FLAGS, C_STATE } from "../transport.js";
 import {
   ESTABLISHED,
+  RF_REO_TIMER,
+  RF_TLP_TIMER,
   SYN_SENT,
   T_BACKOFF,
   T_PROGRESS_MS,
+  T_RACK_XMIT_US,
+  T_RECOVERY,
   T_RTO_US,
   T_RTT_SEQ,
-  T_RTT_START_US,
   T_RTTVAR_US,
+  T_SND_NXT,
+  T_SND_UNA,
   T_SND_WND,
   T_SRTT_US,
+  T_TIMEOUTS,
   T_USER_TIMEOUT_MS,
   TF_ANSWERED,
   TF_APP_CLOSED,
-  TF_TIMING,
+  TF_TIMESTAMPS,
 } from "./connection.js";
-import { TICKS_PER_MS, type TcpCore, TIMER_RETRANSMIT, TIMERS } from "./core.js";
+import { type TcpCore, TIMER_RETRANSMIT } from "./core.js";
+import { updateMinRtt } from "./rack.js";
+import type { Segment } from "./segment.js";
 
 /** Clock granularity G of RFC 6298, microseconds: a tick of the timer wheel. */
 const GRANULARITY_US = 100;
@@ -51,28 +59,39 @@ export function sampleRtt(core: TcpCore, r: number, rttUs: number): void {
   i32[r + T_RTO_US] = Math.min(Math.max(rto, core.config.rtoMinMs * 1000), core.config.rtoMaxMs * 1000);
 }
 
-/** Times the segment that ends at `endSeq`, sent just now, unless one is being timed already. */
-export function startTiming(core: TcpCore, r: number, endSeq: number): void {
-  const { i32 } = core.window;
-  if ((i32[r + C_FLAGS] & TF_TIMING) !== 0) return;
-  i32[r + C_FLAGS] |= TF_TIMING;
-  i32[r + T_RTT_SEQ] = endSeq;
-  i32[r + T_RTT_START_US] = core.nowUs32();
+/** A SYN is sent, just now: its answer gives the first sample. */
+export function startSynTiming(core: TcpCore, r: number): void {
+  core.window.i32[r + T_RACK_XMIT_US] = core.nowUs32();
 }
 
-/** `ack` arrived: takes the sample when it covers the timed segment. */
-export function stopTiming(core: TcpCore, r: number, ack: number): void {
+/** Our SYN is acknowledged: takes the first sample, unless it was sent more than once (Karn, RFC 6298 3). */
+export function stopSynTiming(core: TcpCore, r: number): void {
   const { i32 } = core.window;
-  if ((i32[r + C_FLAGS] & TF_TIMING) === 0 || ((ack - i32[r + T_RTT_SEQ]) | 0) < 0) return;
-  i32[r + C_FLAGS] &= ~TF_TIMING;
-  sampleRtt(core, r, (core.nowUs32() - i32[r + T_RTT_START_US]) | 0);
-  // RFC 6298 5: a timeout that was backed off stays so until a round trip was measured.
+  if (i32[r + T_TIMEOUTS] > 0) return;
+  const rttUs = (core.nowUs32() - i32[r + T_RACK_XMIT_US]) | 0;
+  sampleRtt(core, r, rttUs);
+  updateMinRtt(core, r, rttUs);
+}
+
+/**
+ * An acknowledgement moved sndUna: takes a sample once for each round trip, from what was sent only once (Karn), or
+ * from the echoed timestamp when retransmissions are among it (RFC 7323 4.1). A timeout that was backed off stays so
+ * until then (RFC 6298 5).
+ */
+export function takeRtt(core: TcpCore, r: number, seg: Segment): void {
+  const { i32 } = core.window;
+  const { delivery } = core;
+  let rttUs = -1;
+  if (delivery.hasOriginal && !delivery.hasRetrans) {
+    rttUs = (core.nowUs32() - delivery.firstSentUs) | 0;
+    delivery.rttUs = rttUs;
+  } else if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 && seg.hasTimestamps && seg.tsEcr !== 0) {
+    rttUs = ((core.tsNow(r) - seg.tsEcr) | 0) * 1000;
+  }
+  if (rttUs < 0 || ((i32[r + T_SND_UNA] - i32[r + T_RTT_SEQ]) | 0) <= 0) return;
+  sampleRtt(core, r, rttUs);
+  i32[r + T_RTT_SEQ] = i32[r + T_SND_NXT];
   i32[r + T_BACKOFF] = 0;
-}
-
-/** Karn's rule (RFC 6298 3): what is sent again is not timed. */
-export function cancelTiming(core: TcpCore, r: number): void {
-  core.window.i32[r + C_FLAGS] &= ~TF_TIMING;
 }
 
 /** R2 in the present state, milliseconds: how long a lack of answers is borne (RFC 9293 3.8.3). */
@@ -86,6 +105,14 @@ function giveUpMs(core: TcpCore, r: number): number {
   return isOrphan ? core.config.closingTimeoutMs : ownMs || core.config.userTimeoutMs;
 }
 
+/** Something is sent that asks for an answer: when the peer owed none so far, its time begins now. */
+export function startPatience(core: TcpCore, r: number): void {
+  const { i32 } = core.window;
+  if (i32[r + T_SND_UNA] !== i32[r + T_SND_NXT] && (i32[r + C_FLAGS] & TF_ANSWERED) === 0) return;
+  i32[r + T_PROGRESS_MS] = core.engine.nowMs;
+  i32[r + C_FLAGS] &= ~TF_ANSWERED;
+}
+
 /** Milliseconds until the connection is given up, 0 or less when it is to be now; it is not while all is answered. */
 export function patienceMs(core: TcpCore, r: number): number {
   const { i32 } = core.window;
@@ -96,11 +123,12 @@ export function patienceMs(core: TcpCore, r: number): number {
 /** Starts the retransmission timer with the backed-off timeout (RFC 6298 5.1, 5.5), or for the end of patience. */
 export function armRetransmit(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
+  i32[r + T_RECOVERY] &= ~(RF_REO_TIMER | RF_TLP_TIMER);
   const backoff = i32[r + T_BACKOFF];
   const maxUs = core.config.rtoMaxMs * 1000;
   const rto = i32[r + T_RTO_US];
   // The shift cannot overflow: a backoff that matters is cut by rtoMax long before 2^31 us.
   let us = backoff > 15 || rto > maxUs >> backoff ? maxUs : rto << backoff;
   if (backoff > 0) us = Math.min(us, patienceMs(core, r) * 1000);
-  core.timers.start(c * TIMERS + TIMER_RETRANSMIT, Math.max(1, Math.ceil((us * TICKS_PER_MS) / 1000)));
+  core.startTimerUs(c, TIMER_RETRANSMIT, us);
 }

@@ -18,6 +18,7 @@ import {
 } from "../../graph/packet-pool.js";
 import {
   TCP_HAS_MSS,
+  TCP_HAS_SACK_PERMITTED,
   TCP_HAS_TIMESTAMPS,
   TCP_HAS_WSCALE,
   TCP_TIMESTAMPS_LEN,
@@ -36,17 +37,23 @@ import {
 import { C_FIB, C_FLAGS, C_PORTS, C_TX_FIFO, CF_IP6, type ConnectionIndex } from "../transport.js";
 import {
   P_ACK,
+  T_DATA_SEGS_OUT,
+  P_ACK_DELAYED,
+  P_DUPACK_MAX,
+  P_QUICK_ONE,
   T_INITIAL_WND,
   T_ISS,
   T_PENDING,
   T_RCV_EDGE,
   T_RCV_NXT,
   T_SCALES,
-  T_SND_MAX,
+  T_SEGS_OUT,
+  T_SND_NXT,
   T_SND_MSS,
   T_SND_UNA,
   T_SND_WND,
   T_TS_RECENT,
+  TF_SACK,
   TF_TIMESTAMPS,
   TF_URGENT_OUT,
   TF_WSCALE,
@@ -54,6 +61,7 @@ import {
 import type { TcpCore } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
 import { windowField } from "./receive-window.js";
+import { emitSackOption } from "./sack-option.js";
 import { writeUrgent } from "./urgent.js";
 
 /** Room for Ethernet with a tag and an IPv6 header in front of the TCP header; keeps the latter 4-byte aligned. */
@@ -77,23 +85,35 @@ function newPacket(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
   i32[m + M_FLAGS] = isIp6 ? F_LOCAL_ORIGIN | F_CHECKSUM_PARTIAL | F_IP6 : F_LOCAL_ORIGIN | F_CHECKSUM_PARTIAL;
   i32[m + M_FIB] = i32[r + C_FIB];
   i32[m + M_CONN] = c;
+  i32[r + T_SEGS_OUT]++;
   return b;
 }
 
-/** Writes the header of a segment in a synchronized state, with timestamps when negotiated; clears the ACK that is owed. */
-function writeHeader(core: TcpCore, r: number, b: BufferIndex, seq: number, flags: number): void {
+/** Bytes of the header of a segment of row `r` that carries no SACK option. */
+function headerLenOf(core: TcpCore, r: number): number {
+  const hasTimestamps = (core.window.i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0;
+  return hasTimestamps ? TCP_HEADER_LEN + TCP_TIMESTAMPS_LEN : TCP_HEADER_LEN;
+}
+
+/**
+ * Writes the header of a segment in a synchronized state, with timestamps when negotiated; clears the ACK that is owed.
+ * A SACK option of `sackBytes` stands behind the timestamps already.
+ */
+function writeHeader(core: TcpCore, r: number, b: BufferIndex, seq: number, flags: number, sackBytes: number): void {
   const { i32, dv } = core.window;
   const m = core.pool.meta + (b << 4);
   const at = i32[m + M_DATA];
   const ports = i32[r + C_PORTS];
   const hasTimestamps = (i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0;
-  const headerLen = hasTimestamps ? TCP_HEADER_LEN + TCP_TIMESTAMPS_LEN : TCP_HEADER_LEN;
+  const headerLen = headerLenOf(core, r) + sackBytes;
   const window = windowField(core, r);
   tcpEmitHeader(dv, at, ports >>> 16, ports & 0xffff, seq, i32[r + T_RCV_NXT], headerLen, flags, window);
   if (hasTimestamps) tcpEmitTimestamps(dv, at + TCP_HEADER_LEN, core.engine.nowMs, i32[r + T_TS_RECENT]);
   if ((i32[r + C_FLAGS] & TF_URGENT_OUT) !== 0) writeUrgent(core, r, at, seq);
   i32[m + M_LEN] = headerLen;
-  i32[r + T_PENDING] &= ~P_ACK;
+  const pending = i32[r + T_PENDING];
+  const isQuick = (pending & P_ACK) !== 0 && pending >= P_QUICK_ONE;
+  i32[r + T_PENDING] = (isQuick ? pending - P_QUICK_ONE : pending) & ~(P_ACK | P_ACK_DELAYED);
 }
 
 /**
@@ -111,11 +131,12 @@ export function dataSegment(
 ): BufferIndex {
   const b = newPacket(core, c, r);
   if (b < 0) return -1;
-  writeHeader(core, r, b, seq, flags | TCP_FLAG_ACK);
+  writeHeader(core, r, b, seq, flags | TCP_FLAG_ACK, 0);
   const { i32 } = core.window;
   const m = core.pool.meta + (b << 4);
   const fifo = i32[r + C_TX_FIFO];
   const mss = i32[r + T_SND_MSS];
+  i32[r + T_DATA_SEGS_OUT]++;
   if (bytes <= COPY_BYTES && bytes <= mss) {
     i32[m + M_LEN] += core.fifos.peek(fifo, offset, i32[m + M_DATA] + i32[m + M_LEN], bytes);
     return b;
@@ -135,8 +156,7 @@ export function dataSegment(
 
 /** Payload bytes that {@link dataSegment} put into `b`: fewer than asked when the fifo lies in many pieces. */
 export function payloadOf(core: TcpCore, r: number, b: BufferIndex): number {
-  const headerLen = (core.window.i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 ? TCP_HEADER_LEN + TCP_TIMESTAMPS_LEN : 20;
-  return core.pool.length(b) - headerLen;
+  return core.pool.length(b) - headerLenOf(core, r);
 }
 
 /** Sets PSH on a built segment: it ends what the application has written (RFC 9293 MUST-61). */
@@ -145,11 +165,27 @@ export function setPush(core: TcpCore, b: BufferIndex): void {
   u8[i32[core.pool.meta + (b << 4) + M_L4] + 13] |= TCP_FLAG_PSH;
 }
 
-/** A segment without payload: ACK, FIN or RST by `flags`. -1 without memory. */
+/**
+ * A segment without payload: ACK, FIN or RST by `flags`. A pure ACK carries SACK blocks when there is something to
+ * report. -1 without memory.
+ */
 export function controlSegment(core: TcpCore, c: ConnectionIndex, r: number, seq: number, flags: number): BufferIndex {
   const b = newPacket(core, c, r);
-  if (b >= 0) writeHeader(core, r, b, seq, flags);
+  if (b < 0) return -1;
+  const at = core.window.i32[core.pool.meta + (b << 4) + M_DATA] + headerLenOf(core, r);
+  writeHeader(core, r, b, seq, flags, flags === TCP_FLAG_ACK ? emitSackOption(core, r, at) : 0);
   return b;
+}
+
+/** Sends the ACK that is owed, or not yet, at once: an earlier one than the end of the turn would bring. */
+export function sendAck(core: TcpCore, c: ConnectionIndex, r: number): void {
+  const b = controlSegment(core, c, r, acceptableSeq(core, r), TCP_FLAG_ACK);
+  if (b < 0) {
+    oweAck(core, c, r);
+    return;
+  }
+  core.window.i32[r + T_PENDING] &= ~(P_DUPACK_MAX << 8);
+  core.output(r, b);
 }
 
 /** Owes the peer an ACK: sent once per turn, or carried by data. */
@@ -172,7 +208,7 @@ export function sendChallengeAck(core: TcpCore, c: ConnectionIndex, r: number): 
 export function acceptableSeq(core: TcpCore, r: number): number {
   const { i32 } = core.window;
   const edge = (i32[r + T_SND_UNA] + i32[r + T_SND_WND]) | 0;
-  return ((i32[r + T_SND_MAX] - edge) | 0) > 0 ? edge : i32[r + T_SND_MAX];
+  return ((i32[r + T_SND_NXT] - edge) | 0) > 0 ? edge : i32[r + T_SND_NXT];
 }
 
 /** Sends a reset for a connection of ours: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>. */
@@ -190,8 +226,8 @@ export function ownMss(core: TcpCore, r: number): number {
 }
 
 /**
- * Sends a SYN, or with `isAnswer` a SYN-ACK. Options: MSS always; window scale and timestamps as configured, in an
- * answer only when the peer offered them (then the connection's flags say so).
+ * Sends a SYN, or with `isAnswer` a SYN-ACK. Options: MSS always; window scale, timestamps and SACK permitted as configured,
+ * in an answer only when the peer offered them (then the connection's flags say so).
  */
 export function sendSyn(core: TcpCore, c: ConnectionIndex, r: number, isAnswer: boolean): void {
   const b = newPacket(core, c, r);
@@ -202,6 +238,7 @@ export function sendSyn(core: TcpCore, c: ConnectionIndex, r: number, isAnswer: 
   let present = TCP_HAS_MSS;
   if ((flags & TF_WSCALE) !== 0) present |= TCP_HAS_WSCALE;
   if ((flags & TF_TIMESTAMPS) !== 0) present |= TCP_HAS_TIMESTAMPS;
+  if ((flags & TF_SACK) !== 0) present |= TCP_HAS_SACK_PERMITTED;
   const at = i32[m + M_DATA];
   const headerLen = TCP_HEADER_LEN + tcpSynOptionsLen(present);
   const ports = i32[r + C_PORTS];

@@ -33,7 +33,7 @@ import {
   T_CONTEXT,
   T_INITIAL_WND,
   T_LISTENER,
-  T_SND_MAX,
+  T_SND_NXT,
   T_SND_MSS,
   T_SND_UNA,
   TF_APP_CLOSED,
@@ -45,7 +45,7 @@ import { attribute, initAttributes, setAttribute, setAttributes } from "./attrib
 import { TcpCore, type TcpParts, TIMER_WAIT } from "./core.js";
 import { formatConnection } from "./format.js";
 import { activeOpen, refuse } from "./open.js";
-import { goBack, transmit, wantFin } from "./output.js";
+import { transmit, wantFin } from "./output.js";
 import { updateIsDue } from "./receive-window.js";
 import { oweAck, sendReset } from "./segment-out.js";
 import { softError } from "./soft-error.js";
@@ -188,7 +188,7 @@ export class TcpTransport implements Transport, Timed {
     const { i32 } = core.window;
     const r = core.connections.row(c);
     const offset = (sequence - i32[r + T_SND_UNA]) | 0;
-    if (offset < 0 || offset >= ((i32[r + T_SND_MAX] - i32[r + T_SND_UNA]) | 0)) return;
+    if (offset < 0 || offset >= ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0)) return;
     if (i32[r + C_STATE] === SYN_SENT && kind !== ICMP_TOO_BIG) {
       if (kind === ICMP_PORT_UNREACHABLE || kind === ICMP_PROTOCOL_UNREACHABLE || kind === ICMP_PROHIBITED) {
         refuse(core, c, r, SESSION_E_REFUSED);
@@ -210,7 +210,7 @@ export class TcpTransport implements Transport, Timed {
     if (mss >= i32[r + T_SND_MSS]) return;
     i32[r + T_SND_MSS] = mss;
     if (i32[r + C_STATE] < ESTABLISHED) return;
-    goBack(core, r);
+    core.scoreboard.markAllLost(r);
     core.wantTransmit(c);
   }
 

@@ -1,16 +1,10 @@
+import type { FifoOffset } from "../../mem/fifo-layout.js";
 import { C_FLAGS, C_RX_FIFO, C_SESSION, C_STATE, type ConnectionIndex } from "../transport.js";
-import {
-  ESTABLISHED,
-  FIN_WAIT_1,
-  FIN_WAIT_2,
-  P_DUPACK_MAX,
-  P_DUPACK_ONE,
-  T_PENDING,
-  T_RCV_NXT,
-  TF_APP_CLOSED,
-} from "./connection.js";
+import { ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, T_RCV_NXT, TF_APP_CLOSED, TF_OOO } from "./connection.js";
 import type { TcpCore } from "./core.js";
+import { acknowledgeText, quicken } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
+import { acknowledgeHeld, noteHeldAgain } from "./sack-report.js";
 import type { Segment } from "./segment.js";
 import { oweAck, sendReset } from "./segment-out.js";
 
@@ -33,15 +27,13 @@ export function processText(core: TcpCore, c: ConnectionIndex, r: number, seg: S
     core.remove(c);
     return false;
   }
+  noteHeldAgain(core, c, r, seg.seq, seg.dataLen);
   const ahead = (seg.seq - i32[r + T_RCV_NXT]) | 0;
   if (ahead > 0) {
-    const isHeld = core.fifos.enqueueOoo(fifo, ahead, seg.data, seg.dataLen) > 0;
-    core.events.count(isHeld ? TCP_ERROR.enqueued_ooo : TCP_ERROR.fifo_full);
-    // One duplicate ACK for each (RFC 5681 4.2).
-    if (((i32[r + T_PENDING] >>> 8) & P_DUPACK_MAX) < P_DUPACK_MAX) i32[r + T_PENDING] += P_DUPACK_ONE;
-    core.wantTransmit(c);
+    holdText(core, c, r, fifo, ahead, seg);
     return true;
   }
+  const fillsGap = (i32[r + C_FLAGS] & TF_OOO) !== 0;
   const moved = core.fifos.enqueue(fifo, seg.data, seg.dataLen);
   if (moved > 0) {
     i32[r + T_RCV_NXT] = (i32[r + T_RCV_NXT] + moved) | 0;
@@ -49,6 +41,29 @@ export function processText(core: TcpCore, c: ConnectionIndex, r: number, seg: S
   }
   if (moved >= seg.dataLen) core.events.count(TCP_ERROR.enqueued);
   else core.events.count(moved > 0 ? TCP_ERROR.partially_enqueued : TCP_ERROR.fifo_full);
-  oweAck(core, c, r);
+  if (fillsGap) {
+    if (core.fifos.oooCount(fifo) === 0) i32[r + C_FLAGS] &= ~TF_OOO;
+    quicken(core, r);
+  }
+  // At once while a gap is being filled (RFC 5681 4.2), or when the peer sends more than there is memory for.
+  if (fillsGap || moved < seg.dataLen) oweAck(core, c, r);
+  else acknowledgeText(core, c, r, seg.dataLen);
   return true;
+}
+
+/** Text that lies `ahead` bytes past rcvNxt waits in the fifo for what comes before it. */
+function holdText(core: TcpCore, c: ConnectionIndex, r: number, fifo: FifoOffset, ahead: number, seg: Segment): void {
+  const { i32 } = core.window;
+  const { fifos, spans } = core;
+  // The interval that grew last, as (start, length).
+  const hadNewest = fifos.oooNewest(fifo, spans, 1) > 0;
+  const isHeld = fifos.enqueueOoo(fifo, ahead, seg.data, seg.dataLen) > 0;
+  core.events.count(isHeld ? TCP_ERROR.enqueued_ooo : TCP_ERROR.fifo_full);
+  if (isHeld) {
+    i32[r + C_FLAGS] |= TF_OOO;
+    fifos.oooNewest(fifo, spans, 1, 2);
+  }
+  const grewNewest = hadNewest && isHeld && spans[2] <= spans[0] && spans[2] + spans[3] >= spans[0] + spans[1];
+  quicken(core, r);
+  acknowledgeHeld(core, c, r, grewNewest);
 }

@@ -3,28 +3,31 @@ import { C_FLAGS, C_SESSION, C_STATE, type ConnectionIndex } from "../transport.
 import {
   CLOSED,
   ESTABLISHED,
-  P_ACK,
   P_ACK_DELAYED,
   SYN_RCVD,
   SYN_SENT,
+  RF_REO_TIMER,
+  RF_TLP_NOW,
+  RF_TLP_TIMER,
   T_BACKOFF,
+  T_LOST,
   T_PENDING,
-  T_SND_MAX,
+  T_RECOVERY,
+  T_SND_NXT,
   T_SND_UNA,
   T_SND_WND,
   T_TIMEOUTS,
   TF_FIN_WANTED,
-  TF_LOSS_RECOVERY,
   TF_PROBE_NOW,
   TIME_WAIT,
 } from "./connection.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT, TIMERS } from "./core.js";
-import { timeoutLoss } from "./loss-detection.js";
 import { keepaliveExpired, keepsAlive } from "./keepalive.js";
 import { refuse } from "./open.js";
-import { goBack } from "./output.js";
-import { armRetransmit, cancelTiming, patienceMs } from "./rtt.js";
-import { sendReset, sendSyn } from "./segment-out.js";
+import { rackDetect } from "./rack.js";
+import { lossByTime, timeoutLoss } from "./recovery.js";
+import { armRetransmit, patienceMs } from "./rtt.js";
+import { oweAck, sendReset, sendSyn } from "./segment-out.js";
 import { checkR1 } from "./soft-error.js";
 
 /** Acts on everything due at `tick`. `expired` is scratch. */
@@ -41,9 +44,29 @@ export function expireTimers(core: TcpCore, tick: number, expired: Int32Array): 
 }
 
 function retransmitExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
-  const state = core.window.i32[r + C_STATE];
+  const { i32 } = core.window;
+  const state = i32[r + C_STATE];
+  const kind = i32[r + T_RECOVERY] & (RF_REO_TIMER | RF_TLP_TIMER);
+  i32[r + T_RECOVERY] &= ~(RF_REO_TIMER | RF_TLP_TIMER);
   if (state === SYN_SENT || state === SYN_RCVD) synExpired(core, c, r, state);
-  else if (state >= ESTABLISHED && state < TIME_WAIT) dataExpired(core, c, r);
+  else if (state < ESTABLISHED || state >= TIME_WAIT) return;
+  else if (kind === RF_REO_TIMER) reorderingExpired(core, c, r);
+  else if (kind === RF_TLP_TIMER) {
+    i32[r + T_RECOVERY] |= RF_TLP_NOW;
+    armRetransmit(core, c, r);
+    core.wantTransmit(c);
+  } else dataExpired(core, c, r);
+}
+
+/** RFC 8985 6.3: what the reordering window gave time to is lost now. */
+function reorderingExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
+  const { i32 } = core.window;
+  const flight = (i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0;
+  core.delivery.begin();
+  rackDetect(core, c, r);
+  lossByTime(core, r, flight);
+  if ((i32[r + T_RECOVERY] & RF_REO_TIMER) === 0 && flight > 0) armRetransmit(core, c, r);
+  core.wantTransmit(c);
 }
 
 /** RFC 9293 3.8.3: a SYN is repeated until R2. */
@@ -56,7 +79,6 @@ function synExpired(core: TcpCore, c: ConnectionIndex, r: number, state: number)
   i32[r + T_BACKOFF]++;
   i32[r + T_TIMEOUTS]++;
   checkR1(core, r);
-  cancelTiming(core, r);
   sendSyn(core, c, r, state === SYN_RCVD);
   armRetransmit(core, c, r);
 }
@@ -71,23 +93,18 @@ function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
     return;
   }
   i32[r + T_BACKOFF]++;
-  const queued = core.queued(r);
-  if (i32[r + T_SND_WND] === 0 || i32[r + T_SND_MAX] === i32[r + T_SND_UNA]) {
+  const isOutstanding = i32[r + T_SND_NXT] !== i32[r + T_SND_UNA];
+  if (i32[r + T_SND_WND] === 0 || !isOutstanding) {
     // The window holds everything back: probe it. Its probes are no measure of congestion.
-    if (queued > 0) {
-      goBack(core, r);
-      i32[r + C_FLAGS] |= TF_PROBE_NOW;
-      core.wantTransmit(c);
-    } else if ((i32[r + C_FLAGS] & TF_FIN_WANTED) !== 0) {
-      goBack(core, r);
-      core.wantTransmit(c);
-    }
-    return;
+    if (core.queued(r) === 0 && (i32[r + C_FLAGS] & TF_FIN_WANTED) === 0) return;
+    if (isOutstanding) core.scoreboard.markFirstLost(r);
+    i32[r + C_FLAGS] |= TF_PROBE_NOW;
+  } else {
+    i32[r + T_TIMEOUTS]++;
+    checkR1(core, r);
+    timeoutLoss(core, r);
   }
-  i32[r + T_TIMEOUTS]++;
-  checkR1(core, r);
-  timeoutLoss(core, r, (i32[r + C_FLAGS] & TF_LOSS_RECOVERY) === 0);
-  goBack(core, r);
+  armRetransmit(core, c, r);
   core.wantTransmit(c);
 }
 
@@ -95,8 +112,9 @@ function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
 function outputExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
   if (i32[r + C_STATE] === CLOSED) return;
-  if ((i32[r + T_PENDING] & P_ACK_DELAYED) !== 0) i32[r + T_PENDING] |= P_ACK;
-  core.wantTransmit(c);
+  if ((i32[r + T_PENDING] & P_ACK_DELAYED) !== 0) oweAck(core, c, r);
+  const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
+  if (unsent > 0 || i32[r + T_LOST] > 0) core.wantTransmit(c);
 }
 
 /** A state that may not last has lasted. */

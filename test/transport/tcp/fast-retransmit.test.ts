@@ -25,37 +25,41 @@ function duplicates(peer: ScriptedPeer, count: number, ack = 1): void {
 const seqs = (peer: ScriptedPeer): number[] => peer.takeAll().map(({ seq }) => seq);
 
 describe.each(FAMILIES)("fast retransmit over IPv%i", (family) => {
-  it("comes with the third duplicate ACK, once (RFC 5681 3.2) [R5681-8]", () => {
+  it("comes with the third duplicate ACK, once (RFC 5681 3.2) [R5681-8, R5681-9]", () => {
     const [peer, host] = inFlight(family);
     duplicates(peer, 2);
-    peer.expectNothing();
+    // Limited transmit (RFC 3042): one new segment for each of the first two.
+    expect(seqs(peer)).toEqual([10_001, 11_001]);
     duplicates(peer, 1);
     peer.expect({ flags: "A", seq: 1, len: 1000, data: pattern(0, 1000) });
     peer.expectNothing();
     expect(peer.field(T_SSTHRESH)).toBe(5000);
-    expect(peer.field(T_CWND)).toBe(8000);
+    // 12,000 sent, 3000 arrived, 1000 lost: 8000 in the network, and the retransmission (RFC 6937).
+    expect(peer.field(T_CWND)).toBe(9000);
     expect(peer.field(T_FAST_RETRAN)).toBe(1);
     expect(host.count("established", "ack_dup")).toBe(3);
   });
 
-  it("lets a new segment go for each one that has left, and none on leaving recovery [R5681-10]", () => {
+  it("lets less go than has left until ssthresh is reached, then as much (RFC 6937), and ends at ssthresh [R5681-10]", () => {
     const [peer] = inFlight(family);
     duplicates(peer, 3);
-    expect(seqs(peer)).toEqual([1]);
-    duplicates(peer, 2);
-    expect(seqs(peer)).toEqual([]);
-    duplicates(peer, 3);
-    expect(seqs(peer)).toEqual([10_001, 11_001, 12_001]);
-    // Everything up to recover: RFC 6582 3.2 step 3, the flight of 3000 and one segment.
-    peer.send({ flags: "A", ack: 10_001 });
-    expect(peer.field(T_CWND)).toBe(4000);
-    expect(seqs(peer)).toEqual([13_001]);
+    expect(seqs(peer)).toEqual([10_001, 11_001, 1]);
+    // 9000 in the network, 1000 less with each: from below 5000 on each makes room for one.
+    const sent = [1, 2, 3, 4, 5, 6, 7].map(() => {
+      duplicates(peer, 1);
+      return seqs(peer);
+    });
+    expect(sent).toEqual([[], [], [], [], [12_001], [13_001], [14_001]]);
+    // Everything up to recover.
+    peer.send({ flags: "A", ack: 12_001 });
+    expect(peer.field(T_CWND)).toBe(5000);
+    expect(seqs(peer)).toEqual([15_001, 16_001]);
   });
 
   it("answers a partial ACK by the next hole, without waiting (NewReno)", () => {
     const [peer, host] = inFlight(family);
     duplicates(peer, 3);
-    expect(seqs(peer)).toEqual([1]);
+    expect(seqs(peer)).toEqual([10_001, 11_001, 1]);
     peer.send({ flags: "A", ack: 2001 });
     peer.expect({ flags: "A", seq: 2001, len: 1000, data: pattern(2000, 1000) });
     peer.send({ flags: "A", ack: 5001 });

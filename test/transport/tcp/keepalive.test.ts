@@ -62,8 +62,8 @@ describe.each(FAMILIES)("keepalive over IPv%i", (family) => {
 
   it.each([false, true])("does not probe while the peer is heard; timestamps %s [MUST-26]", (timestamps) => {
     const [peer, host] = kept(family, { timestamps });
-    // Data that is predicted, an ACK alone, an old segment.
-    for (const send of [{ flags: "A", data: 10 }, { flags: "A" }, { flags: "A", seq: 1, data: 5 }]) {
+    // Data that is predicted, an ACK alone, data that is not predicted.
+    for (const send of [{ flags: "A", data: 10 }, { flags: "A" }, { flags: "UA", data: 5 }]) {
       host.pass(1500);
       peer.send(send);
     }
@@ -87,7 +87,8 @@ describe.each(FAMILIES)("keepalive over IPv%i", (family) => {
       expect(sent.filter(({ len }) => len === 0)).toEqual([]);
       if (sent.length > 0) peer.send({ flags: "A", ack: 101, win: 0 });
     }
-    peer.send({ flags: "A", ack: 101, win: 1000 }).expect({ seq: 101, len: 50 });
+    peer.send({ flags: "A", ack: 101, win: 1000 });
+    expect(peer.takeAll().reduce((sum, { len }) => sum + len, 0)).toBe(50);
     peer.send({ flags: "A" });
     host.pass(4000);
     expect(peer.takeAll()[0]).toMatchObject({ flags: "A", seq: 150, len: 0 });

@@ -2,7 +2,7 @@ import { assert } from "vitest";
 import { TCP_STATE_NAMES } from "../../../src/transport/tcp/connection.js";
 import { C_STATE } from "../../../src/transport/transport.js";
 import { type ScriptOptions, ScriptedStack, type SegmentReceiver } from "./scripted-stack.js";
-import { icmpErrorFrame, type ParsedSegment, optionsByKind, segmentFrame, type Tuple } from "./segment-codec.js";
+import { be32, icmpErrorFrame, type ParsedSegment, optionsByKind, segmentFrame, type Tuple } from "./segment-codec.js";
 
 export { FAMILIES, type ScriptOptions, ScriptedStack } from "./scripted-stack.js";
 
@@ -20,6 +20,8 @@ export interface Send {
   readonly wscale?: number;
   /** TSval, or both; false: none though negotiated. Default: a running one once negotiated. */
   readonly ts?: number | readonly [val: number, ecr: number] | false;
+  /** Relative edges of SACK blocks; true: SACK permitted. */
+  readonly sack?: readonly (readonly [start: number, end: number])[] | true;
   /** Further option bytes, behind the others. */
   readonly options?: readonly number[];
   /** The bytes, or how many of {@link pattern}. */
@@ -40,6 +42,9 @@ export interface Got {
   readonly mss: number | undefined;
   readonly wscale: number | undefined;
   readonly ts: readonly [val: number, ecr: number] | undefined;
+  /** Relative edges of SACK blocks, in the order in which they came; undefined without the option. */
+  readonly sack: readonly (readonly [start: number, end: number])[] | undefined;
+  readonly sackPermitted: boolean;
   /** Segment size of a superframe, 0 of others. */
   readonly gso: number;
   /** Milliseconds since the script began. */
@@ -68,6 +73,8 @@ export interface PeerOptions {
   readonly mss?: number | undefined;
   readonly wscale?: number;
   readonly timestamps?: boolean;
+  /** Permits selective acknowledgements. */
+  readonly sack?: boolean;
 }
 
 /** Byte `i` of every stream of these tests. */
@@ -139,6 +146,8 @@ export class ScriptedPeer implements SegmentReceiver {
       (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
     const stamps = options.get(8);
     const mss = options.get(2);
+    const blocks = options.get(5);
+    const relative = (bytes: readonly number[], at: number): number => (word(bytes, at) - this.iss) | 0;
     if (stamps !== undefined) this.tsRecent = word(stamps, 0);
     this.#got.push({
       flags,
@@ -151,6 +160,11 @@ export class ScriptedPeer implements SegmentReceiver {
       mss: mss === undefined ? undefined : (mss[0] << 8) | mss[1],
       wscale: options.get(3)?.[0],
       ts: stamps === undefined ? undefined : [word(stamps, 0), word(stamps, 4)],
+      sack:
+        blocks === undefined
+          ? undefined
+          : Array.from({ length: blocks.length / 8 }, (_, i) => [relative(blocks, 8 * i), relative(blocks, 8 * i + 4)]),
+      sackPermitted: options.has(4),
       gso,
       ms: (timeUs - this.#startUs) / 1000,
       ipBytes: segment.ipBytes,
@@ -204,8 +218,12 @@ export class ScriptedPeer implements SegmentReceiver {
     const ts = send.ts ?? (this.hasTimestamps && !send.flags.includes("R") ? this.tsNow : false);
     if (ts !== false) {
       const [val, ecr] = typeof ts === "number" ? [ts, this.tsRecent] : ts;
-      bytes.push(1, 1, 8, 10);
-      for (const value of [val, ecr]) bytes.push(value >>> 24, (value >> 16) & 255, (value >> 8) & 255, value & 255);
+      bytes.push(1, 1, 8, 10, ...be32(val), ...be32(ecr));
+    }
+    if (send.sack === true) bytes.push(1, 1, 4, 2);
+    else if (send.sack !== undefined) {
+      bytes.push(1, 1, 5, 2 + 8 * send.sack.length);
+      for (const edge of send.sack.flat()) bytes.push(...be32((this.theirIss + edge) | 0));
     }
     return [...bytes, ...(send.options ?? [])];
   }
@@ -267,12 +285,13 @@ export class ScriptedPeer implements SegmentReceiver {
   }
 
   /** SYN options by the peer's own. */
-  get synOptions(): Pick<Send, "mss" | "wscale" | "ts"> {
-    const { mss = 1460, wscale, timestamps = false } = this.#options;
+  get synOptions(): Pick<Send, "mss" | "wscale" | "ts" | "sack"> {
+    const { mss = 1460, wscale, timestamps = false, sack = false } = this.#options;
     return {
       ...("mss" in this.#options && this.#options.mss === undefined ? {} : { mss }),
       ...(wscale === undefined ? {} : { wscale }),
       ...(timestamps ? { ts: [this.tsNow, 0] as const } : {}),
+      ...(sack ? { sack: true as const } : {}),
     };
   }
 

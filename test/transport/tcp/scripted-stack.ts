@@ -92,7 +92,7 @@ export class ScriptedStack {
       random: new SeededRandom(seed),
       hooks: { wake: () => {}, reportError: (error) => this.#errors.push(error) },
       limits,
-      tcp: { maxConnections: 64, ...options.tcp },
+      tcp: { maxConnections: 64, noDelay: true, congestionControl: "newreno", ...options.tcp },
       session: { maxSessions: 64, maxListeners: 8, maxApplications: 2, ...options.session },
     });
     this.device = new ScriptedDevice(mtu, offloads);

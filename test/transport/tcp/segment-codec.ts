@@ -72,7 +72,8 @@ function be16(value: number): number[] {
   return [(value >> 8) & 255, value & 255];
 }
 
-function be32(value: number): number[] {
+/** The bytes of a word, highest first. */
+export function be32(value: number): number[] {
   return [...be16(value >>> 16), ...be16(value)];
 }
 

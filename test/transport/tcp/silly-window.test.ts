@@ -120,7 +120,7 @@ describe.each(FAMILIES)("silly windows over IPv%i", (family) => {
   );
 
   it("full segments that nobody reads do not move it left either, though the scale is coarse [SHLD-14]", () => {
-    const [peer] = established({ family, rxFifoBytes: 900_000 }, { wscale: 0 });
+    const [peer] = established({ family, rxFifoBytes: 900_000, tcp: { delayedAckMs: 0 } }, { wscale: 0 });
     let edge = 0;
     for (let i = 0; i < 590; i++) {
       peer.send({ flags: "A", data: 1441 + (i % 20) });
@@ -148,7 +148,7 @@ describe.each(FAMILIES)("silly windows over IPv%i", (family) => {
   });
 
   it("single bytes that nobody reads close the window in the end, scaled as it may be", () => {
-    const [peer] = established({ family, rxFifoBytes: 70_000 }, { wscale: 0 });
+    const [peer] = established({ family, rxFifoBytes: 70_000, tcp: { delayedAckMs: 0 } }, { wscale: 0 });
     for (let i = 0; i < 48; i++) peer.send({ flags: "A", data: 1400 });
     for (let i = 0; i < 300; i++) peer.send({ flags: "A", data: 1 });
     const { ack, win } = peer.takeAll().at(-1) as { ack: number; win: number };

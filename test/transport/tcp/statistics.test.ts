@@ -74,7 +74,7 @@ describe.each(FAMILIES)("statistics of a connection over IPv%i (RFC 4898)", (fam
       CurAppRQueue: 100,
       Timeouts: 0,
     });
-    const [plain, other] = established({ family, tcp: { timestamps: false } });
+    const [plain, other] = established({ family, tcp: { timestamps: false, noDelay: false } });
     expect(other.session.statistics()).toMatchObject({ WinScaleSent: -1, WinScaleRcvd: -1, TimeStamps: 2, Nagle: 1 });
     expect(plain.state).toBe("ESTABLISHED");
   });

@@ -80,6 +80,33 @@ describe.each(FAMILIES)("SEND over IPv%i", (family) => {
     peer.expectNothing();
   });
 
+  it("holds small segments back while one is unacknowledged, and sends them as one (Nagle) [SHLD-7]", () => {
+    const [peer, host] = established({ family, tcp: { noDelay: false } });
+    const write = (from: number, bytes: number): void => {
+      host.session.write(pattern(from, bytes));
+      host.settle();
+    };
+    write(0, 10);
+    peer.expect({ flags: "PA", seq: 1, len: 10 });
+    for (let i = 1; i < 5; i++) write(10 * i, 10);
+    peer.expectNothing();
+    peer.send({ flags: "A" }).expect({ flags: "PA", seq: 11, len: 40 });
+    // What was held back goes when delay is switched off, too, and a last piece with FIN.
+    write(50, 10);
+    peer.expectNothing();
+    host.session.setAttribute("noDelay", 1);
+    host.settle();
+    peer.expect({ flags: "PA", seq: 51, len: 10 });
+    host.session.setAttribute("noDelay", 0);
+    write(60, 10);
+    peer.expectNothing();
+    host.session.halfClose();
+    host.settle();
+    peer.expect({ flags: "PA", seq: 61, len: 10 });
+    peer.expect({ flags: "FA", seq: 71 });
+    expect(peer.state).toBe("FIN_WAIT_1");
+  });
+
   it("without delay two small writes are two segments, unacknowledged data or not [MUST-17]", () => {
     const [peer, host] = established({ family });
     expect(host.session.setAttribute("noDelay", 1)).toBe(0);

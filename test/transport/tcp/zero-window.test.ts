@@ -29,8 +29,9 @@ describe.each(FAMILIES)("the peer's window is closed, over IPv%i", (family) => {
     expect(peer.state).toBe("ESTABLISHED");
     peer.send({ flags: "A", ack: 1001, win: 5000 });
     expect(peer.takeAll().map(({ seq, len }) => [seq, len])).toEqual([
-      [1001, 1000],
-      [2001, 1000],
+      [1001, 1],
+      [1002, 1000],
+      [2002, 999],
     ]);
   });
 
@@ -47,8 +48,9 @@ describe.each(FAMILIES)("the peer's window is closed, over IPv%i", (family) => {
     peer.takeAll();
     peer.send({ flags: "A", ack: 1001, win: 5000 });
     expect(peer.takeAll().map(({ flags, seq, len }) => [flags, seq, len])).toEqual([
-      ["A", 1001, 1000],
-      ["PA", 2001, 1000],
+      ["A", 1001, 1],
+      ["A", 1002, 1000],
+      ["PA", 2002, 999],
     ]);
     peer.send({ flags: "A", ack: 3001 });
     host.pass(60_000);

@@ -1,0 +1,12 @@
+// The simulated network, for programs: `weft/sim`.
+export type { App, AppCallbacks, ConnectOptions, Listener } from "../app/attach.js";
+export type { Session, SessionAddress } from "../app/session.js";
+export { DecodedPacket, type DecodedTcp, type DecodedTcpOptions, type DecodedUdp } from "./decoded-packet.js";
+export { SimHost } from "./host.js";
+export { BULK_HOST, type HostSize, type SimHostOptions, SMALL_HOST } from "./host-options.js";
+export { type Direction, type FrameEvent, type LinkEnd, SimLink } from "./link.js";
+export { DROP_REASONS, type DirectionCounters, type DropReason } from "./link-direction.js";
+export type { BurstLoss, LinkOptions } from "./link-options.js";
+export { createSimulation, type RunOptions, Simulation, type SimulationOptions } from "./simulation.js";
+export { stripTcpOptions } from "./strip-options.js";
+export { SimSwitch } from "./switch.js";

@@ -1,0 +1,94 @@
+import { C_FLAGS } from "../transport.js";
+import {
+  RF_FRTO,
+  RF_FRTO_NEW,
+  RF_RESCUED,
+  RF_UNDO,
+  T_BACKOFF,
+  T_CWND,
+  T_DUPACKS,
+  T_PRIOR_CWND,
+  T_PRIOR_SSTHRESH,
+  T_RECOVERY,
+  T_RETRANS_STAMP,
+  T_SACKED,
+  T_SND_UNA,
+  T_SPURIOUS,
+  T_SSTHRESH,
+  T_UNDO_MARKER,
+  T_UNDO_RETRANS,
+  TF_FAST_RECOVERY,
+  TF_LOSS_RECOVERY,
+  TF_SACK,
+  TF_TIMESTAMPS,
+} from "./connection.js";
+import type { TcpCore } from "./core.js";
+import { TCP_ERROR } from "./errors.js";
+import type { Segment } from "./segment.js";
+
+/** cwnd is about to be reduced: what it is now comes back if the loss turns out to be none. */
+export function rememberForUndo(core: TcpCore, r: number): void {
+  const { i32 } = core.window;
+  const isOpen = (i32[r + C_FLAGS] & (TF_FAST_RECOVERY | TF_LOSS_RECOVERY)) === 0;
+  // A timeout in fast recovery keeps the older values: all of it may be spurious.
+  if (isOpen || (i32[r + T_RECOVERY] & RF_UNDO) === 0) {
+    i32[r + T_PRIOR_CWND] = i32[r + T_CWND];
+    i32[r + T_PRIOR_SSTHRESH] = i32[r + T_SSTHRESH];
+    core.congestion.remember(r);
+  }
+  i32[r + T_UNDO_MARKER] = i32[r + T_SND_UNA];
+  i32[r + T_UNDO_RETRANS] = 0;
+  i32[r + T_RETRANS_STAMP] = 0;
+  i32[r + T_RECOVERY] |= RF_UNDO;
+}
+
+/** `bytes` are sent again. */
+export function noteRetransmission(core: TcpCore, r: number, bytes: number): void {
+  const { i32 } = core.window;
+  if ((i32[r + T_RECOVERY] & RF_UNDO) === 0) return;
+  i32[r + T_UNDO_RETRANS] += bytes;
+  // 0 means that there was none yet.
+  if (i32[r + T_RETRANS_STAMP] === 0) i32[r + T_RETRANS_STAMP] = core.tsNow(r) || 1;
+}
+
+/**
+ * Takes a reduction of cwnd back that an acknowledgement shows to have been for nothing: it was sent before the first
+ * retransmission (Eifel, RFC 3522), the peer had each retransmission already (D-SACK, RFC 3708), or F-RTO says so (RFC 5682).
+ * What was taken for lost is in flight again (RFC 4015).
+ */
+export function tryUndo(core: TcpCore, r: number, ackedBytes: number, seg: Segment): void {
+  const { i32 } = core.window;
+  const { delivery } = core;
+  if ((i32[r + T_RECOVERY] & RF_UNDO) === 0) return;
+  const isRetransmitted = i32[r + T_RETRANS_STAMP] !== 0;
+  const isForNothing =
+    delivery.isSpuriousTimeout ||
+    (isRetransmitted && delivery.hasUndoDsack && i32[r + T_UNDO_RETRANS] === 0) ||
+    (isRetransmitted && ackedBytes > 0 && isFromBefore(core, r, seg));
+  if (!isForNothing) return;
+  i32[r + T_RECOVERY] &= ~RF_UNDO;
+  i32[r + T_SPURIOUS]++;
+  core.events.count(TCP_ERROR.spurious_retransmit);
+  i32[r + T_CWND] = Math.max(i32[r + T_CWND], i32[r + T_PRIOR_CWND]);
+  i32[r + T_SSTHRESH] = Math.max(i32[r + T_SSTHRESH], i32[r + T_PRIOR_SSTHRESH]);
+  core.congestion.undo(r);
+  core.scoreboard.clearLost(r);
+  if ((i32[r + C_FLAGS] & TF_LOSS_RECOVERY) !== 0) i32[r + T_BACKOFF] = 0;
+  endRecovery(core, r);
+}
+
+/** RFC 3522 3.2 step 4: the echoed timestamp is older than the first retransmission. */
+function isFromBefore(core: TcpCore, r: number, seg: Segment): boolean {
+  const { i32 } = core.window;
+  if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) === 0 || !seg.hasTimestamps || seg.tsEcr === 0) return false;
+  return ((seg.tsEcr - i32[r + T_RETRANS_STAMP]) | 0) < 0;
+}
+
+/** Back to the open state; cwnd is the caller's. */
+export function endRecovery(core: TcpCore, r: number): void {
+  const { i32 } = core.window;
+  i32[r + C_FLAGS] &= ~(TF_FAST_RECOVERY | TF_LOSS_RECOVERY);
+  i32[r + T_RECOVERY] &= ~(RF_FRTO | RF_FRTO_NEW | RF_RESCUED);
+  i32[r + T_DUPACKS] = 0;
+  if ((i32[r + C_FLAGS] & TF_SACK) === 0) i32[r + T_SACKED] = 0;
+}
