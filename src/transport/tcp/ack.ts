@@ -21,6 +21,7 @@ import {
   T_SND_WND_MAX,
   TF_ANSWERED,
   TF_APP_CLOSED,
+  TF_FAST_RECOVERY,
   TF_FIN_SENT,
   TF_FIN_WANTED,
   TF_SACK,
@@ -71,7 +72,9 @@ export function processAck(core: TcpCore, c: ConnectionIndex, r: number, seg: Se
     return ACK_CONTINUE;
   }
   let isFinAcked = false;
-  if (acked > 0 || i32[r + T_SND_NXT] !== una) isFinAcked = acknowledge(core, c, r, seg, acked);
+  // With nothing outstanding a D-SACK may still tell of the tail loss probe, or of a recovery that was for nothing.
+  const hasSack = (i32[r + C_FLAGS] & TF_SACK) !== 0 && (seg.options[TCP_OPT_PRESENT] & TCP_HAS_SACK) !== 0;
+  if (acked > 0 || i32[r + T_SND_NXT] !== una || hasSack) isFinAcked = acknowledge(core, c, r, seg, acked);
   updateWindow(core, c, r, seg);
   return isFinAcked ? ACK_FIN_ACKED : ACK_CONTINUE;
 }
@@ -166,7 +169,8 @@ function wakeSender(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
   const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
   const isWaiting = unsent > 0 || i32[r + T_LOST] > 0 || (i32[r + T_PENDING] & OWED) !== 0;
-  if (isWaiting || (i32[r + C_FLAGS] & TF_FIN_WANTED) !== 0) core.wantTransmit(c);
+  // In recovery the last segment may go once more (RFC 6675 4 NextSeg 4), though nothing else waits.
+  if (isWaiting || (i32[r + C_FLAGS] & (TF_FIN_WANTED | TF_FAST_RECOVERY)) !== 0) core.wantTransmit(c);
 }
 
 /** RFC 9293 3.10.7.4: the newest segment's window counts, by WL1 and WL2. */

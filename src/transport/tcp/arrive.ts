@@ -25,7 +25,8 @@ import { establish, isSynAcked, refuse } from "./open.js";
 import type { Segment } from "./segment.js";
 import { oweAck, sendSyn } from "./segment-out.js";
 import { recordTimestamp } from "./paws.js";
-import { mayReceive, processText, processUrgent } from "./text.js";
+import { mayReceive, processText } from "./text.js";
+import { processUrgent } from "./urgent.js";
 
 /** The segment is done with. */
 export const ARRIVED = 0;

@@ -50,6 +50,8 @@ export interface TcpParts {
   readonly config: TcpConfig;
   /** MTU of the interface behind which the remote address of connection row `r` is, bytes. */
   linkMtu(r: number): number;
+  /** Nothing comes back from the remote address of connection row `r`: its next hop may be dead (RFC 1122 3.3.1.4). */
+  doubtPath(r: number): void;
 }
 
 /** Timers of a connection: the wheel's number is c * TIMERS + this. The first: retransmission, tail loss probe or reordering window. */
@@ -121,6 +123,11 @@ export class TcpCore {
   /** MTU towards the remote address of row `r`, bytes. */
   linkMtu(r: number): number {
     return Math.min(this.#parts.linkMtu(r), this.config.mtuBytes);
+  }
+
+  /** Negative advice to IP about the path of row `r`. */
+  doubtPath(r: number): void {
+    this.#parts.doubtPath(r);
   }
 
   /** Microseconds modulo 2^32, for differences up to half an hour. */

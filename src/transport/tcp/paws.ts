@@ -1,12 +1,21 @@
 import { C_FLAGS } from "../transport.js";
-import { T_LAST_ACK_SENT, T_RCV_NXT, T_RTO_US, T_SND_UNA, T_SRTT_US, T_TS_RECENT, T_TS_RECENT_MS, TF_TIMESTAMPS } from "./connection.js";
+import {
+  T_LAST_ACK_SENT,
+  T_RCV_NXT,
+  T_RTO_US,
+  T_SND_UNA,
+  T_SRTT_US,
+  T_TS_RECENT,
+  T_TS_RECENT_MS,
+  TF_TIMESTAMPS,
+} from "./connection.js";
 import type { TcpCore } from "./core.js";
 import { noteHeard } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
 import type { Segment } from "./segment.js";
 
 /** TS.Recent older than this is not trusted (RFC 7323 5.5): 24 days. */
-const TS_RECENT_VALID_MS = 24 * 24 * 3600 * 1000;
+export const TS_RECENT_VALID_MS = 24 * 24 * 3600 * 1000;
 
 /** Verdicts of {@link checkTimestamps}. */
 export const TIMESTAMP_GOOD = 0;

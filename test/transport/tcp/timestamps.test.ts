@@ -5,7 +5,7 @@ import { connecting, established, FAMILIES, listening, ScriptedPeer } from "./sc
 const DAY_MS = 24 * 3600 * 1000;
 
 describe.each(FAMILIES)("timestamps over IPv%i", (family) => {
-  it("are in every segment when both offer them, by a clock of milliseconds", () => {
+  it("are in every segment when both offer them, by a clock of milliseconds [R7323-5, R7323-12]", () => {
     const [peer, host] = listening({ family }, { timestamps: true });
     peer.send({ flags: "S", mss: 1460, ts: [777, 0] });
     const synAck = peer.expect({ flags: "SA" });
@@ -29,7 +29,7 @@ describe.each(FAMILIES)("timestamps over IPv%i", (family) => {
   it.each([
     ["the peer does not offer them", {}, {}],
     ["we do not", { timestamps: false }, { timestamps: true }],
-  ] as const)("are in none when %s", (_name, tcp, options) => {
+  ] as const)("are in none when %s [R7323-5]", (_name, tcp, options) => {
     const [peer, host] = listening({ family, tcp }, options);
     expect(peer.open().ts).toBeUndefined();
     peer.send({ flags: "PA", data: 10 });
@@ -51,7 +51,7 @@ describe.each(FAMILIES)("timestamps over IPv%i", (family) => {
     expect(off.accept().ts).toBeUndefined();
   });
 
-  it("echo the segment that moved the left edge, not a later one out of order (RFC 7323 4.3)", () => {
+  it("echo the segment that moved the left edge, not a later one out of order (RFC 7323 4.3) [R7323-7]", () => {
     const [peer] = established({ family }, { timestamps: true });
     const { tsNow } = peer;
     peer.send({ flags: "PA", data: 10, ts: tsNow + 1 });
@@ -63,7 +63,7 @@ describe.each(FAMILIES)("timestamps over IPv%i", (family) => {
     expect(peer.expect({ flags: "A", ack: 31 }).ts?.[1]).toBe(tsNow + 3);
   });
 
-  it("echo the first of several segments that one ACK covers", () => {
+  it("echo the first of several segments that one ACK covers [R7323-7]", () => {
     const [peer, host] = established({ family }, { timestamps: true });
     const { tsNow } = peer;
     host.together(() => {
@@ -74,7 +74,7 @@ describe.each(FAMILIES)("timestamps over IPv%i", (family) => {
     expect(peer.expect({ flags: "A", ack: 31 }).ts?.[1]).toBe(tsNow + 1);
   });
 
-  it("protect against wrapped sequence numbers: an old one is refused and acknowledged", () => {
+  it("protect against wrapped sequence numbers: an old one is refused and acknowledged [R7323-8]", () => {
     const [peer, host] = established({ family }, { timestamps: true });
     const { tsNow } = peer;
     peer.send({ flags: "PA", data: 10, ts: tsNow }).expect({ flags: "A", ack: 11 });
@@ -88,7 +88,7 @@ describe.each(FAMILIES)("timestamps over IPv%i", (family) => {
     expect(peer.field(T_TS_RECENT)).toBe((tsNow + 0x7fff_ffff) | 0);
   });
 
-  it("must be there once negotiated: a segment without is dropped silently (RFC 7323 3.2)", () => {
+  it("must be there once negotiated: a segment without is dropped silently (RFC 7323 3.2) [R7323-6]", () => {
     const [peer, host] = established({ family }, { timestamps: true });
     peer.send({ flags: "PA", data: 10, ts: false }).expectNothing();
     peer.send({ flags: "FA", seq: 1, ts: false }).expectNothing();
@@ -100,7 +100,7 @@ describe.each(FAMILIES)("timestamps over IPv%i", (family) => {
   it.each([
     ["24 days and a bit", 24 * DAY_MS + 10_000],
     ["25 days, beyond 2^31 ms", 25 * DAY_MS],
-  ])("are not held against a peer that was silent for %s (RFC 7323 5.5)", (_name, ms) => {
+  ])("are not held against a peer that was silent for %s (RFC 7323 5.5) [R7323-10]", (_name, ms) => {
     const [peer, host] = established({ family }, { timestamps: true });
     const { tsNow } = peer;
     peer.send({ flags: "PA", data: 10, ts: tsNow }).expect({ flags: "A", ack: 11 });
@@ -113,7 +113,7 @@ describe.each(FAMILIES)("timestamps over IPv%i", (family) => {
     expect(peer.expect({ flags: "A", ack: 21 }).ts?.[1]).toBe(tsNow - 1000);
   });
 
-  it("are not asked of a reset, which does not set TS.Recent either (RFC 7323 5.2)", () => {
+  it("are not asked of a reset, which does not set TS.Recent either (RFC 7323 5.2) [R7323-9]", () => {
     const [peer] = established({ family }, { timestamps: true });
     const recent = peer.field(T_TS_RECENT);
     // In the window, and challenged.
@@ -131,7 +131,7 @@ describe.each(FAMILIES)("timestamps over IPv%i", (family) => {
     expect(sack).toEqual([[1, 101]]);
   });
 
-  it("are found where they are not aligned", () => {
+  it("are found where they are not aligned [MUST-64]", () => {
     const [peer, host] = established({ family }, { timestamps: true });
     const { tsNow: ts } = peer;
     const bytes = [ts >>> 24, (ts >> 16) & 255, (ts >> 8) & 255, ts & 255, 0, 0, 0, 0];
