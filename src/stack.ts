@@ -199,11 +199,15 @@ function makeHost(parts: StackParts): Host {
   return host;
 }
 
+/** Intervals that one fifo may hold out of order: half of a long window, when a queue overflows and every second segment is lost. */
+const MAX_OOO_PER_FIFO = 1024;
+
 /** One segment for all fifos, which an application in another process will map one day. */
 function makeFifos(window: MemoryWindow, limits: StackLimits, config: SessionConfig): FifoSegment {
   // Most fifos never see a gap: one row each, in a common pool, lets a few have many.
   const maxFifos = config.maxSessions * 2;
-  const fifoLimits = { maxFifos, maxOooRows: maxFifos };
+  const maxOooRows = Math.max(maxFifos, Math.min(MAX_OOO_PER_FIFO, limits.fifoBytes >> 10));
+  const fifoLimits = { maxFifos, maxOooRows, maxOooPerFifo: MAX_OOO_PER_FIFO };
   const base = window.reserve("fifo segment", limits.fifoBytes, 4096);
   const privateOffset = window.reserve("fifo rows", fifoSegmentPrivateBytes(fifoLimits));
   return new FifoSegment(window, base, limits.fifoBytes, fifoLimits, privateOffset);

@@ -65,6 +65,9 @@ export function processAck(core: TcpCore, c: ConnectionIndex, r: number, seg: Se
   }
   if (acked < 0) {
     core.events.count(TCP_ERROR.ack_old);
+    // Overtaken by later ones, it may still be the only one to report something.
+    const hasSack = (seg.options[TCP_OPT_PRESENT] & TCP_HAS_SACK) !== 0;
+    if (hasSack && i32[r + T_SND_NXT] !== una) acknowledge(core, c, r, seg, acked);
     return ACK_CONTINUE;
   }
   let isFinAcked = false;
@@ -76,6 +79,7 @@ export function processAck(core: TcpCore, c: ConnectionIndex, r: number, seg: Se
 /**
  * Something is outstanding, or was: takes the cumulative acknowledgement of `acked` sequence numbers and the selective
  * ones to the scoreboard, detects losses, and lets recovery and congestion control follow. True when FIN is acknowledged.
+ * Below 0, `acked` says that the acknowledgement is an old one.
  */
 function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment, acked: number): boolean {
   const { i32 } = core.window;
@@ -86,6 +90,7 @@ function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment,
   const isFinAcked = acked > 0 && advance(core, r, seg.ack, acked);
   if (isSack && (seg.options[TCP_OPT_PRESENT] & TCP_HAS_SACK) !== 0) processSack(core, r, seg);
   const isDuplicate = acked === 0 && countIfDuplicate(core, r, seg, isSack);
+  const ackedBytes = Math.max(acked, 0);
   if (acked > 0) {
     if (seg.len === 0) core.events.count(TCP_ERROR.ack_ok);
     i32[r + T_DUPACKS] = 0;
@@ -95,10 +100,10 @@ function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment,
     return false; // A window update, or data: nothing new about what we sent.
   }
   if (usesRack(core, r)) rackUpdate(core, r, seg);
-  detectLosses(core, c, r, acked);
-  probeAnswered(core, r, acked, flight);
-  afterAck(core, r, acked, flight, seg);
-  restartTimer(core, c, r, acked);
+  detectLosses(core, c, r, ackedBytes);
+  probeAnswered(core, r, ackedBytes, flight);
+  afterAck(core, r, ackedBytes, flight, seg);
+  restartTimer(core, c, r, ackedBytes);
   if (acked > 0 && i32[r + C_SESSION] >= 0) core.upcalls.acknowledged(i32[r + C_SESSION]);
   wakeSender(core, c, r);
   return isFinAcked;

@@ -1,5 +1,5 @@
 import { C_FLAGS } from "../transport.js";
-import { T_LAST_ACK_SENT, T_TS_RECENT, T_TS_RECENT_MS, TF_TIMESTAMPS } from "./connection.js";
+import { T_LAST_ACK_SENT, T_RCV_NXT, T_RTO_US, T_SND_UNA, T_SRTT_US, T_TS_RECENT, T_TS_RECENT_MS, TF_TIMESTAMPS } from "./connection.js";
 import type { TcpCore } from "./core.js";
 import { noteHeard } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
@@ -24,8 +24,24 @@ export function checkTimestamps(core: TcpCore, r: number, seg: Segment): number 
     return TIMESTAMP_MISSING;
   }
   if (((seg.tsVal - i32[r + T_TS_RECENT]) | 0) >= 0 || !isRecentValid(core, r)) return TIMESTAMP_GOOD;
+  if (isOvertaken(core, r, seg)) return TIMESTAMP_GOOD;
   core.events.count(TCP_ERROR.paws);
   return TIMESTAMP_OLD;
+}
+
+/**
+ * What later segments have merely overtaken, and PAWS need not refuse, because nothing of 2^31 ticks or 2^32 bytes ago can
+ * be so close to TS.Recent: an acknowledgement without data, whose SACK blocks may be news; and data not below rcvNxt that
+ * is late by no more than a round trip. When a retransmission fills the gap at rcvNxt, its new timestamp becomes TS.Recent, and
+ * on a path that reorders every original still under way would be lost by R1 (RFC 7323 5.3), to be sent again likewise.
+ */
+function isOvertaken(core: TcpCore, r: number, seg: Segment): boolean {
+  const { i32 } = core.window;
+  const lateMs = (i32[r + T_TS_RECENT] - seg.tsVal) | 0;
+  const ahead = (seg.seq - i32[r + T_RCV_NXT]) | 0;
+  if (seg.dataLen > 0) return ahead >= 0 && lateMs <= i32[r + T_SRTT_US] / 1000;
+  const isPure = seg.len === 0 && ahead === 0 && ((seg.ack - i32[r + T_SND_UNA]) | 0) <= 0;
+  return isPure && lateMs <= i32[r + T_RTO_US] / 1000;
 }
 
 /** Whether TS.Recent says anything about order: a peer silent for 24 days may have a clock that has wrapped since. */
