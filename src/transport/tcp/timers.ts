@@ -112,7 +112,10 @@ function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
 function outputExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
   if (i32[r + C_STATE] === CLOSED) return;
-  if ((i32[r + T_PENDING] & P_ACK_DELAYED) !== 0) oweAck(core, c, r);
+  if ((i32[r + T_PENDING] & P_ACK_DELAYED) !== 0) {
+    oweAck(core, c, r);
+    return;
+  }
   const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
   if (unsent > 0 || i32[r + T_LOST] > 0) core.wantTransmit(c);
 }

@@ -45,7 +45,7 @@ describe.each(FAMILIES)("challenge ACKs (RFC 5961 7) over IPv%i", (family) => {
     expect(again.open().flags).toBe("SA");
   });
 
-  it("the whole stack has a budget for a second, which nobody can count on (CVE-2016-5696)", () => {
+  it("the whole stack has a budget for a second, which nobody can count on (CVE-2016-5696) [R5961-6]", () => {
     const [peer, host] = established({ family, tcp: { challengeAcksPerSecond: 6 } });
     const peers = [peer, ...more(host, 15)];
     const seen = Array.from({ length: 25 }, () => {

@@ -34,7 +34,7 @@ describe.each(FAMILIES)("a SYN in TIME_WAIT (RFC 6191 2) over IPv%i", (family) =
   ] as const;
 
   it.each(cases)(
-    "timestamps before %s, later by %s, sequence number ahead by %i: accepted %s",
+    "timestamps before %s, later by %s, sequence number ahead by %i: accepted %s [SHLD-4]",
     (had, ts, ahead, ok) => {
       const [peer, host] = timeWait(family, had);
       const stamps = ts === undefined ? {} : { ts: [(peer.tsNow + ts) | 0, 0] as const };

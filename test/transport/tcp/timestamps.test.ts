@@ -152,7 +152,7 @@ describe.each(FAMILIES)("the clock of timestamps over IPv%i (RFC 7323 5.4, 7.1)"
     return (val - Math.floor(host.clock.nowUs() / 1000)) | 0;
   }
 
-  it("runs by a millisecond for each connection, from a start of its own", () => {
+  it("runs by a millisecond for each connection, from a start of its own [R7323-11]", () => {
     expect(offset({ ms: 5000 })).toBe(offset());
     expect(offset({ startUs: 900_000_000 })).toBe(offset());
     const others = [offset(), offset({ port: 4001 }), offset({ port: 4002 }), offset({ seed: 8 }), offset({ seed: 9 })];
