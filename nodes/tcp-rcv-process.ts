@@ -2,11 +2,11 @@ import { CONSUMED, type Frame } from "../src/graph/frame.js";
 import { type NodeForm, type NodeRuntime } from "../src/graph/node.js";
 import { M_CONN, M_DATA, M_LEN } from "../src/graph/packet-pool.js";
 import { ARRIVED_RESET, segmentArrives } from "../src/transport/tcp/arrive.js";
-import { SYN_RCVD, T_RCV_NXT, TIME_WAIT } from "../src/transport/tcp/connection.js";
+import { SYN_RCVD } from "../src/transport/tcp/connection.js";
 import { TCP_ERROR, tcpNodeErrors } from "../src/transport/tcp/errors.js";
+import { maySupersede, outrunOld } from "../src/transport/tcp/time-wait.js";
 import { tcpTrace } from "../src/transport/tcp/trace.js";
-import { C_SESSION, C_STATE } from "../src/transport/transport.js";
-import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN } from "../src/wire/tcp.js";
+import { C_STATE } from "../src/transport/transport.js";
 import type { Host } from "./host.js";
 
 const errors = tcpNodeErrors(
@@ -25,6 +25,7 @@ const errors = tcpNodeErrors(
   "rst_rcvd",
   "rst_challenged",
   "challenge_limited",
+  "answer_limited",
   "paws",
   "no_timestamp",
   "no_ack",
@@ -56,14 +57,6 @@ function tcpRcvProcess(isIp4: boolean): NodeForm<Host> {
       const { core } = host.tcp;
       const { connections, events, segment } = core;
 
-      /** RFC 9293 3.6.1, MAY-2: a new SYN beyond the old connection's numbers may take the place of one in TIME_WAIT. */
-      function isReuse(r: number): boolean {
-        const { i32 } = host.window;
-        if (i32[r + C_STATE] !== TIME_WAIT || i32[r + C_SESSION] >= 0) return false;
-        const only = segment.flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST);
-        return only === TCP_FLAG_SYN && ((segment.seq - i32[r + T_RCV_NXT]) | 0) > 0;
-      }
-
       return (frame: Frame, node: NodeRuntime) => {
         const { i32, dv, u8 } = host.window;
         const { meta } = pool;
@@ -73,8 +66,10 @@ function tcpRcvProcess(isIp4: boolean): NodeForm<Host> {
           const c = i32[m + M_CONN];
           const r = connections.row(c);
           segment.read(dv, u8, i32[m + M_DATA], i32[m + M_LEN]);
-          if (isReuse(r)) {
+          // RFC 9293 3.6.1, MAY-2.
+          if (maySupersede(core, r, segment)) {
             events.count(TCP_ERROR.time_wait_reuse);
+            outrunOld(core, r);
             core.remove(c);
             next[i] = NEXT_INPUT;
             continue;

@@ -5,7 +5,7 @@ import { type Interface, InterfaceTable } from "./device/interface.js";
 import { Engine } from "./graph/engine.js";
 import { PacketPool } from "./graph/packet-pool.js";
 import type { Family } from "./ip/address.js";
-import { A_IF, A_MTU } from "./ip/adjacency.js";
+import { A_IF, A_MTU, A_TYPE, ADJ_BROADCAST, type AdjIndex } from "./ip/adjacency.js";
 import type { FibRecord } from "./ip/fib.js";
 import { Ip, type IpOptions } from "./ip/ip.js";
 import { NeighbourTable, type NeighbourOptions } from "./ip/neighbour.js";
@@ -174,6 +174,7 @@ function makeHost(parts: StackParts): Host {
     random,
     config: tcpConfig,
     linkMtu,
+    doubtPath: (r) => neighbours.doubt(adjacencyTowards(window, ip, r)),
   });
   engine.addTimed(tcp);
   const udpConfig = { ...DEFAULT_UDP_CONFIG, ...parts.udp };
@@ -199,22 +200,30 @@ function makeHost(parts: StackParts): Host {
   return host;
 }
 
+/** Intervals that one fifo may hold out of order: half of a long window, when a queue overflows and every second segment is lost. */
+const MAX_OOO_PER_FIFO = 1024;
+
 /** One segment for all fifos, which an application in another process will map one day. */
 function makeFifos(window: MemoryWindow, limits: StackLimits, config: SessionConfig): FifoSegment {
   // Most fifos never see a gap: one row each, in a common pool, lets a few have many.
   const maxFifos = config.maxSessions * 2;
-  const fifoLimits = { maxFifos, maxOooRows: maxFifos };
+  const maxOooRows = Math.max(maxFifos, Math.min(MAX_OOO_PER_FIFO, limits.fifoBytes >> 10));
+  const fifoLimits = { maxFifos, maxOooRows, maxOooPerFifo: MAX_OOO_PER_FIFO };
   const base = window.reserve("fifo segment", limits.fifoBytes, 4096);
   const privateOffset = window.reserve("fifo rows", fifoSegmentPrivateBytes(fifoLimits));
   return new FifoSegment(window, base, limits.fifoBytes, fifoLimits, privateOffset);
 }
 
-/** MTU of the interface behind which the remote address of a connection's row is; 1500 without a route. */
-function mtuTowards(window: MemoryWindow, ip: Ip, interfaces: InterfaceTable, r: number): number {
+/** Adjacency of the path, or of the first of several, to the remote address of a connection's row. */
+function adjacencyTowards(window: MemoryWindow, ip: Ip, r: number): AdjIndex {
   const { i32 } = window;
   const family: Family = (i32[r + C_FLAGS] & CF_IP6) !== 0 ? 6 : 4;
-  const lb = ip.fib.lookup(family, i32[r + C_FIB], i32.slice(r + C_RMT, r + C_RMT + 4));
-  const adj = ip.loadBalances.choose(lb, 0);
+  return ip.loadBalances.choose(ip.fib.lookup(family, i32[r + C_FIB], i32.slice(r + C_RMT, r + C_RMT + 4)), 0);
+}
+
+/** MTU of the interface behind which the remote address of a connection's row is; 1500 without a route. */
+function mtuTowards(window: MemoryWindow, ip: Ip, interfaces: InterfaceTable, r: number): number {
+  const adj = adjacencyTowards(window, ip, r);
   const ifIndex = ip.adjacencies.get(adj, A_IF);
   const iface = interfaces.at(ifIndex);
   return iface === undefined ? 1500 : Math.min(iface.mtu, ip.adjacencies.get(adj, A_MTU) || iface.mtu);
@@ -240,6 +249,10 @@ function localAddresses(ip: Ip, interfaces: InterfaceTable): LocalAddresses {
       if (source === undefined) return SESSION_E_NOIP;
       out.set(source.words);
       return 0;
+    },
+    isBroadcast(fib, family, address) {
+      const adj = ip.loadBalances.choose(ip.fib.lookup(family, fib, address), 0);
+      return ip.adjacencies.get(adj, A_TYPE) === ADJ_BROADCAST;
     },
   };
 }

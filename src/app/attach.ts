@@ -8,8 +8,9 @@ import {
   type SessionErrorValue,
 } from "../session/session-errors.js";
 import type { ListenOptions, SessionLayer } from "../session/session-layer.js";
+import { softErrorOf } from "../session/soft-error.js";
 import { parseUri, type SessionUri } from "../session/uri.js";
-import type { Endpoint, SessionIndex, Transport } from "../transport/transport.js";
+import type { ConnectionAttributes, Endpoint, SessionIndex, Transport } from "../transport/transport.js";
 import { AppContext } from "./context.js";
 import { Session, type SessionAddress } from "./session.js";
 
@@ -37,6 +38,10 @@ export interface AppCallbacks {
   unlistened?(listener: Listener): void;
   /** Something came in. */
   rx?(session: Session): void;
+  /** Urgent data was announced, or its end moved on: `urgentBytes` says how far it is. Before rx. */
+  urgent?(session: Session): void;
+  /** Something befell the connection that does not end it: an ICMP error, or retransmissions without an answer. */
+  softError?(session: Session, error: SessionError): void;
   /** There is room again. */
   tx?(session: Session): void;
   /** A fifo segment was added. */
@@ -82,6 +87,8 @@ interface Pending {
 export interface ConnectOptions {
   /** Where from, as a URI of the same protocol; address or port may be 0. */
   readonly from?: string;
+  /** Attributes of the connection from its first segment on. A value out of range: INVALID. */
+  readonly attributes?: ConnectionAttributes;
 }
 
 /** An attached application. Control calls are asynchronous and reject with {@link SessionError}. */
@@ -133,7 +140,7 @@ export class App {
     const { transport, endpoint } = this.#resolve("connect", uri);
     const from = options.from === undefined ? undefined : this.#resolve("connect", options.from).endpoint;
     return new Promise((resolve, reject) => {
-      const s = this.#sessions.connect(this.#index, transport.proto, endpoint, from);
+      const s = this.#sessions.connect(this.#index, transport.proto, endpoint, from, options.attributes);
       if (s < 0) reject(new SessionError(s, `connect ${uri}`));
       else this.#pending.set(s, { uri, resolve, reject });
     });
@@ -212,6 +219,8 @@ export class App {
         if (listener !== undefined) callbacks.unlistened?.(listener);
       },
       rx: (s) => callbacks.rx?.(server.at(s)),
+      urgent: (s) => callbacks.urgent?.(server.at(s)),
+      softError: (s, kind) => callbacks.softError?.(server.at(s), softErrorOf(kind, `session ${s}`)),
       tx: (s) => callbacks.tx?.(server.at(s)),
       addSegment: (segment) => callbacks.addSegment?.(segment),
       delSegment: (segment) => callbacks.delSegment?.(segment),

@@ -1,9 +1,10 @@
+import { sessionAttribute, sessionStatistics, setSessionAttribute } from "../session/attributes.js";
 import type { SessionHandle } from "../session/session-handle.js";
 import { SESSION_E_NOSESSION } from "../session/session-errors.js";
 import type { DatagramInfo, PeekCallback } from "../session/session-io.js";
 import { SESSION_STATE_NAMES, S_STATE } from "../session/session-table.js";
 import { type IpAddress, formatAddress, tryParseAddress } from "../ip/address.js";
-import type { Endpoint, SessionIndex } from "../transport/transport.js";
+import type { ConnectionAttribute, Endpoint, SessionIndex } from "../transport/transport.js";
 import type { AppContext } from "./context.js";
 
 /** One end of a session as applications see it. */
@@ -92,6 +93,26 @@ export class Session {
   /** Writes up to `len` bytes of `src[from...]`; after fewer, `tx` tells of room. */
   write(src: Uint8Array, from = 0, len = src.length - from): number {
     return this.#context.io.write(this.#index, src, from, len);
+  }
+
+  /** Writes as {@link write}, as urgent data: the peer is told where it ends. It stays in the stream, in order. */
+  writeUrgent(src: Uint8Array, from = 0, len = src.length - from): number {
+    return this.#context.io.writeUrgent(this.#index, src, from, len);
+  }
+
+  /** An attribute of the connection, or a negative session error. A listener's is that of connections to come. */
+  attribute(name: ConnectionAttribute): number {
+    return sessionAttribute(this.#context.sessions, this.#index, name);
+  }
+
+  /** Sets an attribute of the connection. 0 or a negative session error: INVALID for a value out of range. */
+  setAttribute(name: ConnectionAttribute, value: number): number {
+    return setSessionAttribute(this.#context.sessions, this.#index, name, value);
+  }
+
+  /** Counters and variables of the connection, for TCP by the names of RFC 4898; undefined once it has gone. */
+  statistics(): Readonly<Record<string, number>> | undefined {
+    return sessionStatistics(this.#context.sessions, this.#index);
   }
 
   /** Lends unread bytes where they lie, piece by piece; the callback returns how many it is done with. */

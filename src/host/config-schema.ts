@@ -44,6 +44,7 @@ const TCP_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["tcp"]>, Leaf>> 
   delayedAckMs: intLeaf(0, 499),
   quickAcks: intLeaf(0, 64),
   noDelay: booleanLeaf,
+  keepaliveMs: intLeaf(100, DAY_MS),
   keepaliveIntervalMs: intLeaf(100, DAY_MS),
   keepaliveProbes: intLeaf(1, 127),
   maxGsoBytes: intLeaf(536, 65_000),

@@ -449,6 +449,12 @@ export class NeighbourTable implements Timed {
     }
   }
 
+  /** A transport lacks answers from behind this adjacency: its neighbour is to prove that it is there (RFC 1122 3.3.1.4). */
+  doubt(adj: AdjIndex): void {
+    const row = this.#adjacencies.get(adj, A_NEIGHBOUR);
+    if (row >= 0 && this.rows.get(row, N_STATE) === NB_REACHABLE) this.#enter(row, NB_STALE);
+  }
+
   /** Serves timers; what wants packets is put into {@link due}. Waits while the last lot has not been served. */
   expire(tick: number): void {
     for (let i = 0; i < this.#dyingCount; i++) this.#adjacencies.free(this.#dying[i]);

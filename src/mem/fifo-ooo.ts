@@ -99,7 +99,9 @@ export class OooIntervals {
    */
   overlap(row: number, tail: number, start: number, end: number, out: Int32Array, at: number): boolean {
     const i32 = this.#window.i32;
-    let it = i32[row + R_OOO_FIRST] | 0;
+    const newest = i32[row + R_OOO_NEWEST] | 0;
+    // As in add: mostly it is the newest interval, or what comes after it.
+    let it = newest !== 0 && ((start - i32[newest + START]) | 0) >= 0 ? newest : i32[row + R_OOO_FIRST] | 0;
     while (it !== 0 && ((i32[it + END] - start) | 0) <= 0) it = i32[it + NEXT] | 0;
     if (it === 0 || ((i32[it + START] - end) | 0) >= 0) return false;
     const from = ((i32[it + START] - start) | 0) > 0 ? i32[it + START] | 0 : start;

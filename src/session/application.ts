@@ -31,6 +31,10 @@ export interface ApplicationCallbacks {
   unlistened?(listener: SessionIndex): void;
   /** Bytes or datagrams came in since the last call. */
   rx?(session: SessionIndex): void;
+  /** Urgent data was announced, or its end moved on; before rx (RFC 9293 MUST-32). */
+  urgent?(session: SessionIndex): void;
+  /** Something befell the connection that does not end it; `kind` is of soft-error.ts. */
+  softError?(session: SessionIndex, kind: number): void;
   /** There is room again after a write that was cut short. */
   tx?(session: SessionIndex): void;
   /** A fifo segment was added. */

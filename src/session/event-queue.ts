@@ -6,20 +6,24 @@ import { S_EVENTS, S_FLAGS, S_NEXT_EVENT, type SessionTable, SF_QUEUED } from ".
 export const EV_CONNECTED = 1;
 /** A passive open is complete. */
 export const EV_ACCEPTED = 2;
+/** Urgent data is on its way. */
+export const EV_URGENT = 4;
 /** There is something to read. */
-export const EV_RX = 4;
+export const EV_RX = 8;
 /** There is room to write. */
-export const EV_TX = 8;
+export const EV_TX = 16;
+/** Something befell the connection that does not end it. */
+export const EV_SOFT_ERROR = 32;
 /** The peer sends no more. */
-export const EV_DISCONNECT = 16;
+export const EV_DISCONNECT = 64;
 /** The connection was reset. */
-export const EV_RESET = 32;
+export const EV_RESET = 128;
 /** The transport is done. */
-export const EV_TRANSPORT_CLOSED = 64;
+export const EV_TRANSPORT_CLOSED = 256;
 /** The transport's row is gone. */
-export const EV_CLEANUP_TRANSPORT = 128;
+export const EV_CLEANUP_TRANSPORT = 512;
 /** Both ends are done: the session goes. */
-export const EV_CLEANUP_SESSION = 256;
+export const EV_CLEANUP_SESSION = 1024;
 
 /**
  * Sessions whose application has to be told something, oldest first: a list through their rows, each session once. So it

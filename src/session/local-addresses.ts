@@ -6,4 +6,6 @@ export interface LocalAddresses {
   isLocal(fib: number, family: 4 | 6, address: Int32Array): boolean;
   /** Writes the address that packets to `remote` come from to `out` (four words). Returns 0 or a negative session error. */
   sourceFor(fib: number, family: 4 | 6, remote: Int32Array, out: Int32Array): SessionErrorValue;
+  /** Whether packets to the address are for every host of a link. `address` has four words. */
+  isBroadcast(fib: number, family: 4 | 6, address: Int32Array): boolean;
 }

@@ -9,8 +9,10 @@ import {
   EV_DISCONNECT,
   EV_RESET,
   EV_RX,
+  EV_SOFT_ERROR,
   EV_TRANSPORT_CLOSED,
   EV_TX,
+  EV_URGENT,
   type EventQueue,
 } from "./event-queue.js";
 import type { SessionHandle } from "./session-handle.js";
@@ -20,6 +22,7 @@ import {
   S_EVENTS,
   S_FLAGS,
   S_LISTENER,
+  S_SOFT_ERROR,
   S_STATE,
   SESSION_ACCEPTING,
   SESSION_READY,
@@ -126,6 +129,12 @@ export class SessionDelivery {
         if (isAppClosed) break;
         i32[r + S_FLAGS] &= ~SF_WANT_TX;
         callbacks.tx?.(s);
+        break;
+      case EV_URGENT:
+        if (!isAppClosed) callbacks.urgent?.(s);
+        break;
+      case EV_SOFT_ERROR:
+        if (!isAppClosed) callbacks.softError?.(s, i32[r + S_SOFT_ERROR]);
         break;
       case EV_DISCONNECT:
         if (isAppClosed) break;

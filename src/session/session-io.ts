@@ -14,7 +14,7 @@ import type { FifoSegment } from "../mem/fifo-segment.js";
 import type { Offset } from "../mem/flavor.js";
 import type { MemoryWindow } from "../mem/window.js";
 import type { SessionIndex } from "../transport/transport.js";
-import { SESSION_E_INVALID, SESSION_E_NOSESSION } from "./session-errors.js";
+import { SESSION_E_INVALID, SESSION_E_NOSESSION, SESSION_E_NOSUPPORT } from "./session-errors.js";
 import type { SessionLayer } from "./session-layer.js";
 import {
   S_CONNECTION,
@@ -139,6 +139,18 @@ export class SessionIo {
     const n = this.#fifos.write(this.#window.i32[this.#table.row(s) + S_TX_FIFO], src, from, all);
     if (n > 0) this.#wantTransmit(s);
     if (n < all) this.#layer.wantTx(s);
+    return n;
+  }
+
+  /** Writes as {@link write}; what is queued then is urgent, up to its end (RFC 9293 3.8.5). NOSUPPORT for datagrams. */
+  writeUrgent(s: SessionIndex, src: Uint8Array, from: number, len: number): number {
+    if (!this.#layer.isWritable(s)) return SESSION_E_NOSESSION;
+    const { i32 } = this.#window;
+    const r = this.#table.row(s);
+    const transport = this.#layer.transports[i32[r + S_PROTO]];
+    if (transport === undefined || transport.isDatagram) return SESSION_E_NOSUPPORT;
+    const n = this.write(s, src, from, len);
+    if (n > 0) transport.markUrgent(i32[r + S_CONNECTION]);
     return n;
   }
 

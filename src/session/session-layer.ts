@@ -9,6 +9,7 @@ import {
   C_TX_FIFO,
   CF_IP6,
   CF_TX_QUEUED,
+  type ConnectionAttributes,
   type ConnectionIndex,
   type Endpoint,
   MAX_TRANSPORTS,
@@ -26,8 +27,10 @@ import {
   EV_DISCONNECT,
   EV_RESET,
   EV_RX,
+  EV_SOFT_ERROR,
   EV_TRANSPORT_CLOSED,
   EV_TX,
+  EV_URGENT,
   EventQueue,
 } from "./event-queue.js";
 import { connectionEndpoint } from "./connection-endpoint.js";
@@ -64,6 +67,7 @@ import {
   S_LISTENER,
   S_PROTO,
   S_RX_FIFO,
+  S_SOFT_ERROR,
   S_STATE,
   S_TX_FIFO,
   SESSION_ACCEPTING,
@@ -303,19 +307,25 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   /**
    * Starts an active open from `local` (absent, or with address or port 0: chosen). Returns the session, of which the
-   * application hears by `connected`, or NOAPP, NOSUPPORT, INVALID, INVALID_RMT_IP, NOROUTE, NOIP, NOPORT, PORTINUSE, ALLOC.
+   * application hears by `connected`, or NOAPP, NOSUPPORT, INVALID, INVALID_RMT_IP (nobody's, or those of many, RFC 9293
+   * MUST-46), NOROUTE, NOIP, NOPORT, PORTINUSE, ALLOC.
    */
-  connect(appIndex: number, proto: number, remote: Endpoint, local?: Endpoint): SessionIndex {
+  connect(
+    appIndex: number,
+    proto: number,
+    remote: Endpoint,
+    local?: Endpoint,
+    attributes?: ConnectionAttributes,
+  ): SessionIndex {
     const app = this.#app(appIndex);
     if (app === undefined) return this.#fail(SESSION_E_NOAPP);
     const transport = this.transports[proto];
     if (transport === undefined) return this.#fail(SESSION_E_NOSUPPORT);
     const { family } = remote;
     if (remote.port === 0 || (local !== undefined && local.family !== family)) return this.#fail(SESSION_E_INVALID);
-    if (isAnyAddress(remote) || (!transport.isDatagram && isMulticast(remote))) {
-      return this.#fail(SESSION_E_INVALID_RMT_IP);
-    }
     const fib = family === 6 ? app.fib6 : app.fib4;
+    const isForMany = (): boolean => isMulticast(remote) || this.#addresses.isBroadcast(fib, family, remote.address);
+    if (isAnyAddress(remote) || (!transport.isDatagram && isForMany())) return this.#fail(SESSION_E_INVALID_RMT_IP);
     const address = new Int32Array(4);
     if (local !== undefined && !isAnyAddress(local)) {
       if (!this.#addresses.isLocal(fib, family, local.address)) return this.#fail(SESSION_E_NOIP);
@@ -337,7 +347,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     const r = this.table.row(s);
     i32[r + S_STATE] = SESSION_CONNECTING;
     const context = ((i32[r + S_GENERATION] & 0xff) << 24) | s;
-    const c = transport.connect({ remote, local: from, fib, rxFifoBytes: app.rxFifoBytes, context });
+    const c = transport.connect({ remote, local: from, fib, rxFifoBytes: app.rxFifoBytes, context, attributes });
     if (i32[r + S_STATE] !== SESSION_CONNECTING) return s;
     if (c < 0) {
       this.release(s);
@@ -459,6 +469,16 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     if ((this.#i32[r + S_EVENTS] & EV_RX) === 0) this.#raise(s, EV_RX);
   }
 
+  urgent(s: SessionIndex): void {
+    if (s >= 0) this.#raise(s, EV_URGENT);
+  }
+
+  softError(s: SessionIndex, kind: number): void {
+    if (s < 0) return;
+    this.#i32[this.table.row(s) + S_SOFT_ERROR] = kind;
+    this.#raise(s, EV_SOFT_ERROR);
+  }
+
   acknowledged(s: SessionIndex): void {
     if (s < 0) return;
     const i32 = this.#i32;
@@ -494,7 +514,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.errorCounts[-error]++;
     this.#discard(r);
     const isUntold = (i32[r + S_EVENTS] & EV_ACCEPTED) !== 0;
-    i32[r + S_EVENTS] &= ~(EV_ACCEPTED | EV_RX | EV_TX | EV_DISCONNECT);
+    i32[r + S_EVENTS] &= ~(EV_ACCEPTED | EV_URGENT | EV_RX | EV_TX | EV_SOFT_ERROR | EV_DISCONNECT);
     // An application that was never told of a session need not be told of its end.
     if (isUntold) i32[r + S_FLAGS] |= SF_APP_CLOSED;
     if ((i32[r + S_FLAGS] & SF_APP_CLOSED) !== 0) {

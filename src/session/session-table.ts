@@ -85,6 +85,8 @@ export const S_GENERATION = 13;
 export const S_HALF_OPENS = 14;
 /** Of a listener: half-open connections it may have. */
 export const S_BACKLOG = 15;
+/** Of others: kind of the soft error that the application has to hear of. */
+export const S_SOFT_ERROR = S_BACKLOG;
 /** A row has 16 words: row s starts at word `base + (s << SESSION_ROW_SHIFT)`. */
 export const SESSION_ROW_SHIFT = 4;
 

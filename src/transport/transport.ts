@@ -44,6 +44,34 @@ export const CF_IP6 = 2;
 /** The connection waits in the transmit queue of the session layer. */
 export const CF_TX_QUEUED = 4;
 
+/**
+ * What an application may read and set of a connection (VPP's transport attributes), by name. A listener of TCP
+ * hands its own on to the connections that it accepts. All are integers; switches are 0 or 1.
+ */
+export interface ConnectionAttributes {
+  /** TCP: small segments do not wait for acknowledgements (RFC 9293 MUST-17). */
+  readonly noDelay?: number;
+  /** TCP: keepalive probes are sent (RFC 9293 MUST-24). Default 0. */
+  readonly keepalive?: number;
+  /** TCP: idle time before the first probe, milliseconds; 0: as configured (RFC 9293 MUST-27). */
+  readonly keepaliveMs?: number;
+  /** TCP: R2, how long a lack of acknowledgements is borne, milliseconds; 0: as configured (RFC 9293 MUST-21). */
+  readonly userTimeoutMs?: number;
+  /** Differentiated services code point, 0 to 63 (RFC 9293 MUST-48). */
+  readonly dscp?: number;
+  /** Time to live or hop limit, 1 to 255 (RFC 9293 MUST-49). */
+  readonly hopLimit?: number;
+  /** TCP: soft errors are reported (RFC 9293 MUST-47, SHLD-20). Default 1. */
+  readonly softErrors?: number;
+  /** TCP: unread bytes up to the end of the peer's urgent data; 0: there is none. Cannot be set (RFC 9293 MUST-33). */
+  readonly urgentBytes?: number;
+}
+/** Name of a connection attribute. */
+export type ConnectionAttribute = keyof ConnectionAttributes;
+
+/** Soft error: a segment was retransmitted R1 times without an answer (RFC 9293 3.8.3). The others are ICMP_ kinds. */
+export const SOFT_NO_ANSWER = 8;
+
 /** One end of a connection, as control calls name it. Addresses as one (IPv4) or four words. */
 export interface Endpoint {
   readonly family: 4 | 6;
@@ -63,6 +91,8 @@ export interface ConnectRequest {
   readonly rxFifoBytes: number;
   /** Opaque number that {@link TransportUpcalls.connected} gives back. */
   readonly context: number;
+  /** To be set before the first segment. */
+  readonly attributes?: ConnectionAttributes | undefined;
 }
 
 /**
@@ -108,6 +138,14 @@ export interface Transport {
   /** An ICMP error (an ICMP_ kind of icmp-error-sink.ts) quoted a packet of this connection: `sequence` is the quoted TCP sequence number, `mtu` with too-big. */
   icmpError(c: ConnectionIndex, kind: number, sequence: number, mtu: number): void;
 
+  /** An attribute of a connection or listener, or NOSUPPORT. */
+  attribute(c: ConnectionIndex, name: ConnectionAttribute): number;
+  /** Sets an attribute. Returns 0, NOSUPPORT, or INVALID for a value out of range. */
+  setAttribute(c: ConnectionIndex, name: ConnectionAttribute, value: number): number;
+  /** All that the tx fifo holds now is urgent (RFC 9293 3.10.2). Returns 0 or NOSUPPORT. */
+  markUrgent(c: ConnectionIndex): number;
+  /** Statistics of a connection, for TCP by the names of RFC 4898. */
+  statistics(c: ConnectionIndex): Readonly<Record<string, number>>;
   /** One connection for `show session verbose`: state and counters, several lines with `verbose` 2. */
   format(c: ConnectionIndex, verbose: number): string;
 }
@@ -136,6 +174,10 @@ export interface TransportUpcalls {
   connected(proto: number, c: ConnectionIndex, context: number, error: number): number;
   /** Bytes or datagrams were put into the session's rx fifo. */
   received(session: SessionIndex): void;
+  /** Urgent data was announced, or its end moved on (RFC 9293 MUST-32). */
+  urgent(session: SessionIndex): void;
+  /** Something befell the connection that does not end it: an ICMP_ kind of icmp-error-sink.ts, or SOFT_NO_ANSWER. */
+  softError(session: SessionIndex, kind: number): void;
   /** The tx fifo was drained by acknowledgement: room for the writer. */
   acknowledged(session: SessionIndex): void;
   /** The peer will send no more (FIN): end of stream after what is in the rx fifo. */

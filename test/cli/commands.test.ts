@@ -260,6 +260,7 @@ describe("sessions", () => {
     expect(text).toMatch(/^0:0\.1 +\[tcp\] 0\.0\.0\.0:80->\* +listening +LISTEN +- +-$/m);
     expect(text).toMatch(/^0:1\.1 +\[tcp\] 198\.18\.0\.2:80->198\.18\.0\.1:\d+ +ready +ESTABLISHED +1000 +0$/m);
     expect(await pair.ok("show session verbose 2")).toMatch(/snd_una \d+ snd_nxt \d+/);
+    expect(await pair.ok("show session verbose 2")).toMatch(/ThruOctetsReceived 1000/);
     expect(await pair.ok("show session verbose max 1")).toMatch(/\n1 more: max N shows them$/);
     expect(await pair.ok("show session verbose state ready proto tcp app 0")).not.toContain("listening");
     expect(await pair.ok("show session proto udp")).toBe("0 sessions of 256");
@@ -285,8 +286,11 @@ describe("sessions", () => {
   });
 
   it("stand on TCP", async () => {
-    expect(await pair.ok("show tcp config")).toMatch(/^rtoMinMs +200$/m);
-    expect(await pair.ok("show tcp stats")).toMatch(/^LISTEN +1\nESTABLISHED +1$/m);
+    expect(await pair.ok("show tcp config")).toMatch(/^rtoMinMs +200 +ms +least/m);
+    expect(await pair.ok("show tcp config")).toMatch(/^keepaliveMs +7200000 +ms +idle time .*RFC 9293/m);
+    const stats = await pair.ok("show tcp stats");
+    expect(stats).toMatch(/^LISTEN +1\nESTABLISHED +1$/m);
+    expect(stats).toMatch(/^OctetsRetrans +0$/m);
   });
 
   it("have errors that are counted", async () => {

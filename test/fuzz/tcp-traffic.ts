@@ -155,15 +155,16 @@ export function endings(host: FuzzHost): Uint8Array[] {
   ];
 }
 
-/** What is to be challenged: resets inside the window, SYNs, old ACKs (RFC 5961). */
+/** What is to be challenged, resets inside the window and SYNs (RFC 5961), or ACKs outside: more than are answered. */
 export function challenges(host: FuzzHost): Uint8Array[] {
   const { random } = host;
   const r = someRow(host, random.nextBelow(2) === 0 ? undefined : [ESTABLISHED]);
   if (r < 0) return [];
+  const isAck = random.nextBelow(2) === 0;
   return Array.from({ length: 6 }, () =>
     segment(host, r, {
-      flags: pick(random, [RST, SYN, SYN | ACK]),
-      seq: 1 + random.nextBelow(100),
+      flags: isAck ? ACK : pick(random, [RST, SYN, SYN | ACK]),
+      seq: isAck ? -1 - random.nextBelow(100) : 1 + random.nextBelow(100),
       data: 0,
     }),
   );

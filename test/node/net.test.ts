@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Server } from "../../src/node/net/server.js";
 import type { Socket } from "../../src/node/net/socket.js";
+import { sessionAttribute } from "../../src/session/attributes.js";
 import { eventually, stackPair, type StackPair } from "./stack-pair.js";
 
 let pair: StackPair;
@@ -313,4 +314,32 @@ test("names are looked up, and an unknown one is the lookup's error", async () =
     lookup: (_name, _options, callback) => callback(new Error("no such name"), "", 0),
   });
   expect((await once(none, "error"))[0]).toMatchObject({ message: "no such name" });
+});
+
+test("setNoDelay and setKeepAlive, before and after connecting, by options, and for accepted sockets", async () => {
+  const accepted = new Promise<void>((resolve) => {
+    void listen(() => resolve(), 7000, { noDelay: true, keepAlive: true, keepAliveInitialDelay: 5000 });
+  });
+  const socket = pair.a.net.connect({ port: 7000, host: "198.18.0.2", noDelay: true });
+  socket.setKeepAlive(true, 60_000.7);
+  await once(socket, "connect");
+  await accepted;
+  const { core } = pair.a;
+  const attributes = (host: typeof pair.a): string[] => {
+    const { sessions } = host.core.host;
+    return [...sessions.table]
+      .filter((s) => sessions.remoteEndpoint(s)?.port !== 0)
+      .map((s) =>
+        (["noDelay", "keepalive", "keepaliveMs"] as const).map((name) => sessionAttribute(sessions, s, name)).join(" "),
+      );
+  };
+  expect(attributes(pair.a)).toEqual(["1 1 60000"]);
+  expect(attributes(pair.b)).toEqual(["1 1 5000"]);
+  socket.setNoDelay(false).setKeepAlive();
+  expect(attributes(pair.a)).toEqual(["0 0 60000"]);
+  socket.setKeepAlive(true);
+  expect(attributes(pair.a)).toEqual(["0 1 60000"]);
+  socket.destroy();
+  socket.setNoDelay();
+  expect(core.host.sessions.table.used).toBeLessThanOrEqual(1);
 });

@@ -223,6 +223,32 @@ describe.each([
     expect(h.counters(input)).toEqual({ no_listener: 1 });
   });
 
+  test("DSCP and hop limit are the session's, on connect and later; TCP's attributes are none", async () => {
+    const app = await attach();
+    const uri = `udp://${peer.length === 4 ? peerText : `[${peerText}]`}:9`;
+    const connecting = app.connect(uri, { attributes: { dscp: 46, hopLimit: 9 } });
+    h.run();
+    const session = await connecting;
+    const sent = (): number[] => {
+      session.writeDatagram(text("x"));
+      h.run();
+      const [{ bytes }] = h.caught(lookup);
+      const isIp6 = bytes[0] >>> 4 === 6;
+      return isIp6 ? [((bytes[0] & 15) << 4) | (bytes[1] >> 4), bytes[7]] : [bytes[1], bytes[8]];
+    };
+    expect(sent()).toEqual([46 << 2, 9]);
+    expect(session.setAttribute("hopLimit", 200)).toBe(0);
+    expect(session.setAttribute("dscp", 1)).toBe(0);
+    expect([session.attribute("dscp"), session.attribute("hopLimit")]).toEqual([1, 200]);
+    expect(sent()).toEqual([4, 200]);
+    expect(nameOf(session.setAttribute("hopLimit", 0))).toBe("INVALID");
+    expect(nameOf(session.setAttribute("noDelay", 1))).toBe("NOSUPPORT");
+    expect(nameOf(session.attribute("keepalive"))).toBe("NOSUPPORT");
+    expect(nameOf(session.writeUrgent(text("x")))).toBe("NOSUPPORT");
+    expect(session.statistics()).toEqual({});
+    await expect(app.connect(uri, { attributes: { dscp: 64 } })).rejects.toMatchObject({ sessionError: "INVALID" });
+  });
+
   test("largest datagrams pass, larger ones are refused", async () => {
     h = new UdpHarness({ large: 2 });
     const app = await attach();

@@ -116,6 +116,24 @@ export class FakeTransport implements Transport {
 
   icmpError(): void {}
 
+  attribute(c: number, name: string): number {
+    return name === "dscp" ? c : -10;
+  }
+
+  setAttribute(_c: number, name: string, value: number): number {
+    this.calls.push(`setAttribute ${name} ${value}`);
+    return 0;
+  }
+
+  markUrgent(c: number): number {
+    this.calls.push(`markUrgent ${c}`);
+    return 0;
+  }
+
+  statistics(c: number): Readonly<Record<string, number>> {
+    return { c };
+  }
+
   format(c: number): string {
     return `fake ${c}`;
   }
@@ -132,6 +150,10 @@ export class FakeAddresses implements LocalAddresses {
     if (family === 4 && remote[0] >>> 8 === 0xcb0071) return -6;
     out.set(family === 4 ? [0x0a000001, 0, 0, 0] : [0x20010db8, 0, 0, 1]);
     return 0;
+  }
+
+  isBroadcast(_fib: number, family: 4 | 6, [a]: Int32Array): boolean {
+    return family === 4 && a === 0x0a0000ff;
   }
 }
 
@@ -242,5 +264,7 @@ export function recorder(heard: string[]): ApplicationCallbacks {
     unlistened: (s) => void heard.push(`unlistened ${s}`),
     rx: (s) => void heard.push(`rx ${s}`),
     tx: (s) => void heard.push(`tx ${s}`),
+    urgent: (s) => void heard.push(`urgent ${s}`),
+    softError: (s, kind) => void heard.push(`softError ${s} ${kind}`),
   };
 }

@@ -1,6 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { C_RX_FIFO, C_SESSION, C_TX_FIFO } from "../../src/transport/transport.js";
+import { sessionAttribute, sessionStatistics, setSessionAttribute } from "../../src/session/attributes.js";
 import { SESSION_ERRORS } from "../../src/session/session-errors.js";
+import { softErrorOf } from "../../src/session/soft-error.js";
+import { parseUri } from "../../src/session/uri.js";
 import { SessionHarness } from "./fake-transport.js";
 
 const nameOf = (value: number): string => (value < 0 ? SESSION_ERRORS[-value].name : `ok ${value}`);
@@ -427,6 +430,82 @@ describe("writing and reading", () => {
       expect(h.io.read(name, target, 0, 4)).toBe(-12);
       expect(h.layer.close(name)).toBe(-12);
     }
+  });
+});
+
+describe("what befalls a connection", () => {
+  test("urgent data is told before rx, a soft error before the end, each once, the last of its kind", () => {
+    const { index, heard } = h.app();
+    const { s } = h.accepted(index);
+    heard.length = 0;
+    h.layer.closing(s);
+    h.layer.softError(s, 1);
+    h.layer.softError(s, 0);
+    h.feed(s, "x");
+    h.layer.urgent(s);
+    h.layer.urgent(s);
+    h.settle();
+    expect(heard).toEqual([`urgent ${s}`, `rx ${s}`, `softError ${s} 0`, `disconnect ${s}`]);
+  });
+
+  test("a reset leaves nothing else to be told, nor does a close", () => {
+    const { index, heard } = h.app();
+    const { s } = h.accepted(index);
+    heard.length = 0;
+    h.layer.softError(s, 1);
+    h.layer.urgent(s);
+    h.layer.reset(s, -3);
+    h.layer.deleted(s);
+    h.settle();
+    expect(heard[0]).toBe(`reset ${s} -3`);
+    const other = h.accepted(index, 81).s;
+    heard.length = 0;
+    h.layer.softError(other, 1);
+    h.layer.urgent(other);
+    h.layer.close(other);
+    h.settle();
+    expect(heard).toEqual([]);
+    // A connection without a session has nobody to be told.
+    h.layer.softError(-1, 1);
+    h.layer.urgent(-1);
+    expect(h.layer.deliver()).toBe(0);
+  });
+
+  test.each([
+    [0, "NOROUTE", "ENETUNREACH"],
+    [1, "NOROUTE", "EHOSTUNREACH"],
+    [3, "REFUSED", "ECONNREFUSED"],
+    [7, "INVALID", "EPROTO"],
+    [8, "TIMEDOUT", "ETIMEDOUT"],
+  ])("soft error %i is %s and %s", (kind, sessionError, code) => {
+    expect(softErrorOf(kind, "session 1")).toMatchObject({ sessionError, code });
+  });
+
+  test("attributes and urgent data go to the transport of a connection, and nowhere without one", () => {
+    const { index } = h.app();
+    const { s, c } = h.accepted(index);
+    expect(sessionAttribute(h.layer, s, "dscp")).toBe(c);
+    expect(nameOf(sessionAttribute(h.layer, s, "hopLimit"))).toBe("NOSUPPORT");
+    expect(setSessionAttribute(h.layer, s, "hopLimit", 9)).toBe(0);
+    expect(sessionStatistics(h.layer, s)).toEqual({ c });
+    expect(h.io.writeUrgent(s, bytes(3), 0, 3)).toBe(3);
+    expect(h.io.writeUrgent(s, bytes(3), 3, 3)).toBe(0);
+    expect(h.tcp.calls.slice(-2)).toEqual(["setAttribute hopLimit 9", `markUrgent ${c}`]);
+    h.layer.deleted(s);
+    for (const gone of [s, -1, 200]) {
+      expect(nameOf(sessionAttribute(h.layer, gone, "dscp"))).toBe("NOSESSION");
+      expect(nameOf(setSessionAttribute(h.layer, gone, "dscp", 1))).toBe("NOSESSION");
+      expect(sessionStatistics(h.layer, gone)).toBeUndefined();
+      expect(nameOf(h.io.writeUrgent(gone, bytes(1), 0, 1))).toBe("NOSESSION");
+    }
+  });
+
+  test("attributes of an active open go with the request; addresses of many are refused", () => {
+    const { index } = h.app();
+    const remote = parseUri("tcp://10.0.0.9/80").endpoint;
+    const s = h.layer.connect(index, 0, remote, undefined, { dscp: 46 });
+    expect(h.tcp.requests[h.layer.connectionOf(s)].attributes).toEqual({ dscp: 46 });
+    expect(nameOf(h.connect(index, "tcp://10.0.0.255/80"))).toBe("INVALID_RMT_IP");
   });
 });
 

@@ -41,6 +41,11 @@ export interface ConnectOptions {
   readonly lookup?: LookupFunction | undefined;
   readonly allowHalfOpen?: boolean | undefined;
   readonly timeout?: number | undefined;
+  /** See {@link import("./socket.js").Socket.setNoDelay}. Default false. */
+  readonly noDelay?: boolean | undefined;
+  /** See {@link import("./socket.js").Socket.setKeepAlive}. Default false. */
+  readonly keepAlive?: boolean | undefined;
+  readonly keepAliveInitialDelay?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** A pipe, which a stack has none of: refused, unless there is a port. */
   readonly path?: string | null | undefined;

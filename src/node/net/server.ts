@@ -11,6 +11,11 @@ export interface ServerOptions {
   readonly allowHalfOpen?: boolean;
   /** Accepted sockets read nothing before `resume`. Default false. */
   readonly pauseOnConnect?: boolean;
+  /** Accepted sockets send small segments without waiting for acknowledgements. Default false. */
+  readonly noDelay?: boolean;
+  /** Accepted sockets send keepalive probes, after so many idle milliseconds. Default false. */
+  readonly keepAlive?: boolean;
+  readonly keepAliveInitialDelay?: number;
 }
 
 /** Gives the application that listens, and takes note of who hears of a listener's sessions. */
@@ -122,8 +127,10 @@ export class Server extends EventEmitter {
       });
       return false;
     }
-    const { allowHalfOpen = false, pauseOnConnect = false } = this.#options;
+    const { allowHalfOpen = false, pauseOnConnect = false, noDelay, keepAlive, keepAliveInitialDelay } = this.#options;
     const socket = new Socket({ allowHalfOpen });
+    if (noDelay === true) socket.setNoDelay();
+    if (keepAlive === true) socket.setKeepAlive(true, keepAliveInitialDelay);
     this.#sockets.add(socket);
     socket.once("close", () => {
       this.#sockets.delete(socket);

@@ -2,6 +2,7 @@ import { lookup as dnsLookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import { Duplex } from "node:stream";
 import type { Session, SessionAddress } from "../../app/session.js";
+import type { ConnectionAttribute } from "../../transport/transport.js";
 import type { SessionErrorValue } from "../../session/session-errors.js";
 import { type ConnectArguments, normalizeConnect, type Target } from "./arguments.js";
 import { asNetError, netError } from "./net-error.js";
@@ -53,6 +54,8 @@ export class Socket extends Duplex implements SessionEvents {
   #wantsData = false;
   #ended = false;
   #resetOnClose = false;
+  /** What was set before there was a session. */
+  readonly #attributes = new Map<ConnectionAttribute, number>();
   #pending: PendingWrite | undefined = undefined;
   #timer: NodeJS.Timeout | undefined = undefined;
 
@@ -78,6 +81,8 @@ export class Socket extends Duplex implements SessionEvents {
     if (this.connecting) throw netError("connect", "EALREADY");
     if (callback !== undefined) this.once("connect", callback);
     if (options.timeout !== undefined) this.setTimeout(options.timeout);
+    if (options.noDelay === true) this.setNoDelay();
+    if (options.keepAlive === true) this.setKeepAlive(true, options.keepAliveInitialDelay);
     this.connecting = true;
     this.#resolve(options);
     return this;
@@ -132,6 +137,7 @@ export class Socket extends Duplex implements SessionEvents {
     this.#local = session.local;
     this.#remote = session.remote;
     linkOf(session).owner = this;
+    for (const [name, value] of this.#attributes) session.setAttribute(name, value);
     this.onRoom();
   }
 
@@ -319,14 +325,24 @@ export class Socket extends Duplex implements SessionEvents {
 
   // ---- What net.Socket has besides ----
 
-  /** Segments of the stack leave as soon as they may: nothing to switch yet. */
-  setNoDelay(_noDelay?: boolean): this {
+  /** Small segments leave at once (true) or wait while data is unacknowledged: the Nagle algorithm. */
+  setNoDelay(noDelay = true): this {
+    this.#setAttribute("noDelay", noDelay ? 1 : 0);
     return this;
   }
 
-  /** Accepted for compatibility: the transport has no keep-alive yet. */
-  setKeepAlive(_enable?: boolean, _initialDelay?: number): this {
+  /** Switches keepalive probes, the first after `initialDelay` idle milliseconds (0: as it was; two hours at first). */
+  setKeepAlive(enable = false, initialDelay = 0): this {
+    const ms = Math.trunc(initialDelay);
+    if (ms > 0) this.#setAttribute("keepaliveMs", ms);
+    this.#setAttribute("keepalive", enable ? 1 : 0);
     return this;
+  }
+
+  /** Sets an attribute of the session, or of the one to come. One out of range changes nothing, as in net.Socket. */
+  #setAttribute(name: ConnectionAttribute, value: number): void {
+    if (this.#session === undefined) this.#attributes.set(name, value);
+    else this.#session.setAttribute(name, value);
   }
 
   /** Sockets never hold the process: the stack does. */

@@ -1,19 +1,17 @@
-import { TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN } from "../../wire/tcp.js";
-import { C_FLAGS, type ConnectionIndex } from "../transport.js";
-import { T_LAST_ACK_SENT, T_RCV_EDGE, T_RCV_NXT, T_TS_RECENT, T_TS_RECENT_MS, TF_TIMESTAMPS } from "./connection.js";
+import { TCP_FLAG_FIN, TCP_FLAG_RST } from "../../wire/tcp.js";
+import type { ConnectionIndex } from "../transport.js";
+import { answerUnacceptable } from "./challenge.js";
+import { T_RCV_EDGE, T_RCV_NXT } from "./connection.js";
 import type { TcpCore } from "./core.js";
-import { noteHeard } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
 import { noteDuplicate } from "./sack-report.js";
 import type { Segment } from "./segment.js";
 import { oweAck } from "./segment-out.js";
-
-/** TS.Recent older than this is not trusted (RFC 7323 5.5): 24 days. */
-const TS_RECENT_VALID_MS = 24 * 24 * 3600 * 1000;
+import { checkTimestamps, TIMESTAMP_GOOD, TIMESTAMP_OLD } from "./paws.js";
 
 /**
  * RFC 9293 3.10.7.4, first: the sequence number, with PAWS in front of it (RFC 7323 5.3). Cuts the segment down to the
- * part that is new and inside the window. False: the segment is done with, and answered where it must be.
+ * part that is new and inside the window. SYNs do not come here. False: the segment is done with, and answered where it must be.
  */
 export function checkSequence(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): boolean {
   const { i32 } = core.window;
@@ -26,68 +24,42 @@ export function checkSequence(core: TcpCore, c: ConnectionIndex, r: number, seg:
     core.events.count(TCP_ERROR.segment_invalid);
     return false;
   }
-  if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 && !checkTimestamps(core, c, r, seg)) return false;
   const end = ahead + seg.len;
+  const stamped = checkTimestamps(core, r, seg);
+  if (stamped !== TIMESTAMP_GOOD) {
+    if (stamped === TIMESTAMP_OLD) refuse(core, c, r, seg, ahead);
+    return false;
+  }
   if (seg.len === 0) {
     // A peer that has filled the window numbers its ACKs with the edge itself: those must count.
     if (ahead >= 0 && ahead <= window) return true;
   } else if (ahead < window && end > 0) {
-    if (ahead < 0 && (seg.flags & TCP_FLAG_SYN) === 0) noteDuplicate(core, c, r, seg.seq, rcvNxt);
+    if (ahead < 0) noteDuplicate(core, c, r, seg.seq, rcvNxt);
     trim(seg, ahead, end, window);
     return true;
-  } else if (ahead === 0 && window === 0 && (seg.flags & TCP_FLAG_SYN) === 0) {
+  } else if (ahead === 0 && window === 0) {
     // A zero-window probe: its data is refused, its ACK counts (RFC 9293 3.10.7.4, MUST-66).
     core.events.count(TCP_ERROR.zero_rwnd);
     seg.trimEnd(0, TCP_FLAG_FIN);
     oweAck(core, c, r);
     return true;
   }
-  const isOld = end <= 0 && seg.len > 0;
-  core.events.count(isOld ? TCP_ERROR.segment_old : TCP_ERROR.segment_invalid);
-  if (isOld) noteDuplicate(core, c, r, seg.seq, (seg.seq + seg.len) | 0);
-  oweAck(core, c, r);
+  core.events.count(end <= 0 && seg.len > 0 ? TCP_ERROR.segment_old : TCP_ERROR.segment_invalid);
+  refuse(core, c, r, seg, ahead);
   return false;
 }
 
-/** Cuts what lies left of rcvNxt and right of the edge; SYN counts as the first byte. */
+/** Answers a segment of which nothing is taken; what of it came before is a duplicate (RFC 2883). */
+function refuse(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment, ahead: number): void {
+  if (ahead < 0 && seg.len > 0) noteDuplicate(core, c, r, seg.seq, (seg.seq + Math.min(seg.len, -ahead)) | 0);
+  answerUnacceptable(core, c, r, seg);
+}
+
+/** Cuts what lies left of rcvNxt and right of the edge. */
 function trim(seg: Segment, ahead: number, end: number, window: number): void {
-  if (ahead < 0 && (seg.flags & TCP_FLAG_SYN) === 0) seg.trimFront(Math.min(-ahead, seg.dataLen));
-  if (end > window && (seg.flags & TCP_FLAG_SYN) === 0) {
+  if (ahead < 0) seg.trimFront(Math.min(-ahead, seg.dataLen));
+  if (end > window) {
     const room = window - Math.max(ahead, 0);
     if (room < seg.len) seg.trimEnd(Math.min(room, seg.dataLen), room <= seg.dataLen ? TCP_FLAG_FIN : 0);
   }
-}
-
-/**
- * RFC 7323 5.3 R1 and 3.2: an old timestamp is refused, a negotiated one must be there. But not in a SYN, whose sender
- * has forgotten what was negotiated and must hear of it (RFC 9293 3.5.1, figure 9).
- */
-function checkTimestamps(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): boolean {
-  const { i32 } = core.window;
-  if (!seg.hasTimestamps) {
-    if ((seg.flags & TCP_FLAG_SYN) !== 0) return true;
-    core.events.count(TCP_ERROR.no_timestamp);
-    return false;
-  }
-  if (((seg.tsVal - i32[r + T_TS_RECENT]) | 0) >= 0 || !isRecentValid(core, r)) return true;
-  core.events.count(TCP_ERROR.paws);
-  oweAck(core, c, r);
-  return false;
-}
-
-/** Whether TS.Recent says anything about order: a peer silent for 24 days may have a clock that has wrapped since. */
-function isRecentValid(core: TcpCore, r: number): boolean {
-  const ageMs = (core.engine.nowMs - core.window.i32[r + T_TS_RECENT_MS]) | 0;
-  return ageMs >= 0 && ageMs <= TS_RECENT_VALID_MS;
-}
-
-/** RFC 7323 4.3: remembers the timestamp of a segment that reaches back to the last ACK. `seq` is before trimming. */
-export function recordTimestamp(core: TcpCore, r: number, seg: Segment, seq: number): void {
-  const { i32 } = core.window;
-  if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) === 0) noteHeard(core, r);
-  if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) === 0 || !seg.hasTimestamps) return;
-  if (((seq - i32[r + T_LAST_ACK_SENT]) | 0) > 0) return;
-  if (((seg.tsVal - i32[r + T_TS_RECENT]) | 0) < 0 && isRecentValid(core, r)) return;
-  i32[r + T_TS_RECENT] = seg.tsVal;
-  noteHeard(core, r);
 }

@@ -21,11 +21,13 @@ import {
   T_SND_WND_MAX,
   TF_ANSWERED,
   TF_APP_CLOSED,
+  TF_FAST_RECOVERY,
   TF_FIN_SENT,
   TF_FIN_WANTED,
   TF_SACK,
   TF_SMALL_SENT,
 } from "./connection.js";
+import { answerBadAck } from "./challenge.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMERS } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
 import { countDuplicate, detectLosses, forgetDuplicates } from "./loss-detection.js";
@@ -34,7 +36,6 @@ import { afterAck } from "./recovery.js";
 import { armRetransmit, takeRtt } from "./rtt.js";
 import { processSack } from "./sack-in.js";
 import type { Segment } from "./segment.js";
-import { oweAck, sendChallengeAck } from "./segment-out.js";
 import { armTimer, probeAnswered } from "./tail-loss-probe.js";
 
 /** The ACK is unacceptable: the segment is dropped. */
@@ -54,21 +55,26 @@ export function processAck(core: TcpCore, c: ConnectionIndex, r: number, seg: Se
   const acked = (seg.ack - una) | 0;
   if (((seg.ack - i32[r + T_SND_NXT]) | 0) > 0) {
     core.events.count(TCP_ERROR.ack_future);
-    oweAck(core, c, r);
+    answerBadAck(core, c, r);
     return ACK_DROP;
   }
   // RFC 5961 5: an ACK from long ago is a sign of injection.
   if (acked < 0 && -acked > i32[r + T_SND_WND_MAX]) {
     core.events.count(TCP_ERROR.ack_invalid);
-    sendChallengeAck(core, c, r);
+    answerBadAck(core, c, r);
     return ACK_DROP;
   }
   if (acked < 0) {
     core.events.count(TCP_ERROR.ack_old);
+    // Overtaken by later ones, it may still be the only one to report something.
+    const hasSack = (seg.options[TCP_OPT_PRESENT] & TCP_HAS_SACK) !== 0;
+    if (hasSack && i32[r + T_SND_NXT] !== una) acknowledge(core, c, r, seg, acked);
     return ACK_CONTINUE;
   }
   let isFinAcked = false;
-  if (acked > 0 || i32[r + T_SND_NXT] !== una) isFinAcked = acknowledge(core, c, r, seg, acked);
+  // With nothing outstanding a D-SACK may still tell of the tail loss probe, or of a recovery that was for nothing.
+  const hasSack = (i32[r + C_FLAGS] & TF_SACK) !== 0 && (seg.options[TCP_OPT_PRESENT] & TCP_HAS_SACK) !== 0;
+  if (acked > 0 || i32[r + T_SND_NXT] !== una || hasSack) isFinAcked = acknowledge(core, c, r, seg, acked);
   updateWindow(core, c, r, seg);
   return isFinAcked ? ACK_FIN_ACKED : ACK_CONTINUE;
 }
@@ -76,6 +82,7 @@ export function processAck(core: TcpCore, c: ConnectionIndex, r: number, seg: Se
 /**
  * Something is outstanding, or was: takes the cumulative acknowledgement of `acked` sequence numbers and the selective
  * ones to the scoreboard, detects losses, and lets recovery and congestion control follow. True when FIN is acknowledged.
+ * Below 0, `acked` says that the acknowledgement is an old one.
  */
 function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment, acked: number): boolean {
   const { i32 } = core.window;
@@ -86,6 +93,7 @@ function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment,
   const isFinAcked = acked > 0 && advance(core, r, seg.ack, acked);
   if (isSack && (seg.options[TCP_OPT_PRESENT] & TCP_HAS_SACK) !== 0) processSack(core, r, seg);
   const isDuplicate = acked === 0 && countIfDuplicate(core, r, seg, isSack);
+  const ackedBytes = Math.max(acked, 0);
   if (acked > 0) {
     if (seg.len === 0) core.events.count(TCP_ERROR.ack_ok);
     i32[r + T_DUPACKS] = 0;
@@ -95,10 +103,10 @@ function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment,
     return false; // A window update, or data: nothing new about what we sent.
   }
   if (usesRack(core, r)) rackUpdate(core, r, seg);
-  detectLosses(core, c, r, acked);
-  probeAnswered(core, r, acked, flight);
-  afterAck(core, r, acked, flight, seg);
-  restartTimer(core, c, r, acked);
+  detectLosses(core, c, r, ackedBytes);
+  probeAnswered(core, r, ackedBytes, flight);
+  afterAck(core, r, ackedBytes, flight, seg);
+  restartTimer(core, c, r, ackedBytes);
   if (acked > 0 && i32[r + C_SESSION] >= 0) core.upcalls.acknowledged(i32[r + C_SESSION]);
   wakeSender(core, c, r);
   return isFinAcked;
@@ -161,7 +169,8 @@ function wakeSender(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
   const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
   const isWaiting = unsent > 0 || i32[r + T_LOST] > 0 || (i32[r + T_PENDING] & OWED) !== 0;
-  if (isWaiting || (i32[r + C_FLAGS] & TF_FIN_WANTED) !== 0) core.wantTransmit(c);
+  // In recovery the last segment may go once more (RFC 6675 4 NextSeg 4), though nothing else waits.
+  if (isWaiting || (i32[r + C_FLAGS] & (TF_FIN_WANTED | TF_FAST_RECOVERY)) !== 0) core.wantTransmit(c);
 }
 
 /** RFC 9293 3.10.7.4: the newest segment's window counts, by WL1 and WL2. */

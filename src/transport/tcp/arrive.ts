@@ -1,8 +1,9 @@
 import { SESSION_E_REFUSED, SESSION_E_UNKNOWN } from "../../session/session-errors.js";
 import { TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN } from "../../wire/tcp.js";
 import { C_FLAGS, C_SESSION, C_STATE, type ConnectionIndex } from "../transport.js";
-import { checkSequence, recordTimestamp } from "./acceptability.js";
+import { checkSequence } from "./acceptability.js";
 import { ACK_DROP, ACK_FIN_ACKED, processAck } from "./ack.js";
+import { sendChallengeAck } from "./challenge.js";
 import {
   CLOSE_WAIT,
   CLOSING,
@@ -22,8 +23,10 @@ import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
 import { establish, isSynAcked, refuse } from "./open.js";
 import type { Segment } from "./segment.js";
-import { oweAck, sendChallengeAck, sendSyn } from "./segment-out.js";
-import { mayReceive, processText, processUrgent } from "./text.js";
+import { oweAck, sendSyn } from "./segment-out.js";
+import { recordTimestamp } from "./paws.js";
+import { mayReceive, processText } from "./text.js";
+import { processUrgent } from "./urgent.js";
 
 /** The segment is done with. */
 export const ARRIVED = 0;
@@ -38,20 +41,22 @@ export function segmentArrives(core: TcpCore, c: ConnectionIndex, r: number, seg
   const { i32 } = core.window;
   if (i32[r + C_STATE] === SYN_RCVD && (seg.flags & TCP_FLAG_SYN) !== 0 && !repeatedSyn(core, c, r, seg))
     return ARRIVED;
+  // Fourth, the SYN bit, first of all: it is challenged whatever its sequence number and timestamp (RFC 5961 4). Its
+  // sender may have forgotten the connection, and must hear of it (RFC 9293 3.5.1, figure 9).
+  if ((seg.flags & (TCP_FLAG_SYN | TCP_FLAG_RST)) === TCP_FLAG_SYN) {
+    core.events.count(TCP_ERROR.spurious_syn);
+    sendChallengeAck(core, c, r);
+    return ARRIVED;
+  }
   const { seq } = seg;
   // First, the sequence number.
   if (!checkSequence(core, c, r, seg)) {
     if (i32[r + C_STATE] === TIME_WAIT) repeatedFin(core, c, r, seg);
     return ARRIVED;
   }
-  // Second, the RST bit; third, security (not there); fourth, the SYN bit.
+  // Second, the RST bit; third, security (not there).
   if ((seg.flags & TCP_FLAG_RST) !== 0) {
     processReset(core, c, r, seg);
-    return ARRIVED;
-  }
-  if ((seg.flags & TCP_FLAG_SYN) !== 0) {
-    core.events.count(TCP_ERROR.spurious_syn);
-    sendChallengeAck(core, c, r);
     return ARRIVED;
   }
   // Fifth, the ACK field.

@@ -43,6 +43,8 @@ export interface TcpConfig {
   readonly quickAcks: number;
   /** New connections send small segments without waiting for acknowledgements (RFC 9293 MUST-17). */
   readonly noDelay: boolean;
+  /** Idle time before the first keepalive probe, where keepalive is switched on (RFC 9293 MUST-28: at least two hours). */
+  readonly keepaliveMs: number;
   /** Time between keepalive probes that are not answered. */
   readonly keepaliveIntervalMs: number;
   /** Keepalive probes without an answer after which a connection ends. */
@@ -77,6 +79,7 @@ export const DEFAULT_TCP_CONFIG: TcpConfig = {
   delayedAckMs: 40,
   quickAcks: 16,
   noDelay: false,
+  keepaliveMs: 7_200_000,
   keepaliveIntervalMs: 75_000,
   keepaliveProbes: 9,
   maxGsoBytes: 65_000,

@@ -1,5 +1,14 @@
 import type { MemoryWindow } from "../../mem/window.js";
-import { C_COMMON_WORDS, C_FLAGS, C_SESSION, C_STATE, CF_USED, type ConnectionIndex } from "../transport.js";
+import {
+  C_COMMON_WORDS,
+  C_FLAGS,
+  C_PORTS,
+  C_RMT,
+  C_SESSION,
+  C_STATE,
+  CF_USED,
+  type ConnectionIndex,
+} from "../transport.js";
 
 // Connection states in VPP's order (RFC 9293 3.3.2).
 /** No connection: the row is free. */
@@ -39,6 +48,9 @@ export const TCP_STATE_NAMES: readonly string[] = [
   "FIN_WAIT_2",
   "TIME_WAIT",
 ];
+
+/** Words from C_PORTS to the end of C_RMT, for keyed hashes: ports, local and remote address. */
+export const TUPLE_WORDS = C_RMT + 4 - C_PORTS;
 
 // Row fields behind the common ones (RFC 9293 3.3.1 names), by cache lines of 16 words.
 // The second line: what each arriving segment touches.
@@ -161,6 +173,8 @@ export const T_IRS = C_COMMON_WORDS + 65;
 export const T_LISTENER = C_COMMON_WORDS + 66;
 /** Active open: the caller's context. */
 export const T_CONTEXT = C_COMMON_WORDS + 67;
+/** With TF_URGENT_OUT: the byte after our urgent data (RFC 9293 SND.UP). The context counts until the connection is established. */
+export const T_SND_UP = T_CONTEXT;
 /** Largest send window seen, bytes: for silly-window avoidance and RFC 5961's ACK range. */
 export const T_SND_WND_MAX = C_COMMON_WORDS + 68;
 /** When the oldest unacknowledged data was first sent or last advanced or answered, milliseconds: start of R2. */
@@ -179,11 +193,11 @@ export const T_PEER_FIN = C_COMMON_WORDS + 74;
 export const T_TS_OFFSET = C_COMMON_WORDS + 75;
 /** R2 of this connection, milliseconds; 0: as configured (RFC 9293 MUST-21). */
 export const T_USER_TIMEOUT_MS = C_COMMON_WORDS + 76;
-/** Idle time before a keepalive probe, milliseconds; 0: none (RFC 9293 3.8.4). */
+/** Idle time before a keepalive probe, milliseconds (RFC 9293 3.8.4); negated while keepalive is off. */
 export const T_KEEPALIVE_MS = C_COMMON_WORDS + 77;
-/** When the peer was last heard, milliseconds: idle time of keepalive. */
+/** T_TS_RECENT_MS when keepalive looked last: the peer was heard since when it differs. */
 export const T_HEARD_MS = C_COMMON_WORDS + 78;
-/** When a challenge ACK or an answer to an unacceptable segment was sent last, milliseconds (RFC 5961 7). */
+/** Start of the period in which challenge ACKs and answers to unacceptable segments are counted, milliseconds (RFC 5961 7). */
 export const T_CHALLENGE_MS = C_COMMON_WORDS + 79;
 // The seventh line: pacing, duplicates to report, and statistics under RFC 4898 names.
 /** Bytes that pacing lets go now. */
@@ -214,6 +228,8 @@ export const T_SACKS_RCVD = C_COMMON_WORDS + 91;
 export const T_DSACK_DUPS = C_COMMON_WORDS + 92;
 /** Reductions of cwnd that were undone (SpuriousFrDetected and SpuriousRtoDetected). */
 export const T_SPURIOUS = C_COMMON_WORDS + 93;
+/** Keepalive probes since the peer was heard. */
+export const T_PROBES = C_COMMON_WORDS + 94;
 /** When cwnd was reduced last, microseconds modulo 2^32. */
 export const T_REDUCED_US = C_COMMON_WORDS + 95;
 /** Words of a row. */
@@ -256,6 +272,16 @@ export const TF_SMALL_SENT = 1 << 24;
 export const TF_NO_DELAY = 1 << 23;
 /** The rx fifo holds data ahead of rcvNxt: arriving text may fill a gap, and ACKs report what is held. */
 export const TF_OOO = 1 << 28;
+/** A SYN or reset was challenged in the period since T_CHALLENGE_MS. */
+export const TF_CHALLENGED = 1 << 27;
+/** One answer to another unacceptable segment in that period. */
+export const ANSWER_ONE = 1 << 25;
+/** The number of those. */
+export const ANSWERS_MASK = 3 << 25;
+/** Urgent data up to T_SND_UP is to be announced (RFC 9293 3.8.5). */
+export const TF_URGENT_OUT = 1 << 29;
+/** Soft errors are not reported (RFC 9293 SHLD-20). */
+export const TF_NO_SOFT_ERRORS = 1 << 30;
 
 // Flags in T_RECOVERY.
 /** Reordering was seen (RFC 8985 RACK.reordering_seen). */

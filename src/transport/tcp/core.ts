@@ -50,6 +50,8 @@ export interface TcpParts {
   readonly config: TcpConfig;
   /** MTU of the interface behind which the remote address of connection row `r` is, bytes. */
   linkMtu(r: number): number;
+  /** Nothing comes back from the remote address of connection row `r`: its next hop may be dead (RFC 1122 3.3.1.4). */
+  doubtPath(r: number): void;
 }
 
 /** Timers of a connection: the wheel's number is c * TIMERS + this. The first: retransmission, tail loss probe or reordering window. */
@@ -84,14 +86,19 @@ export class TcpCore {
   readonly segment = new Segment();
   /** Key of initial sequence numbers (RFC 6528). */
   readonly isnKey: Int32Array;
+  /** By how much the clock of initial sequence numbers has skipped ahead; see time-wait.ts. */
+  isnSkip = 0;
+  /** Key of timestamp offsets (RFC 7323 7.1). */
+  readonly timestampKey: Int32Array;
   /** Scratch for tail spans: four (offset, length) pairs. */
   readonly spans = new Int32Array(8);
   /** Connections of listener sessions. */
   readonly listeners = new Map<SessionIndex, ConnectionIndex>();
   readonly #parts: TcpParts;
   readonly #dead: ConnectionIndex[] = [];
-  #challengeTokens: number;
-  #challengeMs = 0;
+  /** Budget of the second that began at #challengeMs; none has begun yet. */
+  #challengeTokens = 0;
+  #challengeMs = -1000;
 
   constructor(parts: TcpParts) {
     this.#parts = parts;
@@ -110,12 +117,17 @@ export class TcpCore {
         ? new Cubic(parts.window, parts.engine, parts.config)
         : new NewReno(parts.window, parts.config.initialCwndSegments);
     this.isnKey = Int32Array.from({ length: 4 }, () => parts.random.nextInt32());
-    this.#challengeTokens = parts.config.challengeAcksPerSecond;
+    this.timestampKey = Int32Array.from({ length: 4 }, () => parts.random.nextInt32());
   }
 
   /** MTU towards the remote address of row `r`, bytes. */
   linkMtu(r: number): number {
     return Math.min(this.#parts.linkMtu(r), this.config.mtuBytes);
+  }
+
+  /** Negative advice to IP about the path of row `r`. */
+  doubtPath(r: number): void {
+    this.#parts.doubtPath(r);
   }
 
   /** Microseconds modulo 2^32, for differences up to half an hour. */
@@ -154,12 +166,17 @@ export class TcpCore {
     this.timers.stop(c * TIMERS + timer);
   }
 
-  /** Takes one token for a challenge ACK; false when the second's share is used up (RFC 5961 7). */
+  /**
+   * Takes one token for a challenge ACK; false when the second's share is used up (RFC 5961 7). The share is chosen anew
+   * for each second, between half and one and a half of the limit: who could count on it might learn from what is left
+   * for himself whether a guess about somebody else's connection was right (CVE-2016-5696).
+   */
   takeChallenge(): boolean {
+    const { challengeAcksPerSecond: limit } = this.config;
     const elapsedMs = (this.engine.nowMs - this.#challengeMs) | 0;
     if (elapsedMs >= 1000 || elapsedMs < 0) {
       this.#challengeMs = this.engine.nowMs;
-      this.#challengeTokens = this.config.challengeAcksPerSecond;
+      this.#challengeTokens = ((limit + 1) >> 1) + this.#parts.random.nextBelow(limit);
     }
     if (this.#challengeTokens <= 0) return false;
     this.#challengeTokens--;

@@ -98,5 +98,6 @@ export function acknowledge(
     if (b < 0) break;
     frame.add(b, next);
   }
-  i32[r + T_PENDING] &= ~(P_ACK | P_ACK_DELAYED | (P_DUPACK_MAX << 8));
+  // One that may wait still waits, when nothing went.
+  i32[r + T_PENDING] &= ~(P_ACK | (P_DUPACK_MAX << 8));
 }

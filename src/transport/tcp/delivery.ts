@@ -8,8 +8,9 @@ export class Delivery {
   hasOriginal = false;
   /** Highest end of what arrived and was sent only once; counts with {@link hasOriginal}. */
   originalEnd = 0;
-  /** Lowest such end. */
+  /** Lowest such end, and when that was sent. */
   lowestOriginalEnd = 0;
+  lowestOriginalUs = 0;
   /** When the first segment that arrived, and was sent only once, was sent; counts with {@link hasOriginal}. Microseconds modulo 2^32. */
   firstSentUs = 0;
   /** Something arrived that was sent more than once. */
@@ -54,7 +55,10 @@ export class Delivery {
     else {
       if (!this.hasOriginal || ((sentUs - this.firstSentUs) | 0) < 0) this.firstSentUs = sentUs;
       if (!this.hasOriginal || ((end - this.originalEnd) | 0) > 0) this.originalEnd = end;
-      if (!this.hasOriginal || ((end - this.lowestOriginalEnd) | 0) < 0) this.lowestOriginalEnd = end;
+      if (!this.hasOriginal || ((end - this.lowestOriginalEnd) | 0) < 0) {
+        this.lowestOriginalEnd = end;
+        this.lowestOriginalUs = sentUs;
+      }
       this.hasOriginal = true;
     }
     const later = (sentUs - this.latestSentUs) | 0;

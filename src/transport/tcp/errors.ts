@@ -28,6 +28,7 @@ const TABLE = {
   rst_rcvd: ["info", "Resets received"],
   rst_challenged: ["warn", "Resets answered by a challenge ACK"],
   challenge_limited: ["warn", "Challenge ACKs withheld by the rate limit"],
+  answer_limited: ["warn", "Answers to unacceptable segments withheld by the rate limit"],
   connection_closed: ["warn", "Data after close, connection reset"],
   paws: ["error", "PAWS check failed"],
   no_timestamp: ["error", "Segment lacks the negotiated timestamps"],

@@ -1,37 +1,38 @@
 import { C_FLAGS, C_STATE, type ConnectionIndex } from "../transport.js";
 import {
-  T_OCTETS_RETRANS,
-  T_CWND,
   T_DUPACKS,
-  T_FAST_RETRAN,
-  T_ISS,
   T_IRS,
+  T_ISS,
+  T_KEEPALIVE_MS,
   T_RCV_EDGE,
   T_RCV_NXT,
-  T_RTO_US,
-  T_RTTVAR_US,
-  T_SCALES,
-  T_SND_MSS,
   T_SND_NXT,
   T_SND_UNA,
   T_SND_WND,
-  T_SRTT_US,
-  T_SSTHRESH,
-  T_TIMEOUTS,
+  T_USER_TIMEOUT_MS,
   TCP_STATE_NAMES,
   TF_APP_CLOSED,
   TF_FAST_RECOVERY,
   TF_FIN_SENT,
   TF_FIN_WANTED,
   TF_LOSS_RECOVERY,
+  TF_NO_DELAY,
+  TF_SACK,
   TF_TIMESTAMPS,
+  TF_URGENT,
+  TF_URGENT_OUT,
   TF_WSCALE,
 } from "./connection.js";
 import type { TcpCore } from "./core.js";
+import { connectionStatistics } from "./statistics.js";
 
 const FLAG_NAMES: readonly (readonly [number, string])[] = [
   [TF_TIMESTAMPS, "timestamps"],
   [TF_WSCALE, "wscale"],
+  [TF_SACK, "sack"],
+  [TF_NO_DELAY, "no-delay"],
+  [TF_URGENT, "urgent-in"],
+  [TF_URGENT_OUT, "urgent-out"],
   [TF_FIN_WANTED, "fin-wanted"],
   [TF_FIN_SENT, "fin-sent"],
   [TF_APP_CLOSED, "app-closed"],
@@ -39,7 +40,10 @@ const FLAG_NAMES: readonly (readonly [number, string])[] = [
   [TF_LOSS_RECOVERY, "recovery"],
 ];
 
-/** A connection's state; with `verbose` 2 its variables too, sequence numbers relative to the initial ones. */
+/** Statistics in a line of a listing. */
+const PER_LINE = 6;
+
+/** A connection's state; with `verbose` 2 its variables, numbers relative to the initial ones, and its statistics. */
 export function formatConnection(core: TcpCore, c: ConnectionIndex, verbose: number): string {
   const { i32 } = core.window;
   const r = core.connections.row(c);
@@ -48,12 +52,16 @@ export function formatConnection(core: TcpCore, c: ConnectionIndex, verbose: num
   const sent = (field: number): number => (i32[r + field] - i32[r + T_ISS]) >>> 0;
   const received = (field: number): number => (i32[r + field] - i32[r + T_IRS]) >>> 0;
   const flags = FLAG_NAMES.filter(([bit]) => (i32[r + C_FLAGS] & bit) !== 0).map(([, name]) => name);
+  const values = Object.entries(connectionStatistics(core, r)).map(([name, value]) => `${name} ${value}`);
+  const lines = Array.from({ length: Math.ceil(values.length / PER_LINE) }, (_, i) =>
+    values.slice(i * PER_LINE, (i + 1) * PER_LINE).join(" "),
+  );
+  const keepaliveMs = i32[r + T_KEEPALIVE_MS] > 0 ? i32[r + T_KEEPALIVE_MS] : "off";
   return [
     `${state} index ${c} flags: ${flags.join(" ")}`,
     ` snd_una ${sent(T_SND_UNA)} snd_nxt ${sent(T_SND_NXT)} snd_wnd ${i32[r + T_SND_WND]}`,
-    ` rcv_nxt ${received(T_RCV_NXT)} rcv_edge ${received(T_RCV_EDGE)} scales ${i32[r + T_SCALES] >> 8}/${i32[r + T_SCALES] & 0xff}`,
-    ` mss ${i32[r + T_SND_MSS]} cwnd ${i32[r + T_CWND]} ssthresh ${i32[r + T_SSTHRESH]} dupacks ${i32[r + T_DUPACKS]}`,
-    ` srtt_us ${i32[r + T_SRTT_US]} rttvar_us ${i32[r + T_RTTVAR_US]} rto_us ${i32[r + T_RTO_US]}`,
-    ` timeouts ${i32[r + T_TIMEOUTS]} fast_retransmits ${i32[r + T_FAST_RETRAN]} bytes_retrans ${i32[r + T_OCTETS_RETRANS]}`,
+    ` rcv_nxt ${received(T_RCV_NXT)} rcv_edge ${received(T_RCV_EDGE)} dupacks ${i32[r + T_DUPACKS]}`,
+    ` user_timeout_ms ${i32[r + T_USER_TIMEOUT_MS] || core.config.userTimeoutMs} keepalive_ms ${keepaliveMs}`,
+    ...lines.map((line) => ` ${line}`),
   ].join("\n");
 }

@@ -10,16 +10,8 @@ import {
   TCP_TIMESTAMPS_LEN,
 } from "../../wire/tcp-options.js";
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN } from "../../wire/tcp.js";
-import {
-  C_FIB,
-  C_FLAGS,
-  C_IP_FIELDS,
-  C_SESSION,
-  C_STATE,
-  CF_IP6,
-  type ConnectionIndex,
-  TRANSPORT_TCP,
-} from "../transport.js";
+import { C_FIB, C_FLAGS, C_SESSION, C_STATE, CF_IP6, type ConnectionIndex, TRANSPORT_TCP } from "../transport.js";
+import { inheritAttributes } from "./attributes.js";
 import {
   ESTABLISHED,
   SYN_RCVD,
@@ -49,7 +41,6 @@ import {
   T_TS_RECENT,
   T_TS_RECENT_MS,
   TF_HALF_OPEN,
-  TF_NO_DELAY,
   TF_SACK,
   TF_TIMESTAMPS,
   TF_WSCALE,
@@ -58,15 +49,15 @@ import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT } from "./core.js";
 import { initDelayedAck } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
 import { initialSequence } from "./isn.js";
+import { updateKeepalive } from "./keepalive.js";
 import { scaleFor } from "./receive-window.js";
 import { initPacing } from "./pacing.js";
 import { initRack } from "./rack.js";
 import { armRetransmit, initRtt, startSynTiming, stopSynTiming } from "./rtt.js";
 import type { Segment } from "./segment.js";
 import { oweAck, ownMss, sendReset, sendSyn } from "./segment-out.js";
+import { initTimestampOffset } from "./timestamp-offset.js";
 
-/** Default hop limit << 8: C_IP_FIELDS of a new connection. */
-const DEFAULT_IP_FIELDS = 64 << 8;
 /** Send MSS without an option from the peer (RFC 9293 MUST-15). */
 const DEFAULT_MSS4 = 536;
 const DEFAULT_MSS6 = 1220;
@@ -74,7 +65,7 @@ const DEFAULT_MSS6 = 1220;
 const LEAST_MSS = 64;
 
 /** Timeout of the first data when the SYN's had expired (RFC 6298 5.7). */
-const RTO_AFTER_SYN_LOSS_US = 3_000_000;
+export const RTO_AFTER_SYN_LOSS_US = 3_000_000;
 
 /** Fills what a new connection starts with; tuple, FIB and family are in its row already. */
 function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
@@ -83,14 +74,13 @@ function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
   i32[r + T_ISS] = i32[r + T_SND_UNA] = iss;
   i32[r + T_SND_NXT] = (iss + 1) | 0;
   i32[r + T_RECOVER] = (iss + 1) | 0;
-  if (core.config.noDelay) i32[r + C_FLAGS] |= TF_NO_DELAY;
   i32[r + T_INITIAL_WND] = Math.min(rxFifoBytes, 65535);
   i32[r + T_SCALES] = core.config.windowScale ? scaleFor(rxFifoBytes) : 0;
-  i32[r + C_IP_FIELDS] = DEFAULT_IP_FIELDS;
   i32[r + T_PROGRESS_MS] = core.engine.nowMs;
   if (core.config.windowScale) i32[r + C_FLAGS] |= TF_WSCALE;
   if (core.config.timestamps) i32[r + C_FLAGS] |= TF_TIMESTAMPS;
   if (core.config.sack) i32[r + C_FLAGS] |= TF_SACK;
+  initTimestampOffset(core, r);
   initRtt(core, r);
 }
 
@@ -112,10 +102,8 @@ function takeSyn(core: TcpCore, r: number, seg: Segment): void {
     i32[r + T_SCALES] = 0;
   } else if ((i32[r + C_FLAGS] & TF_WSCALE) !== 0) i32[r + T_SCALES] |= options[TCP_OPT_WSCALE] << 8;
   if ((present & TCP_HAS_TIMESTAMPS) === 0) i32[r + C_FLAGS] &= ~TF_TIMESTAMPS;
-  else {
-    i32[r + T_TS_RECENT] = seg.tsVal;
-    i32[r + T_TS_RECENT_MS] = core.engine.nowMs;
-  }
+  else i32[r + T_TS_RECENT] = seg.tsVal;
+  i32[r + T_TS_RECENT_MS] = core.engine.nowMs;
   const isIp6 = (i32[r + C_FLAGS] & CF_IP6) !== 0;
   const offered = (present & TCP_HAS_MSS) !== 0 ? options[TCP_OPT_MSS] : isIp6 ? DEFAULT_MSS6 : DEFAULT_MSS4;
   const peerMss = Math.max(offered, LEAST_MSS);
@@ -137,6 +125,7 @@ export function passiveOpen(core: TcpCore, c: ConnectionIndex, listener: Connect
   i32[r + C_FIB] = i32[l + C_FIB];
   i32[r + T_LISTENER] = i32[l + C_SESSION];
   i32[r + C_STATE] = SYN_RCVD;
+  inheritAttributes(core, r, l);
   initConnection(core, r, i32[l + T_INITIAL_WND]);
   takeSyn(core, r, seg);
   startSynTiming(core, r);
@@ -222,6 +211,7 @@ export function establish(core: TcpCore, c: ConnectionIndex, r: number, seg: Seg
   i32[r + T_RTT_SEQ] = seg.ack;
   initRack(core, r);
   i32[r + C_STATE] = ESTABLISHED;
+  updateKeepalive(core, c, r);
   if (i32[r + T_BACKOFF] > 0) {
     // RFC 6298 5.7: the path may be slower than the timeout of the SYN.
     i32[r + T_RTO_US] = Math.max(i32[r + T_RTO_US], RTO_AFTER_SYN_LOSS_US);

@@ -58,7 +58,10 @@ export function transmit(core: TcpCore, c: ConnectionIndex, frame: Frame, budget
   const next = (i32[r + C_FLAGS] & CF_IP6) !== 0 ? 1 : 0;
   const limit = frame.count + room;
   // Data carries no SACK blocks: beside a full MSS they would not fit. What is to be reported goes ahead of it.
-  if (reportIsDue(core, r)) acknowledge(core, c, r, frame, next, limit);
+  if (reportIsDue(core, r)) {
+    acknowledge(core, c, r, frame, next, limit);
+    if (frame.count === limit) return true;
+  }
   if (maySend(i32[r + C_STATE])) {
     restartIdle(core, r);
     while (frame.count < limit) {

@@ -70,11 +70,15 @@ function isOfEarlier(core: TcpCore, r: number, ageUs: number, seg: Segment): boo
   return ((core.tsNow(r) - seg.tsEcr) | 0) > Math.floor(ageUs / 1000) + 1;
 }
 
-/** RFC 8985 6.2 steps 1 to 4, for what `core.delivery` says of acknowledgement `seg`. */
+/** RFC 8985 6.2 steps 1 to 4 (the third first, while RACK.rtt is that of the segments before), for what `core.delivery` says of acknowledgement `seg`. */
 export function rackUpdate(core: TcpCore, r: number, seg: Segment): void {
   const { i32 } = core.window;
   const { delivery } = core;
   if (delivery.hasLatest) {
+    // Step 3: something sent once arrived behind what was sent after it.
+    const fack = i32[r + T_RACK_FACK];
+    if (delivery.hasOriginal && ((delivery.lowestOriginalEnd - fack) | 0) < 0) noteReordering(core, r);
+    if (((delivery.highestEnd - fack) | 0) > 0) i32[r + T_RACK_FACK] = delivery.highestEnd;
     const ageUs = (core.nowUs32() - delivery.latestSentUs) | 0;
     if (!delivery.latestIsRetrans) updateMinRtt(core, r, ageUs);
     if (!delivery.latestIsRetrans || !isOfEarlier(core, r, ageUs, seg)) {
@@ -84,23 +88,31 @@ export function rackUpdate(core: TcpCore, r: number, seg: Segment): void {
         i32[r + T_RACK_END] = delivery.latestEnd;
       }
     }
-    // Step 3: something sent once arrived behind what was sent after it.
-    const fack = i32[r + T_RACK_FACK];
-    if (delivery.hasOriginal && ((delivery.lowestOriginalEnd - fack) | 0) < 0) i32[r + T_RECOVERY] |= RF_REORDERED;
-    if (((delivery.highestEnd - fack) | 0) > 0) i32[r + T_RACK_FACK] = delivery.highestEnd;
   }
-  updateWindow(core, r, delivery.hasDsack);
+  if (delivery.hasDsack) widenReorderingWindow(core, r);
 }
 
-/** Step 4: a D-SACK says that the reordering window was too small; at most one step for each round trip. */
-function updateWindow(core: TcpCore, r: number, hasDsack: boolean): void {
+/**
+ * Reordering was seen. Beyond RFC 8985 its extent is, too: the window becomes no less than what this segment was late,
+ * so that the next one like it does not have to be sent again for nothing before the window adapts.
+ */
+function noteReordering(core: TcpCore, r: number): void {
   const { i32 } = core.window;
-  const recovery = i32[r + T_RECOVERY];
-  if ((recovery & RF_DSACK_ROUND) !== 0) {
-    if (((i32[r + T_SND_UNA] - i32[r + T_DSACK_ROUND]) | 0) < 0) return;
-    i32[r + T_RECOVERY] &= ~RF_DSACK_ROUND;
-  }
-  if (!hasDsack) return;
+  i32[r + T_RECOVERY] |= RF_REORDERED;
+  const quarterUs = Math.max(i32[r + T_MIN_RTT_US] >> 2, 1);
+  const lateUs = ((core.nowUs32() - core.delivery.lowestOriginalUs) | 0) - i32[r + T_RACK_RTT_US];
+  const multiplier = Math.min(Math.ceil(lateUs / quarterUs), REO_MULTIPLIER_MAX);
+  if (multiplier > (i32[r + T_RACK_REO] & 0xff)) i32[r + T_RACK_REO] = multiplier | (REO_PERSIST << 8);
+}
+
+/**
+ * Step 4: a D-SACK, or an echoed timestamp (RFC 3522), says that something was sent again for nothing: the reordering
+ * window was too small. At most one step for each round trip.
+ */
+export function widenReorderingWindow(core: TcpCore, r: number): void {
+  const { i32 } = core.window;
+  const isSameRound = ((i32[r + T_SND_UNA] - i32[r + T_DSACK_ROUND]) | 0) < 0;
+  if ((i32[r + T_RECOVERY] & RF_DSACK_ROUND) !== 0 && isSameRound) return;
   i32[r + T_RECOVERY] |= RF_DSACK_ROUND;
   i32[r + T_DSACK_ROUND] = i32[r + T_SND_NXT];
   const multiplier = Math.min((i32[r + T_RACK_REO] & 0xff) + 1, REO_MULTIPLIER_MAX);

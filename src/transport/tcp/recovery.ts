@@ -79,11 +79,11 @@ export function lossByTime(core: TcpCore, r: number, flightBytes: number): void 
   updatePrr(core, r, 0, false);
 }
 
-/** In recovery: a retransmission that was sent after the last decrease was lost (RFC 8985 9.3). */
+/** In recovery: a retransmission that was sent after the last decrease, most often in the same turn, was lost (RFC 8985 9.3). */
 function reduceAgain(core: TcpCore, r: number, flightBytes: number): void {
   const { delivery } = core;
   const since = (delivery.lostRetransUs - core.window.i32[r + T_REDUCED_US]) | 0;
-  if (delivery.hasLostRetrans && since > 0) reduce(core, r, flightBytes);
+  if (delivery.hasLostRetrans && since >= 0) reduce(core, r, flightBytes);
 }
 
 /** Losses were seen by acknowledgements or by the reordering timer: fast recovery begins (RFC 6675 5, RFC 6937). */

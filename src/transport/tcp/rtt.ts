@@ -17,6 +17,7 @@ import {
   T_SND_WND,
   T_SRTT_US,
   T_TIMEOUTS,
+  T_USER_TIMEOUT_MS,
   TF_ANSWERED,
   TF_APP_CLOSED,
   TF_TIMESTAMPS,
@@ -97,10 +98,11 @@ export function takeRtt(core: TcpCore, r: number, seg: Segment): void {
 function giveUpMs(core: TcpCore, r: number): number {
   const { i32 } = core.window;
   const state = i32[r + C_STATE];
+  const ownMs = i32[r + T_USER_TIMEOUT_MS];
   // SYN_RCVD has a timer of its own.
-  if (state < ESTABLISHED) return state === SYN_SENT ? core.config.connectTimeoutMs : FOREVER_MS;
+  if (state < ESTABLISHED) return state === SYN_SENT ? ownMs || core.config.connectTimeoutMs : FOREVER_MS;
   const isOrphan = (i32[r + C_FLAGS] & TF_APP_CLOSED) !== 0 && i32[r + T_SND_WND] === 0;
-  return isOrphan ? core.config.closingTimeoutMs : core.config.userTimeoutMs;
+  return isOrphan ? core.config.closingTimeoutMs : ownMs || core.config.userTimeoutMs;
 }
 
 /** Something is sent that asks for an answer: when the peer owed none so far, its time begins now. */

@@ -55,12 +55,14 @@ import {
   T_TS_RECENT,
   TF_SACK,
   TF_TIMESTAMPS,
+  TF_URGENT_OUT,
   TF_WSCALE,
 } from "./connection.js";
 import type { TcpCore } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
 import { windowField } from "./receive-window.js";
 import { emitSackOption } from "./sack-option.js";
+import { writeUrgent } from "./urgent.js";
 
 /** Room for Ethernet with a tag and an IPv6 header in front of the TCP header; keeps the latter 4-byte aligned. */
 const LOWER_HEADERS = 14 + 40;
@@ -106,7 +108,8 @@ function writeHeader(core: TcpCore, r: number, b: BufferIndex, seq: number, flag
   const headerLen = headerLenOf(core, r) + sackBytes;
   const window = windowField(core, r);
   tcpEmitHeader(dv, at, ports >>> 16, ports & 0xffff, seq, i32[r + T_RCV_NXT], headerLen, flags, window);
-  if (hasTimestamps) tcpEmitTimestamps(dv, at + TCP_HEADER_LEN, core.engine.nowMs, i32[r + T_TS_RECENT]);
+  if (hasTimestamps) tcpEmitTimestamps(dv, at + TCP_HEADER_LEN, core.tsNow(r), i32[r + T_TS_RECENT]);
+  if ((i32[r + C_FLAGS] & TF_URGENT_OUT) !== 0) writeUrgent(core, r, at, seq);
   i32[m + M_LEN] = headerLen;
   const pending = i32[r + T_PENDING];
   const isQuick = (pending & P_ACK) !== 0 && pending >= P_QUICK_ONE;
@@ -132,19 +135,21 @@ export function dataSegment(
   const { i32 } = core.window;
   const m = core.pool.meta + (b << 4);
   const fifo = i32[r + C_TX_FIFO];
+  const mss = i32[r + T_SND_MSS];
   i32[r + T_DATA_SEGS_OUT]++;
-  if (bytes <= COPY_BYTES && bytes <= i32[r + T_SND_MSS]) {
+  if (bytes <= COPY_BYTES && bytes <= mss) {
     i32[m + M_LEN] += core.fifos.peek(fifo, offset, i32[m + M_DATA] + i32[m + M_LEN], bytes);
     return b;
   }
   const { spans } = core;
-  const count = core.fifos.spans(fifo, offset, bytes, spans, MAX_TAILS);
+  // Whoever cuts a superframe does not move urgent pointers.
+  const most = (i32[r + C_FLAGS] & TF_URGENT_OUT) !== 0 && bytes > mss ? mss : bytes;
+  const count = core.fifos.spans(fifo, offset, most, spans, MAX_TAILS);
   let total = 0;
   for (let i = 0; i < count; i++) {
     core.pool.addTail(b, spans[i * 2], spans[i * 2 + 1]);
     total += spans[i * 2 + 1];
   }
-  const mss = i32[r + T_SND_MSS];
   if (total > mss) i32[m + M_GSO] = mss | (((i32[r + C_FLAGS] & CF_IP6) !== 0 ? GSO_TCP6 : GSO_TCP4) << 16);
   return b;
 }
@@ -187,12 +192,6 @@ export function sendAck(core: TcpCore, c: ConnectionIndex, r: number): void {
 export function oweAck(core: TcpCore, c: ConnectionIndex, r: number): void {
   core.window.i32[r + T_PENDING] |= P_ACK;
   core.wantTransmit(c);
-}
-
-/** A challenge ACK (RFC 5961), within its rate limit. */
-export function sendChallengeAck(core: TcpCore, c: ConnectionIndex, r: number): void {
-  if (core.takeChallenge()) oweAck(core, c, r);
-  else core.events.count(TCP_ERROR.challenge_limited);
 }
 
 /**
@@ -244,7 +243,7 @@ export function sendSyn(core: TcpCore, c: ConnectionIndex, r: number, isAnswer: 
   tcpEmitHeader(dv, at, ports >>> 16, ports & 0xffff, i32[r + T_ISS], ack, headerLen, bits, window);
   const tsEcr = isAnswer ? i32[r + T_TS_RECENT] : 0;
   const scale = i32[r + T_SCALES] & 0xff;
-  tcpEmitSynOptions(dv, at + TCP_HEADER_LEN, present, ownMss(core, r), scale, core.engine.nowMs, tsEcr);
+  tcpEmitSynOptions(dv, at + TCP_HEADER_LEN, present, ownMss(core, r), scale, core.tsNow(r), tsEcr);
   i32[m + M_LEN] = headerLen;
   if (isAnswer) i32[r + T_RCV_EDGE] = (ack + window) | 0;
   core.output(r, b);

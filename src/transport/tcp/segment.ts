@@ -58,9 +58,10 @@ export class Segment {
     return this.options[TCP_OPT_TS_ECR];
   }
 
-  /** Cuts `bytes` of data from the front, sequence number moving along. */
+  /** Cuts `bytes` of data from the front, sequence number and urgent pointer moving along. */
   trimFront(bytes: number): void {
     this.seq = (this.seq + bytes) | 0;
+    this.urgent -= bytes;
     this.data += bytes;
     this.dataLen -= bytes;
     this.len -= bytes;

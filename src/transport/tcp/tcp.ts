@@ -16,6 +16,7 @@ import {
   C_SESSION,
   C_STATE,
   CF_IP6,
+  type ConnectionAttribute,
   type ConnectionIndex,
   type ConnectRequest,
   type Endpoint,
@@ -37,15 +38,20 @@ import {
   T_SND_UNA,
   TF_APP_CLOSED,
   TF_TIMESTAMPS,
+  TF_URGENT,
   TIME_WAIT,
 } from "./connection.js";
+import { attribute, initAttributes, setAttribute, setAttributes } from "./attributes.js";
 import { TcpCore, type TcpParts, TIMER_WAIT } from "./core.js";
 import { formatConnection } from "./format.js";
 import { activeOpen, refuse } from "./open.js";
 import { transmit, wantFin } from "./output.js";
 import { updateIsDue } from "./receive-window.js";
 import { oweAck, sendReset } from "./segment-out.js";
+import { softError } from "./soft-error.js";
+import { connectionStatistics } from "./statistics.js";
 import { expireTimers } from "./timers.js";
+import { markUrgent, urgentRead } from "./urgent.js";
 
 /** Timers that one turn acts on; the rest come in the next. */
 const MAX_EXPIRED = 1024;
@@ -79,6 +85,7 @@ export class TcpTransport implements Transport, Timed {
     i32.set(local.address, r + C_LCL);
     if (local.family === 6) i32[r + C_FLAGS] |= CF_IP6;
     i32[r + T_INITIAL_WND] = rxFifoBytes;
+    initAttributes(core, r);
     core.listeners.set(session, c);
     return c;
   }
@@ -111,6 +118,12 @@ export class TcpTransport implements Transport, Timed {
     i32.set(request.remote.address, r + C_RMT);
     if (request.remote.family === 6) i32[r + C_FLAGS] |= CF_IP6;
     i32[r + T_CONTEXT] = request.context;
+    initAttributes(core, r);
+    const error = setAttributes(core, c, r, request.attributes);
+    if (error < 0) {
+      core.connections.free(c);
+      return error;
+    }
     if (!core.lookup.addHalfOpen(TRANSPORT_TCP, c)) {
       core.connections.free(c);
       return SESSION_E_ALLOC;
@@ -162,10 +175,14 @@ export class TcpTransport implements Transport, Timed {
   rxDequeued(c: ConnectionIndex): void {
     const { core } = this;
     const r = core.connections.row(c);
+    if ((core.window.i32[r + C_FLAGS] & TF_URGENT) !== 0) urgentRead(core, r);
     if (updateIsDue(core, r)) oweAck(core, c, r);
   }
 
-  /** RFC 9293 3.9.2.2 with RFC 5927's checks: the quoted segment must be in flight. Hard errors end an open only. */
+  /**
+   * RFC 9293 3.9.2.2 with RFC 5927's checks: the quoted segment must be in flight. Hard errors end an open only; to a
+   * connection all are soft (RFC 5927 6).
+   */
   icmpError(c: ConnectionIndex, kind: number, sequence: number, mtu: number): void {
     const { core } = this;
     const { i32 } = core.window;
@@ -179,6 +196,7 @@ export class TcpTransport implements Transport, Timed {
       return;
     }
     if (kind === ICMP_TOO_BIG) this.#pathMtu(c, r, mtu);
+    else softError(core, r, kind);
   }
 
   /** RFC 1191, 8201: segments shrink to the path; what was too big is sent again. */
@@ -194,6 +212,24 @@ export class TcpTransport implements Transport, Timed {
     if (i32[r + C_STATE] < ESTABLISHED) return;
     core.scoreboard.markAllLost(r);
     core.wantTransmit(c);
+  }
+
+  attribute(c: ConnectionIndex, name: ConnectionAttribute): number {
+    return attribute(this.core, this.core.connections.row(c), name);
+  }
+
+  setAttribute(c: ConnectionIndex, name: ConnectionAttribute, value: number): number {
+    this.core.engine.refreshClock();
+    return setAttribute(this.core, c, this.core.connections.row(c), name, value);
+  }
+
+  markUrgent(c: ConnectionIndex): number {
+    markUrgent(this.core, c, this.core.connections.row(c));
+    return 0;
+  }
+
+  statistics(c: ConnectionIndex): Readonly<Record<string, number>> {
+    return connectionStatistics(this.core, this.core.connections.row(c));
   }
 
   format(c: ConnectionIndex, verbose: number): string {

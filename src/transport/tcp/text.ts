@@ -1,16 +1,6 @@
 import type { FifoOffset } from "../../mem/fifo-layout.js";
-import { TCP_FLAG_URG } from "../../wire/tcp.js";
 import { C_FLAGS, C_RX_FIFO, C_SESSION, C_STATE, type ConnectionIndex } from "../transport.js";
-import {
-  ESTABLISHED,
-  FIN_WAIT_1,
-  FIN_WAIT_2,
-  T_RCV_NXT,
-  T_RCV_UP,
-  TF_APP_CLOSED,
-  TF_OOO,
-  TF_URGENT,
-} from "./connection.js";
+import { ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, T_RCV_NXT, TF_APP_CLOSED, TF_OOO } from "./connection.js";
 import type { TcpCore } from "./core.js";
 import { acknowledgeText, quicken } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
@@ -21,16 +11,6 @@ import { oweAck, sendReset } from "./segment-out.js";
 /** States that take text from the peer. */
 export function mayReceive(state: number): boolean {
   return state === ESTABLISHED || state === FIN_WAIT_1 || state === FIN_WAIT_2;
-}
-
-/** RFC 9293 3.10.7.4, sixth: the urgent pointer. The bytes stay in the stream, in order (SHLD-13). */
-export function processUrgent(core: TcpCore, r: number, seg: Segment): void {
-  if ((seg.flags & TCP_FLAG_URG) === 0) return;
-  const { i32 } = core.window;
-  const pointer = (seg.seq + seg.urgent) | 0;
-  if ((i32[r + C_FLAGS] & TF_URGENT) !== 0 && ((pointer - i32[r + T_RCV_UP]) | 0) <= 0) return;
-  i32[r + C_FLAGS] |= TF_URGENT;
-  i32[r + T_RCV_UP] = pointer;
 }
 
 /**

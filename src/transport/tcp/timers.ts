@@ -22,11 +22,13 @@ import {
   TIME_WAIT,
 } from "./connection.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT, TIMERS } from "./core.js";
+import { keepaliveExpired, keepsAlive } from "./keepalive.js";
 import { refuse } from "./open.js";
 import { rackDetect } from "./rack.js";
 import { lossByTime, timeoutLoss } from "./recovery.js";
 import { armRetransmit, patienceMs } from "./rtt.js";
 import { oweAck, sendReset, sendSyn } from "./segment-out.js";
+import { checkR1 } from "./soft-error.js";
 
 /** Acts on everything due at `tick`. `expired` is scratch. */
 export function expireTimers(core: TcpCore, tick: number, expired: Int32Array): void {
@@ -76,6 +78,7 @@ function synExpired(core: TcpCore, c: ConnectionIndex, r: number, state: number)
   }
   i32[r + T_BACKOFF]++;
   i32[r + T_TIMEOUTS]++;
+  checkR1(core, r);
   sendSyn(core, c, r, state === SYN_RCVD);
   armRetransmit(core, c, r);
 }
@@ -98,6 +101,7 @@ function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
     i32[r + C_FLAGS] |= TF_PROBE_NOW;
   } else {
     i32[r + T_TIMEOUTS]++;
+    checkR1(core, r);
     timeoutLoss(core, r);
   }
   armRetransmit(core, c, r);
@@ -108,7 +112,10 @@ function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
 function outputExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
   if (i32[r + C_STATE] === CLOSED) return;
-  if ((i32[r + T_PENDING] & P_ACK_DELAYED) !== 0) oweAck(core, c, r);
+  if ((i32[r + T_PENDING] & P_ACK_DELAYED) !== 0) {
+    oweAck(core, c, r);
+    return;
+  }
   const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
   if (unsent > 0 || i32[r + T_LOST] > 0) core.wantTransmit(c);
 }
@@ -119,6 +126,10 @@ function waitExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   if (i32[r + C_STATE] === CLOSED) return; // The other timer of the same moment has ended it.
   if (i32[r + C_STATE] === SYN_RCVD) {
     refuse(core, c, r, SESSION_E_TIMEDOUT);
+    return;
+  }
+  if (keepsAlive(core, r)) {
+    keepaliveExpired(core, c, r);
     return;
   }
   if (i32[r + C_SESSION] >= 0) core.upcalls.closed(i32[r + C_SESSION]);

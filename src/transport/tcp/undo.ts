@@ -7,6 +7,7 @@ import {
   T_BACKOFF,
   T_CWND,
   T_DUPACKS,
+  T_LOST,
   T_PRIOR_CWND,
   T_PRIOR_SSTHRESH,
   T_RECOVERY,
@@ -24,6 +25,7 @@ import {
 } from "./connection.js";
 import type { TcpCore } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
+import { usesRack, widenReorderingWindow } from "./rack.js";
 import type { Segment } from "./segment.js";
 
 /** cwnd is about to be reduced: what it is now comes back if the loss turns out to be none. */
@@ -61,11 +63,15 @@ export function tryUndo(core: TcpCore, r: number, ackedBytes: number, seg: Segme
   const { delivery } = core;
   if ((i32[r + T_RECOVERY] & RF_UNDO) === 0) return;
   const isRetransmitted = i32[r + T_RETRANS_STAMP] !== 0;
+  // What was lost has arrived before it could be sent again.
+  const isFoundInTime = !isRetransmitted && i32[r + T_LOST] === 0 && delivery.bytes > 0;
   const isForNothing =
     delivery.isSpuriousTimeout ||
+    (isFoundInTime && (i32[r + C_FLAGS] & TF_FAST_RECOVERY) !== 0) ||
     (isRetransmitted && delivery.hasUndoDsack && i32[r + T_UNDO_RETRANS] === 0) ||
     (isRetransmitted && ackedBytes > 0 && isFromBefore(core, r, seg));
   if (!isForNothing) return;
+  if (usesRack(core, r) && !delivery.isSpuriousTimeout) widenReorderingWindow(core, r);
   i32[r + T_RECOVERY] &= ~RF_UNDO;
   i32[r + T_SPURIOUS]++;
   core.events.count(TCP_ERROR.spurious_retransmit);

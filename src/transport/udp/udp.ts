@@ -7,13 +7,20 @@ import type { MemoryWindow } from "../../mem/window.js";
 import { connectionEndpoint } from "../../session/connection-endpoint.js";
 import type { LocalAddresses } from "../../session/local-addresses.js";
 import type { SessionLookup } from "../../session/lookup.js";
-import { SESSION_E_ALLOC, SESSION_E_PORTINUSE, SESSION_E_REFUSED } from "../../session/session-errors.js";
+import {
+  SESSION_E_ALLOC,
+  SESSION_E_NOSUPPORT,
+  SESSION_E_PORTINUSE,
+  SESSION_E_REFUSED,
+} from "../../session/session-errors.js";
 import { formatEndpoint } from "../../session/uri.js";
+import { ipAttribute, setIpAttribute } from "../ip-fields.js";
 import {
   C_RX_FIFO,
   C_SESSION,
   C_STATE,
   C_TX_FIFO,
+  type ConnectionAttribute,
   type ConnectionIndex,
   type ConnectRequest,
   type Endpoint,
@@ -70,10 +77,14 @@ export class UdpTransport implements Transport {
     this.rows.free(listener);
   }
 
-  connect({ remote, local, fib, context }: ConnectRequest): ConnectionIndex {
+  connect({ remote, local, fib, context, attributes = {} }: ConnectRequest): ConnectionIndex {
     const c = this.#open(fib, local, remote);
     if (c < 0) return c;
-    const error = this.#parts.upcalls.connected(TRANSPORT_UDP, c, context, 0);
+    let error = 0;
+    for (const [name, value] of Object.entries(attributes)) {
+      error ||= this.setAttribute(c, name as ConnectionAttribute, value);
+    }
+    if (error === 0) error = this.#parts.upcalls.connected(TRANSPORT_UDP, c, context, 0);
     if (error >= 0) return c;
     this.#remove(c);
     return error;
@@ -148,6 +159,24 @@ export class UdpTransport implements Transport {
     if (this.#i32[r + C_STATE] !== UDP_OPENED) return;
     this.#parts.upcalls.reset(this.#i32[r + C_SESSION], SESSION_E_REFUSED);
     this.#remove(c);
+  }
+
+  attribute(c: ConnectionIndex, name: ConnectionAttribute): number {
+    if (name !== "dscp" && name !== "hopLimit") return SESSION_E_NOSUPPORT;
+    return ipAttribute(this.#i32, this.rows.row(c), name);
+  }
+
+  setAttribute(c: ConnectionIndex, name: ConnectionAttribute, value: number): number {
+    if (name !== "dscp" && name !== "hopLimit") return SESSION_E_NOSUPPORT;
+    return setIpAttribute(this.#i32, this.rows.row(c), name, value);
+  }
+
+  markUrgent(): number {
+    return SESSION_E_NOSUPPORT;
+  }
+
+  statistics(): Readonly<Record<string, number>> {
+    return {};
   }
 
   format(c: ConnectionIndex, verbose: number): string {

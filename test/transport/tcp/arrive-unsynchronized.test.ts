@@ -9,7 +9,7 @@ describe.each(FAMILIES)("segments without a connection, over IPv%i", (family) =>
     ["A", { seq: 5, ack: 77 }, { flags: "R", seq: 77, ack: 0 }],
     ["FA", { seq: 5, ack: 77, data: 3 }, { flags: "R", seq: 77, ack: 0 }],
     ["SA", { seq: 5, ack: 77 }, { flags: "R", seq: 77, ack: 0 }],
-  ])("CLOSED answers %s by a reset", (flags, send, answer) => {
+  ])("CLOSED answers %s by a reset [SEGARR-CLOSED]", (flags, send, answer) => {
     const [, host] = listening({ family });
     const peer = new ScriptedPeer(host, { port: 4001, localPort: 81, iss: 0 });
     peer.send({ flags, ...send });
@@ -18,14 +18,14 @@ describe.each(FAMILIES)("segments without a connection, over IPv%i", (family) =>
     expect(host.errors("reset")).toEqual({ rst_sent: 1 });
   });
 
-  it.each(["R", "RA"])("CLOSED says nothing to %s", (flags) => {
+  it.each(["R", "RA"])("CLOSED says nothing to %s [SEGARR-CLOSED]", (flags) => {
     const [, host] = listening({ family });
     const peer = new ScriptedPeer(host, { port: 4001, localPort: 81 });
     peer.send({ flags, seq: 5, ack: 77 }).expectNothing();
     expect(host.errors("input")).toEqual({ lookup_drops: 1 });
   });
 
-  it("LISTEN ignores a reset, answers an ACK by a reset, drops what has neither SYN nor ACK", () => {
+  it("LISTEN ignores a reset, answers an ACK by a reset, drops what has neither SYN nor ACK [SEGARR-LISTEN]", () => {
     const [peer, host] = listening({ family });
     peer.send({ flags: "R", seq: 9 }).expectNothing();
     peer.send({ flags: "RA", seq: 9, ack: 3 }).expectNothing();
@@ -39,7 +39,7 @@ describe.each(FAMILIES)("segments without a connection, over IPv%i", (family) =>
     expect(host.states).toEqual([]);
   });
 
-  it("LISTEN takes SYN with FIN, ECN bits or data for a SYN", () => {
+  it("LISTEN takes SYN with FIN, ECN bits or data for a SYN [SEGARR-LISTEN]", () => {
     const [, host] = listening({ family });
     for (const [i, flags] of ["SF", "SEC", "SPU"].entries()) {
       const peer = new ScriptedPeer(host, { port: 4100 + i });
@@ -48,7 +48,7 @@ describe.each(FAMILIES)("segments without a connection, over IPv%i", (family) =>
     expect(host.states).toEqual(["SYN_RCVD", "SYN_RCVD", "SYN_RCVD"]);
   });
 
-  it("refuses sources that nobody may have", () => {
+  it("refuses sources that nobody may have [MUST-63]", () => {
     const [, host] = listening({ family });
     const bad = family === 4 ? ["0.0.0.0", "0.1.2.3", "224.0.0.1", "240.0.0.1"] : ["::", "ff02::1"];
     for (const address of bad) {
@@ -81,7 +81,7 @@ describe.each(FAMILIES)("segments without a connection, over IPv%i", (family) =>
 });
 
 describe.each(FAMILIES)("SYN_SENT over IPv%i", (family) => {
-  it("answers an ACK of something else by a reset, and goes on", () => {
+  it("answers an ACK of something else by a reset, and goes on [SEGARR-SYNSENT]", () => {
     const [peer, host] = connecting({ family });
     peer.expect({ flags: "S" });
     peer.send({ flags: "A", seq: 500, ack: 0 }).expect({ flags: "R", seq: 0 });
@@ -94,7 +94,7 @@ describe.each(FAMILIES)("SYN_SENT over IPv%i", (family) => {
     expect(host.log).toEqual(["connected"]);
   });
 
-  it("believes a reset only with a good ACK", () => {
+  it("believes a reset only with a good ACK [SEGARR-SYNSENT]", () => {
     const [peer, host] = connecting({ family });
     peer.expect({ flags: "S" });
     peer.send({ flags: "R", seq: 0 }).expectNothing();
@@ -108,7 +108,7 @@ describe.each(FAMILIES)("SYN_SENT over IPv%i", (family) => {
     expect(host.count("syn-sent", "rst_rcvd")).toBe(1);
   });
 
-  it("drops a good ACK without SYN, and a segment with nothing", () => {
+  it("drops a good ACK without SYN, and a segment with nothing [SEGARR-SYNSENT]", () => {
     const [peer, host] = connecting({ family });
     peer.expect({ flags: "S" });
     peer.send({ flags: "A", seq: 500, ack: 1 }).expectNothing();
@@ -117,7 +117,7 @@ describe.each(FAMILIES)("SYN_SENT over IPv%i", (family) => {
     expect(peer.state).toBe("SYN_SENT");
   });
 
-  it("fails by timeout after R2 of the SYN, at least three minutes (MUST-23)", () => {
+  it("fails by timeout after R2 of the SYN, at least three minutes [MUST-22, MUST-23, R6298-1]", () => {
     const [peer, host] = connecting({ family });
     host.pass(179_000);
     expect(peer.takeAll().map(({ ms }) => ms / 1000)).toEqual([0, 1, 3, 7, 15, 31, 63, 123]);
@@ -140,7 +140,7 @@ describe.each(FAMILIES)("SYN_SENT over IPv%i", (family) => {
 });
 
 describe.each(FAMILIES)("SYN_RCVD over IPv%i", (family) => {
-  it("answers a bad ACK by a reset, and goes on", () => {
+  it("answers a bad ACK by a reset, and goes on [SEGARR-SYNRCVD-ACK]", () => {
     const [peer, host] = listening({ family });
     peer.send({ flags: "S" }).expect({ flags: "SA" });
     for (const ack of [0, 2, 100, -5000]) peer.send({ flags: "A", seq: 1, ack }).expect({ flags: "R", seq: ack });
@@ -150,7 +150,7 @@ describe.each(FAMILIES)("SYN_RCVD over IPv%i", (family) => {
     expect(peer.state).toBe("ESTABLISHED");
   });
 
-  it("goes back to LISTEN after a reset; the listener takes the next", () => {
+  it("goes back to LISTEN after a reset; the listener takes the next [MUST-11]", () => {
     const [peer, host] = listening({ family });
     peer.send({ flags: "S" }).expect({ flags: "SA" });
     peer.send({ flags: "R", seq: 2 }).expect({ flags: "A", seq: 1, ack: 1 });
@@ -164,7 +164,7 @@ describe.each(FAMILIES)("SYN_RCVD over IPv%i", (family) => {
     peer.send({ flags: "S", seq: 0 }).expect({ flags: "SA", ack: 1 });
   });
 
-  it("reports a refused active open after a simultaneous one (MUST-11)", () => {
+  it("reports a refused active open after a simultaneous one [MUST-11]", () => {
     const [peer, host] = connecting({ family });
     peer.expect({ flags: "S" });
     peer.send({ flags: "S" }).expect({ flags: "SA" });

@@ -40,7 +40,7 @@ describe.each(FAMILIES)("bursts over IPv%i", (family) => {
     expect(host.count("listen", "syns_rcvd")).toBe(1);
   });
 
-  it("the end of the handshake, data and FIN draw one ACK (MUST-59)", () => {
+  it("the end of the handshake, data and FIN draw one ACK [MUST-59]", () => {
     const [peer, host] = listening({ family });
     peer.send({ flags: "S" }).expect({ flags: "SA" });
     host.together(() => {
@@ -54,7 +54,7 @@ describe.each(FAMILIES)("bursts over IPv%i", (family) => {
     expect(host.log).toEqual(["accept", "rx", "disconnect"]);
   });
 
-  it("20 segments draw one ACK (MUST-58)", () => {
+  it("20 segments draw one ACK [MUST-58]", () => {
     const [peer, host] = established({ family });
     host.together(() => {
       for (let i = 0; i < 20; i++) peer.send({ flags: "A", data: 100 });

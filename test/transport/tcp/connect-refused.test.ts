@@ -3,9 +3,10 @@ import { SESSION_E_INVALID_RMT_IP, SESSION_E_NOIP, SESSION_E_PORTINUSE } from ".
 import { connecting, FAMILIES, ScriptedPeer, ScriptedStack } from "./scripted-peer.js";
 
 describe.each(FAMILIES)("active opens over IPv%i", (family) => {
-  const groups = family === 4 ? ["224.0.0.1", "255.255.255.255", "0.0.0.0"] : ["ff02::1", "ff0e::5", "::"];
+  const groups =
+    family === 4 ? ["224.0.0.1", "255.255.255.255", "198.18.0.255", "0.0.0.0"] : ["ff02::1", "ff0e::5", "::"];
 
-  it.each(groups)("to %s are refused without a segment (MUST-46)", (address) => {
+  it.each(groups)("to %s are refused without a segment [MUST-46]", (address) => {
     const host = new ScriptedStack({ family });
     host.app.connect(`tcp://${address}/80`).catch(() => {});
     host.settle();
@@ -14,7 +15,7 @@ describe.each(FAMILIES)("active opens over IPv%i", (family) => {
     expect(host.core.connections.used).toBe(0);
   });
 
-  it("may name their own end (MUST-43), which must be this host's and free", () => {
+  it("may name their own end, which must be this host's and free [MUST-43]", () => {
     const host = new ScriptedStack({ family });
     const peer = new ScriptedPeer(host, { port: 80, localPort: 5555 });
     const from = (address: string): string => `tcp://${address}/5555`;

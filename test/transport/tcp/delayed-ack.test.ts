@@ -21,7 +21,7 @@ function quickLeft(peer: ScriptedPeer): number {
 describe.each(FAMILIES)("delayed ACKs over IPv%i", (family) => {
   const full = family === 4 ? 1460 : 1440;
 
-  it("every second full segment is acknowledged at once (RFC 5681 4.2)", () => {
+  it("every second full segment is acknowledged at once (RFC 5681 4.2) [SHLD-18, SHLD-19, MUST-58, R5681-12]", () => {
     const [peer] = slow({ family });
     acks(peer, full);
     peer.takeAll();
@@ -54,16 +54,19 @@ describe.each(FAMILIES)("delayed ACKs over IPv%i", (family) => {
     expect(peer.field(T_RCV_MSS)).toBe(text);
   });
 
-  it.each([1, 40, 100, 499])("a single segment is after %i ms, not before, and once", (delayedAckMs) => {
-    const [peer, host] = slow({ family, tcp: { delayedAckMs } });
-    expect(acks(peer, 100)).toEqual([]);
-    host.pass(delayedAckMs - 0.2);
-    peer.expectNothing();
-    host.pass(0.4);
-    peer.expect({ flags: "A", ack: 101, len: 0 });
-    host.pass(2000);
-    peer.expectNothing();
-  });
+  it.each([1, 40, 100, 499])(
+    "a single segment is after %i ms, not before, and once [MUST-40, SHLD-18, R5681-12, R5681-13]",
+    (delayedAckMs) => {
+      const [peer, host] = slow({ family, tcp: { delayedAckMs } });
+      expect(acks(peer, 100)).toEqual([]);
+      host.pass(delayedAckMs - 0.2);
+      peer.expectNothing();
+      host.pass(0.4);
+      peer.expect({ flags: "A", ack: 101, len: 0 });
+      host.pass(2000);
+      peer.expectNothing();
+    },
+  );
 
   it("short segments wait together, up to two full ones of bytes", () => {
     const [peer, host] = slow({ family });
@@ -80,7 +83,7 @@ describe.each(FAMILIES)("delayed ACKs over IPv%i", (family) => {
     expect([1, 2, 3].map(() => acks(peer, 10))).toEqual([[11], [21], [31]]);
   });
 
-  it("data takes the ACK along, and the timer that still runs sends nothing", () => {
+  it("data takes the ACK along, and the timer that still runs sends nothing [SHLD-18, R5681-13]", () => {
     const [peer, host] = slow({ family });
     expect(acks(peer, 100)).toEqual([]);
     host.pass(10);
@@ -117,6 +120,21 @@ describe.each(FAMILIES)("delayed ACKs over IPv%i", (family) => {
     expect(peer.takeAll().map(({ ack }) => ack)).toEqual([201]);
   });
 
+  it("data that cannot go does not take the ACK away", () => {
+    const [peer, host] = slow({ family }, { win: 100 });
+    host.session.write(new Uint8Array(100));
+    host.settle();
+    peer.expect({ flags: "PA", len: 100 });
+    peer.send({ flags: "A", win: 0 });
+    expect(acks(peer, 0)).toEqual([]);
+    peer.send({ flags: "A", data: 10, win: 0 }).expectNothing();
+    host.session.write(new Uint8Array(100));
+    host.settle();
+    peer.expectNothing();
+    host.pass(41);
+    expect(peer.takeAll()).toMatchObject([{ flags: "A", len: 0, ack: 11 }]);
+  });
+
   it("a superframe is as good as two segments", () => {
     const [peer] = slow({ family, mtu: 9000 });
     acks(peer, 1400);
@@ -136,7 +154,7 @@ describe.each(FAMILIES)("delayed ACKs over IPv%i", (family) => {
     expect(peer.takeAll().map((got) => got.ack)).toEqual([ack]);
   });
 
-  it("what fills a gap is, in part or whole, for as long as there is one (RFC 5681 4.2)", () => {
+  it("what fills a gap is, in part or whole, for as long as there is one (RFC 5681 4.2) [R5681-7]", () => {
     const [peer] = slow({ family });
     peer.send({ flags: "A", seq: 501, data: 10 }).expect({ flags: "A", ack: 1 });
     for (let i = 0; i < 40; i++) {

@@ -25,7 +25,7 @@ function duplicates(peer: ScriptedPeer, count: number, ack = 1): void {
 const seqs = (peer: ScriptedPeer): number[] => peer.takeAll().map(({ seq }) => seq);
 
 describe.each(FAMILIES)("fast retransmit over IPv%i", (family) => {
-  it("comes with the third duplicate ACK, once (RFC 5681 3.2)", () => {
+  it("comes with the third duplicate ACK, once (RFC 5681 3.2) [R5681-8, R5681-9]", () => {
     const [peer, host] = inFlight(family);
     duplicates(peer, 2);
     // Limited transmit (RFC 3042): one new segment for each of the first two.
@@ -40,7 +40,7 @@ describe.each(FAMILIES)("fast retransmit over IPv%i", (family) => {
     expect(host.count("established", "ack_dup")).toBe(3);
   });
 
-  it("lets less go than has left until ssthresh is reached, then as much (RFC 6937), and ends at ssthresh", () => {
+  it("lets less go than has left until ssthresh is reached, then as much (RFC 6937), and ends at ssthresh [R5681-10]", () => {
     const [peer] = inFlight(family);
     duplicates(peer, 3);
     expect(seqs(peer)).toEqual([10_001, 11_001, 1]);
@@ -137,7 +137,7 @@ describe.each(FAMILIES)("fast retransmit over IPv%i", (family) => {
 });
 
 describe.each(FAMILIES)("duplicate ACKs that we send, over IPv%i", (family) => {
-  it("one for each segment out of order, in one vector too (RFC 5681 4.2)", () => {
+  it("one for each segment out of order, in one vector too (RFC 5681 4.2) [R5681-7, MAY-13]", () => {
     const [peer, host] = established({ family });
     host.together(() => {
       for (let i = 0; i < 4; i++) peer.send({ flags: "A", seq: 1001 + 100 * i, data: 100 });

@@ -41,7 +41,7 @@ describe.each(FAMILIES)("handshake over IPv%i", (family) => {
     expect(host.session.readableBytes).toBe(5);
   });
 
-  it("repeats the SYN-ACK with backoff, and gives up after the time for SYN_RCVD", () => {
+  it("repeats the SYN-ACK with backoff, and gives up after the time for SYN_RCVD [MUST-22, R6298-1]", () => {
     const [peer, host] = listening({ family, tcp: { synRcvdTimeoutMs: 20_000 } });
     peer.send({ flags: "S", mss: 1460 });
     const first = peer.expect({ flags: "SA", ms: 0 });
@@ -69,7 +69,7 @@ describe.each(FAMILIES)("handshake over IPv%i", (family) => {
     expect(host.log).toEqual(["accept"]);
   });
 
-  it("takes a lost SYN for a reason to be slow: RTO of 3 s, and one segment after two losses", () => {
+  it("takes a lost SYN for a reason to be slow: RTO of 3 s, and one segment after two losses [R6298-9, R5681-3]", () => {
     const [peer, host] = connecting({ family, tcp: { timestamps: false } });
     peer.expect({ flags: "S", ms: 0 });
     host.pass(3000);
@@ -84,7 +84,7 @@ describe.each(FAMILIES)("handshake over IPv%i", (family) => {
     peer.expectNothing();
   });
 
-  it("opens simultaneously: SYN meets SYN", () => {
+  it("opens simultaneously: SYN meets SYN [MUST-10]", () => {
     const [peer, host] = connecting({ family });
     const { options } = peer.expect({ flags: "S", seq: 0 });
     peer.send({ flags: "S", mss: 1460, wscale: 4 });

@@ -40,7 +40,7 @@ describe.each(FAMILIES)("ICMP errors over IPv%i", (family) => {
   const least = (family === 4 ? 576 : 1280) - headers;
   const tooBig: readonly [type: number, code: number] = family === 4 ? [3, 4] : [2, 0];
 
-  it.each(HARD[family])("%s refuses an open that waits for its answer", (_name, type, code) => {
+  it.each(HARD[family])("%s refuses an open that waits for its answer [MUST-54, SHLD-26]", (_name, type, code) => {
     const [peer, host] = connecting({ family });
     const { packet } = peer.expect({ flags: "S" });
     peer.sendIcmp(type, code, packet);
@@ -48,7 +48,7 @@ describe.each(FAMILIES)("ICMP errors over IPv%i", (family) => {
     expect(host.states).toEqual([]);
   });
 
-  it.each(SOFT[family])("%s does not (MUST-56)", (_name, type, code) => {
+  it.each(SOFT[family])("%s does not [MUST-56]", (_name, type, code) => {
     const [peer, host] = connecting({ family });
     const { packet } = peer.expect({ flags: "S" });
     peer.sendIcmp(type, code, packet);
@@ -57,7 +57,7 @@ describe.each(FAMILIES)("ICMP errors over IPv%i", (family) => {
     expect(host.log).toEqual(["connected"]);
   });
 
-  it("counts only when it quotes the SYN in flight: other numbers and ports have no effect (RFC 5927)", () => {
+  it("counts only when it quotes the SYN in flight: other numbers and ports have no effect (RFC 5927) [MUST-54]", () => {
     const [peer, host] = connecting({ family });
     const { packet } = peer.expect({ flags: "S" });
     const [, type, code] = HARD[family][0];
@@ -75,16 +75,19 @@ describe.each(FAMILIES)("ICMP errors over IPv%i", (family) => {
     expect(host.log).toEqual([]);
   });
 
-  it.each([...HARD[family], ...SOFT[family]])("%s does not end an established connection", (_name, type, code) => {
-    const [peer, host] = established({ family });
-    host.session.write(pattern(0, 10));
-    host.settle();
-    const { packet } = peer.expect({ flags: "PA", len: 10 });
-    peer.sendIcmp(type, code, packet).expectNothing();
-    peer.send({ flags: "PA", data: 10 }).expect({ flags: "A", ack: 11 });
-    expect(peer.state).toBe("ESTABLISHED");
-    expect(host.session.queuedBytes).toBe(0);
-  });
+  it.each([...HARD[family], ...SOFT[family]])(
+    "%s does not end an established connection [MUST-56, SHLD-26]",
+    (_name, type, code) => {
+      const [peer, host] = established({ family });
+      host.session.write(pattern(0, 10));
+      host.settle();
+      const { packet } = peer.expect({ flags: "PA", len: 10 });
+      peer.sendIcmp(type, code, packet).expectNothing();
+      peer.send({ flags: "PA", data: 10 }).expect({ flags: "A", ack: 11 });
+      expect(peer.state).toBe("ESTABLISHED");
+      expect(host.session.queuedBytes).toBe(0);
+    },
+  );
 
   it("too big: segments shrink, and what was too big is sent again at once", () => {
     const [peer, host] = established({ family });
@@ -187,7 +190,7 @@ describe.each(FAMILIES)("ICMP errors over IPv%i", (family) => {
   });
 });
 
-it("a source quench changes nothing (MUST-55)", () => {
+it("a source quench changes nothing [MUST-55]", () => {
   const [peer, host] = established({});
   host.session.write(pattern(0, 3000));
   host.settle();

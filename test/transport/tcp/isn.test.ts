@@ -11,7 +11,7 @@ function isn(family: 4 | 6, { seed = 7, startUs = 5_000_000, port = 4000, addres
 }
 
 describe.each(FAMILIES)("initial sequence numbers over IPv%i (RFC 6528)", (family) => {
-  it("grow by 250 a millisecond for one tuple (MUST-8)", () => {
+  it("grow by 250 a millisecond for one tuple [MUST-8, SHLD-1]", () => {
     const at = (ms: number): number => isn(family, { startUs: 5_000_000 + ms * 1000 });
     expect((at(1) - at(0)) | 0).toBe(250);
     expect((at(4000) - at(0)) | 0).toBe(1_000_000);
@@ -19,7 +19,7 @@ describe.each(FAMILIES)("initial sequence numbers over IPv%i (RFC 6528)", (famil
     expect((at(17_179_869) - at(0)) | 0).toBe(-46);
   });
 
-  it("have nothing to do with each other for other ports, addresses and secrets (MUST-9)", () => {
+  it("have nothing to do with each other for other ports, addresses and secrets [MUST-9, SHLD-1]", () => {
     const far = family === 4 ? "198.18.0.10" : "2001:db8::10";
     const others = [
       isn(family),

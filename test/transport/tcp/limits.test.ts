@@ -5,7 +5,7 @@ import { T_CONTEXT } from "../../../src/transport/tcp/connection.js";
 import { established, FAMILIES, listening, pattern, ScriptedPeer, ScriptedStack } from "./scripted-peer.js";
 
 describe.each(FAMILIES)("limits over IPv%i", (family) => {
-  it("a listener takes as many half-open connections as its backlog says, and more when they end (MUST-42)", () => {
+  it("a listener takes as many half-open connections as its backlog says, and more when they end [MUST-42]", () => {
     const host = new ScriptedStack({ family });
     host.listen(80, 3);
     const peers = Array.from({ length: 5 }, (_, i) => new ScriptedPeer(host, { port: 5000 + i }));

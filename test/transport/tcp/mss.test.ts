@@ -5,13 +5,16 @@ import { connecting, established, FAMILIES, listening, pattern } from "./scripte
 describe.each(FAMILIES)("MSS over IPv%i", (family) => {
   const headers = family === 4 ? 40 : 60;
 
-  it.each([1500, 1280, 1400, 9000])("announces what the link of MTU %i holds (MUST-67)", (mtu) => {
-    const [passive] = listening({ family, mtu });
-    passive.send({ flags: "S", mss: 1460 });
-    expect(passive.expect({ flags: "SA" }).mss).toBe(mtu - headers);
-    const [active] = connecting({ family, mtu });
-    expect(active.expect({ flags: "S" }).mss).toBe(mtu - headers);
-  });
+  it.each([1500, 1280, 1400, 9000])(
+    "announces what the link of MTU %i holds [MUST-14, MUST-67, SHLD-5, SHLD-6, MAY-3, R6691-1, R6691-2]",
+    (mtu) => {
+      const [passive] = listening({ family, mtu });
+      passive.send({ flags: "S", mss: 1460 });
+      expect(passive.expect({ flags: "SA" }).mss).toBe(mtu - headers);
+      const [active] = connecting({ family, mtu });
+      expect(active.expect({ flags: "S" }).mss).toBe(mtu - headers);
+    },
+  );
 
   it("announces no more than configured", () => {
     const [peer] = listening({ family, tcp: { mtuBytes: 1300 } });
@@ -19,7 +22,7 @@ describe.each(FAMILIES)("MSS over IPv%i", (family) => {
     expect(peer.expect({ flags: "SA" }).mss).toBe(1300 - headers);
   });
 
-  it("says it in no other segment (MUST-65)", () => {
+  it("says it in no other segment [MUST-65]", () => {
     const [peer, host] = established({ family });
     peer.send({ flags: "PA", data: 10 });
     host.session.write(new Uint8Array(10));
@@ -45,18 +48,21 @@ describe.each(FAMILIES)("MSS over IPv%i", (family) => {
     [64, false, 64],
     [10, false, 64],
     [0, true, 52],
-  ] as const)("with option %s and timestamps %s sends %i bytes (MUST-15, MUST-16)", (mss, timestamps, payload) => {
-    const [peer, host] = established({ family }, { mss, timestamps });
-    expect(peer.field(T_SND_MSS)).toBe(payload);
-    host.session.write(pattern(0, payload * 3 + 7));
-    host.settle();
-    const sent = peer.takeAll();
-    expect(sent.map(({ len }) => len)).toEqual([payload, payload, payload, 7]);
-    expect(Math.max(...sent.map(({ ipBytes }) => ipBytes))).toBeLessThanOrEqual(1500);
-    expect(Buffer.concat(sent.map(({ data }) => data))).toEqual(Buffer.from(pattern(0, payload * 3 + 7)));
-  });
+  ] as const)(
+    "with option %s and timestamps %s sends %i bytes [MUST-14, MUST-15, MUST-16, R6691-1]",
+    (mss, timestamps, payload) => {
+      const [peer, host] = established({ family }, { mss, timestamps });
+      expect(peer.field(T_SND_MSS)).toBe(payload);
+      host.session.write(pattern(0, payload * 3 + 7));
+      host.settle();
+      const sent = peer.takeAll();
+      expect(sent.map(({ len }) => len)).toEqual([payload, payload, payload, 7]);
+      expect(Math.max(...sent.map(({ ipBytes }) => ipBytes))).toBeLessThanOrEqual(1500);
+      expect(Buffer.concat(sent.map(({ data }) => data))).toEqual(Buffer.from(pattern(0, payload * 3 + 7)));
+    },
+  );
 
-  it("counts for the side that opens, too", () => {
+  it("counts for the side that opens, too [MUST-14]", () => {
     const [peer, host] = connecting({ family }, { mss: 800 });
     peer.accept();
     host.session.write(pattern(0, 1700));
@@ -75,7 +81,7 @@ describe.each(FAMILIES)("MSS over IPv%i", (family) => {
     ["behind an option of length 1", [8, 1, 2, 4, 3, 0], family === 4 ? 536 : 1220],
     ["behind an option that reaches past the header", [30, 41, 2, 4, 3, 0], family === 4 ? 536 : 1220],
     ["cut off", [1, 1, 1, 2], family === 4 ? 536 : 1220],
-  ] as const)("is found %s", (_name, options, mss) => {
+  ] as const)("is found %s [MUST-4, MUST-6, MUST-7, MUST-64, MUST-68]", (_name, options, mss) => {
     const [peer] = established({ family }, { mss: undefined });
     peer.send({ flags: "R" });
     peer.send({ flags: "S", seq: 1000, options });
@@ -83,7 +89,7 @@ describe.each(FAMILIES)("MSS over IPv%i", (family) => {
     expect(peer.field(T_SND_MSS)).toBe(mss);
   });
 
-  it("data segments may carry options of any kind (MUST-5, MUST-6, MUST-7)", () => {
+  it("data segments may carry options of any kind [MUST-5, MUST-6, MUST-7, R7323-3]", () => {
     const [peer, host] = established({ family });
     const lists = [[1, 1, 1, 1], [0], [253, 4, 1, 2], [2, 4, 0, 9], [8, 0], [8, 1], [5, 41, 1, 1], [3, 3, 14, 0]];
     for (const options of lists) peer.send({ flags: "PA", data: 10, options });

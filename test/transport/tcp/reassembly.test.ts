@@ -17,7 +17,7 @@ function read(host: ScriptedStack): Uint8Array {
 }
 
 describe.each(FAMILIES)("reassembly over IPv%i", (family) => {
-  it("keeps what is ahead, and acknowledges all when the gap is filled (SHLD-31)", () => {
+  it("keeps what is ahead, and acknowledges all when the gap is filled [SHLD-31, R5681-7]", () => {
     const [peer, host] = established({ family });
     peer.send({ flags: "PA", seq: 101, data: 100 }).expect({ flags: "A", ack: 1 });
     peer.send({ flags: "PA", seq: 301, data: 100 }).expect({ flags: "A", ack: 1 });
@@ -40,7 +40,7 @@ describe.each(FAMILIES)("reassembly over IPv%i", (family) => {
     expect(host.count("established", "segment_old")).toBe(1);
   });
 
-  it("takes what is new of a segment that begins in old data, or before the first byte", () => {
+  it("takes what is new of a segment that begins in old data, or before the first byte [SEGARR-WINDOW, SEGARR-TRIM]", () => {
     const [peer, host] = established({ family });
     peer.send({ flags: "PA", data: 100 }).expect({ flags: "A", ack: 101 });
     peer.send({ flags: "PA", seq: 51, data: 100 }).expect({ flags: "A", ack: 151 });
@@ -48,7 +48,7 @@ describe.each(FAMILIES)("reassembly over IPv%i", (family) => {
     expect(read(host)).toEqual(pattern(0, 200));
   });
 
-  it("cuts what lies right of the window, and a FIN behind it", () => {
+  it("cuts what lies right of the window, and a FIN behind it [SEGARR-WINDOW, SEGARR-TRIM]", () => {
     const [peer, host] = established({ family, rxFifoBytes: 1000 });
     peer.send({ flags: "FPA", data: 1400 }).expect({ flags: "A", ack: 1001, win: 0 });
     expect(peer.state).toBe("ESTABLISHED");
@@ -60,7 +60,7 @@ describe.each(FAMILIES)("reassembly over IPv%i", (family) => {
     expect(read(host)).toEqual(pattern(1000, 400));
   });
 
-  it("keeps the last byte inside the window, ahead of a gap; nothing at its edge", () => {
+  it("keeps the last byte inside the window, ahead of a gap; nothing at its edge [SEGARR-WINDOW, R7323-4]", () => {
     const [peer, host] = established({ family, rxFifoBytes: 1000 });
     peer.send({ flags: "PA", seq: 1001, data: 10 }).expect({ flags: "A", ack: 1 });
     expect(host.count("established", "segment_invalid")).toBe(1);
@@ -70,7 +70,7 @@ describe.each(FAMILIES)("reassembly over IPv%i", (family) => {
     expect(read(host)).toEqual(pattern(0, 1000));
   });
 
-  it("a FIN before missing data ends the stream once the data is there", () => {
+  it("a FIN before missing data ends the stream once the data is there [SEGARR-FIN]", () => {
     const [peer, host] = established({ family });
     peer.send({ flags: "FPA", seq: 101, data: 50 }).expect({ flags: "A", ack: 1 });
     expect(peer.state).toBe("ESTABLISHED");
@@ -95,7 +95,7 @@ describe.each(FAMILIES)("reassembly over IPv%i", (family) => {
     expect(read(host)).toEqual(pattern(0, 100));
   });
 
-  it("any segments that cover the stream, in any order and with any overlaps, deliver it once", () => {
+  it("any segments that cover the stream, in any order and with any overlaps, deliver it once [SEGARR-TRIM]", () => {
     const bytes = 3000;
     const [, host] = listening({ family });
     let port = 5000;

@@ -29,7 +29,7 @@ function slow(ms: number, family: 4 | 6, tcp = {}): [ScriptedPeer, ScriptedStack
 }
 
 describe.each(FAMILIES)("retransmission timeout over IPv%i", (family) => {
-  it("is computed by RFC 6298 2.2 and 2.3", () => {
+  it("is computed by RFC 6298 2.2 and 2.3 [MUST-18, R6298-2, R6298-3]", () => {
     const [peer, host] = slow(100, family);
     expect(rtt(peer)).toEqual({ srtt: 100_000, rttvar: 50_000, rto: 300_000 });
     write(host, 10);
@@ -44,7 +44,7 @@ describe.each(FAMILIES)("retransmission timeout over IPv%i", (family) => {
     expect(rtt(peer)).toEqual({ srtt: 112_500, rttvar: 46_875, rto: 300_000 });
   });
 
-  it("has a least and a largest value", () => {
+  it("has a least and a largest value [R6298-4, R6298-5]", () => {
     const [fast] = slow(0, family);
     expect(fast.field(T_RTO_US)).toBe(200_000);
     const [other] = slow(900, family, { rtoMaxMs: 1000 });
@@ -67,7 +67,7 @@ describe.each(FAMILIES)("retransmission timeout over IPv%i", (family) => {
     expect(peer.field(T_RTTVAR_US)).toBe(37_500);
   });
 
-  it("doubles with each timeout, and gives up after R2 (MUST-20)", () => {
+  it("doubles with each timeout, and gives up after R2 [MUST-19, MUST-20, SHLD-11, R6298-8]", () => {
     const [peer, host] = slow(0, family, { rtoMaxMs: 40_000 });
     const started = host.clock.nowUs();
     write(host, 10);
@@ -95,7 +95,7 @@ describe.each(FAMILIES)("retransmission timeout over IPv%i", (family) => {
     expect(peer.state).toBe("CLOSED");
   });
 
-  it("does not take a sample from what was sent twice (Karn), and keeps the backoff until there is one", () => {
+  it("does not take a sample from what was sent twice (Karn), and keeps the backoff until there is one [MUST-18, R6298-6]", () => {
     const [peer, host] = slow(100, family);
     write(host, 10);
     host.pass(350);
@@ -115,7 +115,7 @@ describe.each(FAMILIES)("retransmission timeout over IPv%i", (family) => {
     expect(peer.takeAll()).toHaveLength(1);
   });
 
-  it("sends everything again from the first unacknowledged byte, window of one segment, then slow start", () => {
+  it("sends everything again from the first unacknowledged byte, window of one segment, then slow start [MUST-19, R5681-6]", () => {
     const [peer, host] = slow(0, family);
     write(host, 8000);
     expect(peer.takeAll().map(({ seq }) => seq)).toEqual([1, 1001, 2001, 3001, 4001, 5001, 6001, 7001]);
@@ -134,7 +134,7 @@ describe.each(FAMILIES)("retransmission timeout over IPv%i", (family) => {
     peer.expectNothing();
   });
 
-  it("halves the threshold for the first timeout only (RFC 5681 3.1)", () => {
+  it("halves the threshold for the first timeout only (RFC 5681 3.1) [R5681-6]", () => {
     const [peer, host] = slow(0, family);
     write(host, 8000);
     host.pass(3100);
@@ -144,7 +144,7 @@ describe.each(FAMILIES)("retransmission timeout over IPv%i", (family) => {
     peer.takeAll();
   });
 
-  it("starts again with each ACK of new data, and stops when all is acknowledged (RFC 6298 5.2, 5.3)", () => {
+  it("starts again with each ACK of new data, and stops when all is acknowledged (RFC 6298 5.2, 5.3) [R6298-7]", () => {
     const [peer, host] = slow(0, family);
     write(host, 3000);
     peer.takeAll();
@@ -216,7 +216,7 @@ describe.each(FAMILIES)("congestion window over IPv%i", (family) => {
     [1000, 10_000],
     [1440, 14_400],
     [536, 5360],
-  ])("starts at ten segments of %i bytes (RFC 6928)", (mss, cwnd) => {
+  ])("starts at ten segments of %i bytes (RFC 6928) [R5681-2]", (mss, cwnd) => {
     const [peer] = established({ family }, { mss });
     expect(peer.field(T_CWND)).toBe(cwnd);
   });
@@ -228,7 +228,7 @@ describe.each(FAMILIES)("congestion window over IPv%i", (family) => {
     expect(large.field(T_CWND)).toBe(16_000);
   });
 
-  it("doubles per round trip in slow start, then grows by a segment", () => {
+  it("doubles per round trip in slow start, then grows by a segment [MUST-19, R5681-5]", () => {
     const [peer, host] = established({ family, tcp: { initialCwndSegments: 2 } }, { mss: 1000 });
     const flights: number[] = [];
     host.session.write(pattern(0, 200_000));
@@ -259,7 +259,7 @@ describe.each(FAMILIES)("congestion window over IPv%i", (family) => {
     expect(peer.field(T_CWND)).toBe(10_000);
   });
 
-  it("falls back to the initial one after an idle timeout (RFC 5681 4.1)", () => {
+  it("falls back to the initial one after an idle timeout (RFC 5681 4.1) [R5681-11]", () => {
     const [peer, host] = established({ family }, { mss: 1000 });
     host.session.write(pattern(0, 60_000));
     host.settle();

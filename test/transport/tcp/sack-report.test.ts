@@ -49,12 +49,12 @@ describe.each(FAMILIES)("SACK permitted over IPv%i", (family) => {
     expect(usesSack(peer)).toBe(inUse);
   });
 
-  it("fits a SYN beside all other options", () => {
+  it("fits a SYN beside all other options [MUST-69]", () => {
     const [peer] = listening({ family }, { sack: true, timestamps: true, wscale: 7 });
     expect(peer.open().options).toHaveLength(20);
   });
 
-  it("is not learned from a segment that is no SYN, and then no blocks are sent", () => {
+  it("is not learned from a segment that is no SYN, and then no blocks are sent [SACK-1]", () => {
     const [peer] = established({ family });
     peer.send({ flags: "A", options: [4, 2, 1, 1], data: 10 }).expect({ flags: "A", ack: 11 });
     expect(usesSack(peer)).toBe(false);
@@ -63,7 +63,7 @@ describe.each(FAMILIES)("SACK permitted over IPv%i", (family) => {
 });
 
 describe.each(FAMILIES)("SACK blocks (RFC 2018) over IPv%i", (family) => {
-  it("report what is held, the block of the segment that came last first", () => {
+  it("report what is held, the block of the segment that came last first [SACK-2]", () => {
     const peer = sacking({ family });
     expect(answer(peer, 101, 100)).toEqual([1, [101, 201]]);
     expect(answer(peer, 301, 100)).toEqual([1, [301, 401], [101, 201]]);
@@ -87,7 +87,7 @@ describe.each(FAMILIES)("SACK blocks (RFC 2018) over IPv%i", (family) => {
   it.each([
     [false, 4, 36],
     [true, 3, 28],
-  ])("with timestamps %s: at most %i, the newest", (timestamps, most, bytes) => {
+  ])("with timestamps %s: at most %i, the newest [SACK-2]", (timestamps, most, bytes) => {
     const peer = sacking({ family }, timestamps);
     for (let i = 1; i <= 6; i++) peer.send({ flags: "A", seq: 1 + 200 * i, data: 100 });
     const last = peer.takeAll().at(-1);
@@ -169,14 +169,14 @@ describe.each(FAMILIES)("SACK blocks (RFC 2018) over IPv%i", (family) => {
 });
 
 describe.each(FAMILIES)("D-SACK (RFC 2883) over IPv%i", (family) => {
-  it("reports a whole segment that was acknowledged before, once", () => {
+  it("reports a whole segment that was acknowledged before, once [SACK-3]", () => {
     const peer = sacking({ family });
     peer.send({ flags: "A", data: 500 }).expect({ ack: 501 });
     expect(answer(peer, 101, 200)).toEqual([501, [101, 301]]);
     expect(answer(peer, 501, 500)).toEqual([1001]);
   });
 
-  it("stands before the blocks of what is held", () => {
+  it("stands before the blocks of what is held [SACK-3]", () => {
     const peer = sacking({ family });
     peer.send({ flags: "A", data: 500 }).expect({ ack: 501 });
     expect(answer(peer, 1001, 500)).toEqual([501, [1001, 1501]]);

@@ -50,6 +50,10 @@ export interface Got {
   /** Milliseconds since the script began. */
   readonly ms: number;
   readonly ipBytes: number;
+  readonly dscp: number;
+  readonly hopLimit: number;
+  /** Urgent pointer as it stands. */
+  readonly urgent: number;
   readonly options: readonly number[];
   /** The whole IP packet. */
   readonly packet: Uint8Array;
@@ -164,6 +168,9 @@ export class ScriptedPeer implements SegmentReceiver {
       gso,
       ms: (timeUs - this.#startUs) / 1000,
       ipBytes: segment.ipBytes,
+      dscp: segment.dscp,
+      hopLimit: segment.hopLimit,
+      urgent: segment.urgent,
       options: segment.options,
       packet: segment.packet,
     });

@@ -12,7 +12,7 @@ import { ManualClock } from "../../../src/time/manual-clock.js";
 import type { TcpConfig } from "../../../src/transport/tcp/config.js";
 import { TCP_STATE_NAMES } from "../../../src/transport/tcp/connection.js";
 import type { TcpCore } from "../../../src/transport/tcp/core.js";
-import { C_PORTS, C_STATE } from "../../../src/transport/transport.js";
+import { C_PORTS, C_STATE, type ConnectionAttributes } from "../../../src/transport/transport.js";
 import { ScriptedDevice } from "./scripted-device.js";
 import { neighbourAnswer, type ParsedSegment, parseSegment } from "./segment-codec.js";
 
@@ -66,6 +66,8 @@ export class ScriptedStack {
   readonly app: App;
   /** What the application heard, oldest first. */
   readonly log: string[] = [];
+  /** What it was told beside: urgent data, and soft errors by their code. */
+  readonly reports: string[] = [];
   /** Sessions that were accepted or connected. */
   readonly sessions: Session[] = [];
   /** Segments that no peer took. */
@@ -111,7 +113,7 @@ export class ScriptedStack {
   }
 
   #attach({ rxFifoBytes = 256 << 10, txFifoBytes = 256 << 10, app = {} }: ScriptOptions): App {
-    const { log, sessions } = this;
+    const { log, reports, sessions } = this;
     return new App(
       new AppServer(this.stack.host.sessions),
       { name: "script", rxFifoBytes, txFifoBytes },
@@ -138,6 +140,8 @@ export class ScriptedStack {
           app.disconnect?.(session);
         },
         reset: (_session, error) => log.push(`reset ${error.code}`),
+        urgent: () => reports.push("urgent"),
+        softError: (_session, error) => reports.push(error.code),
         transportClosed: () => log.push("closed"),
         cleanup: (_session, phase) => log.push(`cleanup ${phase}`),
       },
@@ -170,9 +174,9 @@ export class ScriptedStack {
   }
 
   /** Starts an active open to a port of the peer; its end goes to the log. */
-  connect(port = 80, from?: string): void {
+  connect(port = 80, from?: string, attributes: ConnectionAttributes = {}): void {
     this.app
-      .connect(`tcp://${this.peerAddress}/${port}`, from === undefined ? {} : { from })
+      .connect(`tcp://${this.peerAddress}/${port}`, from === undefined ? { attributes } : { from, attributes })
       .catch((error: SessionError) => {
         if (error.sessionError !== "REFUSED") this.log.push(`rejected ${error.sessionError}`);
       });

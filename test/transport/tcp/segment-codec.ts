@@ -23,6 +23,7 @@ export interface WireSegment {
 export interface ParsedSegment extends WireSegment {
   readonly sourcePort: number;
   readonly destinationPort: number;
+  readonly dscp: number;
   readonly hopLimit: number;
   readonly dontFragment: boolean;
   readonly ipBytes: number;
@@ -146,6 +147,7 @@ export function parseSegment(frame: Uint8Array, checksumIsPartial: boolean): Par
     urgent: dv.getUint16(at + 18),
     options: [...frame.subarray(at + 20, at + headerLen)],
     data: frame.slice(at + headerLen),
+    dscp: family === 4 ? frame[15] >> 2 : ((frame[14] & 15) << 2) | (frame[15] >> 6),
     hopLimit: frame[family === 4 ? 22 : 21],
     dontFragment: family === 6 || (frame[20] & 0x40) !== 0,
     ipBytes,

@@ -5,7 +5,7 @@ import { C_RX_FIFO } from "../../../src/transport/transport.js";
 import { established, FAMILIES, listening, pattern, ScriptedPeer } from "./scripted-peer.js";
 
 describe.each(FAMILIES)("silly windows over IPv%i", (family) => {
-  it("the sender waits for a full segment while the window opens crumb by crumb (MUST-38)", () => {
+  it("the sender waits for a full segment while the window opens crumb by crumb [MUST-38]", () => {
     const [peer, host] = established({ family }, { mss: 1000, win: 10_000 });
     host.session.write(pattern(0, 30_000));
     host.settle();
@@ -51,7 +51,7 @@ describe.each(FAMILIES)("silly windows over IPv%i", (family) => {
     expect(host.session.queuedBytes).toBe(19_600);
   });
 
-  it("bulk goes in full segments, the last one pushed (SHLD-28, MUST-61)", () => {
+  it("bulk goes in full segments, the last one pushed [SHLD-28, MUST-61]", () => {
     const [peer, host] = established({ family }, { mss: 1000, win: 65_535 });
     host.session.write(pattern(0, 9500));
     host.settle();
@@ -60,7 +60,7 @@ describe.each(FAMILIES)("silly windows over IPv%i", (family) => {
     expect(sent.map(({ flags }) => flags)).toEqual([...new Array<string>(9).fill("A"), "PA"]);
   });
 
-  it("the receiver moves the right edge by useful steps only (MUST-39)", () => {
+  it("the receiver moves the right edge by useful steps only [MUST-39]", () => {
     const [peer, host] = established({ family, rxFifoBytes: 8000 }, { mss: 1000 });
     peer.send({ flags: "PA", data: 1000 });
     for (let i = 1; i < 8; i++) peer.send({ flags: "PA", data: 1000 });
@@ -80,43 +80,46 @@ describe.each(FAMILIES)("silly windows over IPv%i", (family) => {
     ["without scaling", 40_000, undefined],
     ["with scaling", 200_000, 5],
     ["with much scaling", 900_000, 0],
-  ] as const)("the right edge never moves left, nor past the fifo, %s (SHLD-14)", (_name, rxFifoBytes, wscale) => {
-    const step = fc.record({
-      seq: fc.integer({ min: -2000, max: 4000 }),
-      count: fc.integer({ min: 0, max: 1460 }),
-      read: fc.oneof(fc.constant(0), fc.constant(0), fc.nat(3000)),
-    });
-    const [, host] = listening({ family, rxFifoBytes });
-    let port = 5000;
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const peer = new ScriptedPeer(host, { port: port++, ...(wscale === undefined ? {} : { wscale }) });
-        peer.open();
-        const unit = wscale === undefined ? 1 : 1 << (Math.ceil(Math.log2((rxFifoBytes + 1) / 65_536)) | 0);
-        let shown = 1;
-        let edge = Number.NEGATIVE_INFINITY;
-        for (const { seq, count, read } of steps) {
-          peer.send({ flags: "A", seq: Math.max(1, shown + seq), data: count });
-          if (read > 0) host.session.drop(read);
-          host.settle();
-          for (const got of peer.takeAll()) {
-            shown = got.ack;
-            // What scaling cannot say may be cut off (RFC 7323 2.4).
-            const moved = got.ack + got.win * unit - edge;
-            if (moved <= -unit) throw new Error(`from ${edge} by ${moved}`);
-            edge = Math.max(edge, got.ack + got.win * unit);
+  ] as const)(
+    "the right edge never moves left, nor past the fifo, %s [SHLD-14, R7323-4]",
+    (_name, rxFifoBytes, wscale) => {
+      const step = fc.record({
+        seq: fc.integer({ min: -2000, max: 4000 }),
+        count: fc.integer({ min: 0, max: 1460 }),
+        read: fc.oneof(fc.constant(0), fc.constant(0), fc.nat(3000)),
+      });
+      const [, host] = listening({ family, rxFifoBytes });
+      let port = 5000;
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+          const peer = new ScriptedPeer(host, { port: port++, ...(wscale === undefined ? {} : { wscale }) });
+          peer.open();
+          const unit = wscale === undefined ? 1 : 1 << (Math.ceil(Math.log2((rxFifoBytes + 1) / 65_536)) | 0);
+          let shown = 1;
+          let edge = Number.NEGATIVE_INFINITY;
+          for (const { seq, count, read } of steps) {
+            peer.send({ flags: "A", seq: Math.max(1, shown + seq), data: count });
+            if (read > 0) host.session.drop(read);
+            host.settle();
+            for (const got of peer.takeAll()) {
+              shown = got.ack;
+              // What scaling cannot say may be cut off (RFC 7323 2.4).
+              const moved = got.ack + got.win * unit - edge;
+              if (moved <= -unit) throw new Error(`from ${edge} by ${moved}`);
+              edge = Math.max(edge, got.ack + got.win * unit);
+            }
+            const window = peer.field(T_RCV_EDGE) - peer.field(T_RCV_NXT);
+            expect(window).toBeGreaterThanOrEqual(0);
+            expect(window).toBeLessThanOrEqual(host.stack.host.fifos.maxEnqueue(peer.field(C_RX_FIFO)));
           }
-          const window = peer.field(T_RCV_EDGE) - peer.field(T_RCV_NXT);
-          expect(window).toBeGreaterThanOrEqual(0);
-          expect(window).toBeLessThanOrEqual(host.stack.host.fifos.maxEnqueue(peer.field(C_RX_FIFO)));
-        }
-        peer.send({ flags: "R", seq: shown });
-      }),
-      { numRuns: 15, seed: 7 },
-    );
-  });
+          peer.send({ flags: "R", seq: shown });
+        }),
+        { numRuns: 15, seed: 7 },
+      );
+    },
+  );
 
-  it("full segments that nobody reads do not move it left either, though the scale is coarse (SHLD-14)", () => {
+  it("full segments that nobody reads do not move it left either, though the scale is coarse [SHLD-14]", () => {
     const [peer] = established({ family, rxFifoBytes: 900_000, tcp: { delayedAckMs: 0 } }, { wscale: 0 });
     let edge = 0;
     for (let i = 0; i < 590; i++) {

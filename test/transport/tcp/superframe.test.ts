@@ -59,7 +59,7 @@ describe.each(FAMILIES)("superframes over IPv%i", (family) => {
     expect(Math.max(...sizes)).toBe(10_000 - (10_000 % mss));
   });
 
-  it("keep to the windows, in whole segments", () => {
+  it("keep to the windows, in whole segments [R5681-1]", () => {
     const [peer, host] = wide(family);
     host.core.window.i32[peer.row + T_CWND] = 10 * mss + 700;
     host.session.write(pattern(0, 50_000));

@@ -121,7 +121,7 @@ const PATHS: readonly (readonly [name: string, steps: readonly (readonly [Step, 
 ];
 
 describe.each(FAMILIES)("states over IPv%i", (family) => {
-  it.each(PATHS)("%s", (_name, steps) => {
+  it.each(PATHS)("%s [SEGARR-FIN]", (_name, steps) => {
     const [peer, host] = established({ family });
     const states = steps.map(([step]) => {
       step(peer, host);
@@ -138,26 +138,29 @@ describe.each(FAMILIES)("states over IPv%i", (family) => {
     ["TIME_WAIT", [close, finWithAck]],
     ["CLOSE_WAIT", [fin]],
     ["LAST_ACK", [fin, close]],
-  ] as const)("a reset at RCV.NXT ends %s, one elsewhere in the window or outside does not", (state, steps) => {
-    const [peer, host] = established({ family });
-    for (const step of steps) step(peer, host);
-    peer.takeAll();
-    expect(peer.state).toBe(state);
-    peer.send({ flags: "R", seq: peer.nxt - 1 }).expectNothing();
-    peer.send({ flags: "R", seq: peer.nxt + 300_000 }).expectNothing();
-    expect(peer.state).toBe(state);
-    peer.send({ flags: "R", seq: peer.nxt + 1 }).expect({ flags: "A", seq: peer.rcv, ack: peer.nxt, len: 0 });
-    expect(peer.state).toBe(state);
-    peer.send({ flags: "R" }).expectNothing();
-    expect(peer.state).toBe("CLOSED");
-    const node = state === "ESTABLISHED" ? "established" : "rcv-process";
-    const { rst_challenged, segment_invalid, rst_rcvd } = host.errors(node);
-    expect({ rst_challenged, segment_invalid, rst_rcvd }).toEqual({
-      rst_challenged: 1,
-      segment_invalid: 2,
-      rst_rcvd: 1,
-    });
-  });
+  ] as const)(
+    "a reset at RCV.NXT ends %s, one elsewhere in the window or outside does not [SEGARR-RST, R5961-1, R5961-2, R5961-3]",
+    (state, steps) => {
+      const [peer, host] = established({ family });
+      for (const step of steps) step(peer, host);
+      peer.takeAll();
+      expect(peer.state).toBe(state);
+      peer.send({ flags: "R", seq: peer.nxt - 1 }).expectNothing();
+      peer.send({ flags: "R", seq: peer.nxt + 300_000 }).expectNothing();
+      expect(peer.state).toBe(state);
+      peer.send({ flags: "R", seq: peer.nxt + 1 }).expect({ flags: "A", seq: peer.rcv, ack: peer.nxt, len: 0 });
+      expect(peer.state).toBe(state);
+      peer.send({ flags: "R" }).expectNothing();
+      expect(peer.state).toBe("CLOSED");
+      const node = state === "ESTABLISHED" ? "established" : "rcv-process";
+      const { rst_challenged, segment_invalid, rst_rcvd } = host.errors(node);
+      expect({ rst_challenged, segment_invalid, rst_rcvd }).toEqual({
+        rst_challenged: 1,
+        segment_invalid: 2,
+        rst_rcvd: 1,
+      });
+    },
+  );
 
   it.each([
     ["ESTABLISHED", []],
@@ -166,19 +169,22 @@ describe.each(FAMILIES)("states over IPv%i", (family) => {
     ["CLOSING", [close, fin]],
     ["CLOSE_WAIT", [fin]],
     ["LAST_ACK", [fin, close]],
-  ] as const)("a SYN in %s is answered by a challenge ACK wherever it lies", (state, steps) => {
-    const [peer, host] = established({ family });
-    for (const step of steps) step(peer, host);
-    peer.takeAll();
-    const expected = { flags: "A", seq: peer.rcv, ack: peer.nxt, len: 0 };
-    const { nxt } = peer;
-    for (const seq of [nxt - 1000, nxt, nxt + 1000, nxt + 500_000]) {
-      peer.send({ flags: "S", seq, data: 10 }).expect(expected);
+  ] as const)("a SYN in %s is answered by a challenge ACK wherever it lies [SEGARR-SYN, R5961-4]", (state, steps) => {
+    for (const send of [
+      { flags: "S", ahead: -1000 },
+      { flags: "S", ahead: 0 },
+      { flags: "S", ahead: 1000 },
+      { flags: "S", ahead: 500_000 },
+      { flags: "SA", ahead: 0 },
+    ]) {
+      const [peer, host] = established({ family });
+      for (const step of steps) step(peer, host);
+      peer.takeAll();
+      const expected = { flags: "A", seq: peer.rcv, ack: peer.nxt, len: 0 };
+      peer.send({ flags: send.flags, seq: peer.nxt + send.ahead, ack: 0, data: 10 }).expect(expected);
+      peer.expectNothing();
+      expect(peer.state).toBe(state);
     }
-    peer.send({ flags: "SA", seq: nxt, ack: 0 }).expect(expected);
-    peer.nxt = nxt;
-    peer.expectNothing();
-    expect(peer.state).toBe(state);
   });
 
   it.each([
@@ -189,7 +195,7 @@ describe.each(FAMILIES)("states over IPv%i", (family) => {
     ["CLOSE_WAIT", [fin]],
     ["LAST_ACK", [fin, close]],
   ] as const)(
-    "%s drops what has no ACK, answers what lies outside the window or acknowledges the future",
+    "%s drops what has no ACK, answers what lies outside the window or acknowledges the future [SEGARR-WINDOW, SEGARR-NOACK, SEGARR-ACK-OLD-NEW]",
     (state, steps) => {
       const [peer, host] = established({ family });
       for (const step of steps) step(peer, host);
@@ -217,7 +223,7 @@ describe.each(FAMILIES)("states over IPv%i", (family) => {
 });
 
 describe.each(FAMILIES)("repeated FINs over IPv%i", (family) => {
-  it("are acknowledged in CLOSE_WAIT, CLOSING and LAST_ACK", () => {
+  it("are acknowledged in CLOSE_WAIT, CLOSING and LAST_ACK [SEGARR-FIN]", () => {
     const [peer, host] = established({ family });
     peer.send({ flags: "FA", ack: 1 }).expect({ flags: "A", ack: 2 });
     peer.send({ flags: "FA", seq: 1, ack: 1 }).expect({ flags: "A", ack: 2 });
@@ -228,7 +234,7 @@ describe.each(FAMILIES)("repeated FINs over IPv%i", (family) => {
     expect(host.log.filter((what) => what === "disconnect")).toEqual(["disconnect"]);
   });
 
-  it("start the 2 MSL of TIME_WAIT again (MUST-13)", () => {
+  it("start the 2 MSL of TIME_WAIT again [MUST-13, SEGARR-FIN]", () => {
     const [peer, host] = established({ family }, { timestamps: true });
     close(peer, host);
     finWithAck(peer, host);

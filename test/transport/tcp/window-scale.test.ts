@@ -20,7 +20,7 @@ describe("the scale that is offered", () => {
 });
 
 describe.each(FAMILIES)("window scale over IPv%i", (family) => {
-  it("is in force when both offer it: what we send", () => {
+  it("is in force when both offer it: what we send [R7323-1]", () => {
     const [peer, host] = established({ family, rxFifoBytes: 300_000 }, { wscale: 2 });
     peer.send({ flags: "PA", data: 1000 });
     const { win, ack } = peer.expect({ flags: "A" });
@@ -32,7 +32,7 @@ describe.each(FAMILIES)("window scale over IPv%i", (family) => {
     expect(host.session.readableBytes).toBe(1000);
   });
 
-  it("is in force when both offer it: what we receive", () => {
+  it("is in force when both offer it: what we receive [R7323-1]", () => {
     const [peer, host] = established({ family, txFifoBytes: 600_000 }, { wscale: 7, win: 1000 });
     // The window of the SYN is not scaled, that of the ACK is.
     expect(peer.field(T_SND_WND)).toBe(128_000);
@@ -55,7 +55,7 @@ describe.each(FAMILIES)("window scale over IPv%i", (family) => {
   it.each([
     ["the peer does not offer it", {}, {}],
     ["we do not", { windowScale: false }, { wscale: 7 }],
-  ] as const)("is not in force when %s", (_name, tcp, options) => {
+  ] as const)("is not in force when %s [R7323-1]", (_name, tcp, options) => {
     const [peer, host] = listening({ family, tcp }, { ...options, win: 2000 });
     const answer = peer.open();
     expect(answer.wscale).toBeUndefined();
@@ -86,12 +86,21 @@ describe.each(FAMILIES)("window scale over IPv%i", (family) => {
     [14, 1 << 30],
     [15, 1 << 30],
     [255, 1 << 30],
-  ])("of %i is used as at most 14 (RFC 7323 2.3)", (wscale, most) => {
+  ])("of %i is used as at most 14 (RFC 7323 2.3) [R7323-2, REC-1]", (wscale, most) => {
     const [peer] = established({ family }, { wscale, win: 65_535 });
     expect(peer.field(T_SND_WND)).toBe(65_535 * (most / 65_536));
   });
 
-  it("a window of 65535 without scaling is one, not a negative number (MUST-1)", () => {
+  it("in a segment that is no SYN is ignored (RFC 7323 2.2) [R7323-3]", () => {
+    const [peer] = established({ family }, { wscale: 2, win: 1000 });
+    peer.send({ flags: "A", wscale: 7, data: 10 }).expect({ flags: "A", ack: 11 });
+    expect(peer.field(T_SND_WND)).toBe(4000);
+    const [plain] = established({ family }, { win: 1000 });
+    plain.send({ flags: "A", wscale: 7, data: 10 }).expect({ flags: "A", ack: 11, win: 65_525 });
+    expect(plain.field(T_SND_WND)).toBe(1000);
+  });
+
+  it("a window of 65535 without scaling is one, not a negative number [MUST-1]", () => {
     const [peer, host] = established({ family, tcp: { initialCwndSegments: 100 } }, { win: 65_535 });
     host.session.write(pattern(0, 100_000));
     host.settle();

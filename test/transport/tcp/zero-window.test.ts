@@ -12,7 +12,7 @@ function closed(family: 4 | 6, tcp = {}): [ScriptedPeer, ScriptedStack] {
 }
 
 describe.each(FAMILIES)("the peer's window is closed, over IPv%i", (family) => {
-  it("is probed with one byte after an RTO, then with backoff (MUST-36, SHLD-29, SHLD-30)", () => {
+  it("is probed with one byte after an RTO, then with backoff [MUST-36, SHLD-29, SHLD-30]", () => {
     const [peer, host] = closed(family);
     host.pass(7000);
     const probes = peer.takeAll();
@@ -20,7 +20,7 @@ describe.each(FAMILIES)("the peer's window is closed, over IPv%i", (family) => {
     for (const probe of probes) expect(probe).toMatchObject({ seq: 1001, len: 1, data: pattern(1000, 1) });
   });
 
-  it("keeps the connection as long as probes are answered (MUST-37)", () => {
+  it("keeps the connection as long as probes are answered [MUST-37]", () => {
     const [peer, host] = closed(family, { userTimeoutMs: 10_000 });
     for (let i = 0; i < 40; i++) {
       host.pass(5000);
@@ -69,7 +69,7 @@ describe.each(FAMILIES)("the peer's window is closed, over IPv%i", (family) => {
     expect(host.clock.nowUs()).toBeGreaterThan(at);
   });
 
-  it("is closed while data is in flight: that is probed too (MUST-35), nothing new is sent (SHLD-15)", () => {
+  it("is closed while data is in flight: that is probed too, nothing new is sent [MUST-35, SHLD-15]", () => {
     const [peer, host] = established({ family }, { mss: 1000, win: 10_000 });
     host.session.write(pattern(0, 20_000));
     host.settle();
@@ -86,7 +86,7 @@ describe.each(FAMILIES)("the peer's window is closed, over IPv%i", (family) => {
     ]);
   });
 
-  it("shrinks below what is in flight: only what is inside is sent again (MUST-34, SHLD-16)", () => {
+  it("shrinks below what is in flight: only what is inside is sent again [MUST-34, SHLD-16]", () => {
     const [peer, host] = established({ family }, { mss: 1000, win: 10_000 });
     host.session.write(pattern(0, 20_000));
     host.settle();
