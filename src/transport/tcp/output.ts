@@ -7,6 +7,7 @@ import {
   ESTABLISHED,
   FIN_WAIT_1,
   LAST_ACK,
+  P_ACK_DELAYED,
   RF_FRTO,
   RF_FRTO_NEW,
   RF_TLP_NOW,
@@ -14,6 +15,7 @@ import {
   T_CWND,
   T_LAST_SENT_MS,
   T_LOST,
+  T_PENDING,
   T_PRR_OUT,
   T_RECOVERY,
   T_RTO_US,
@@ -114,14 +116,15 @@ function nextSegment(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex 
   return b;
 }
 
-/** Pacing holds segments back, if there are any: a timer lets them go. One that runs for a delayed ACK comes early enough. */
+/** Pacing holds segments back, if there are any: a timer lets them go. One that runs for a delayed ACK is not put off. */
 function waitForPace(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
   const { i32 } = core.window;
   const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
   if (unsent <= 0 && i32[r + T_LOST] === 0 && (i32[r + C_FLAGS] & TF_FIN_WANTED) === 0) return -1;
   if ((i32[r + C_FLAGS] & (TF_FIN_WANTED | TF_FIN_SENT)) === TF_FIN_WANTED && unsent === 0)
     return finSegment(core, c, r);
-  core.startTimerUs(c, TIMER_OUTPUT, paceWaitUs(core, r));
+  const isAckTimer = (i32[r + T_PENDING] & P_ACK_DELAYED) !== 0 && core.timers.isRunning(c * TIMERS + TIMER_OUTPUT);
+  if (!isAckTimer) core.startTimerUs(c, TIMER_OUTPUT, paceWaitUs(core, r));
   return -1;
 }
 
