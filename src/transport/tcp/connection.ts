@@ -309,6 +309,9 @@ export const RF_RESCUED = 256;
 /** RACK.dsack_round counts. */
 export const RF_DSACK_ROUND = 512;
 
+/** A retransmission of this recovery was acknowledged before its original: the reduction was for a reason. */
+export const RF_REPAIRED = 4096;
+
 // Bits of T_PENDING.
 /** An ACK is owed. */
 export const P_ACK = 1;

@@ -15,6 +15,8 @@ export class Delivery {
   firstSentUs = 0;
   /** Something arrived that was sent more than once. */
   hasRetrans = false;
+  /** Such a segment was acknowledged cumulatively. */
+  hasAckedRetrans = false;
   /** A range was delivered: the following count. */
   hasLatest = false;
   /** Of all that arrived the one sent last: when, its end, and whether more than once. */
@@ -42,7 +44,7 @@ export class Delivery {
   begin(): void {
     this.bytes = this.sackedBytes = 0;
     this.hasOriginal = this.hasLatest = this.hasDsack = this.hasLoss = this.hasLostRetrans = false;
-    this.isSpuriousTimeout = this.hasRetrans = false;
+    this.isSpuriousTimeout = this.hasRetrans = this.hasAckedRetrans = false;
     this.rttUs = -1;
     this.hasProbeDsack = this.hasUndoDsack = false;
   }
@@ -68,6 +70,12 @@ export class Delivery {
       this.latestIsRetrans = isRetrans;
     }
     this.hasLatest = true;
+  }
+
+  /** The same for what is acknowledged cumulatively. */
+  takeAcked(bytes: number, end: number, sentUs: number, isRetrans: boolean): void {
+    this.take(bytes, end, sentUs, isRetrans);
+    if (isRetrans) this.hasAckedRetrans = true;
   }
 
   /** The same for a SACK block's part. */

@@ -174,9 +174,10 @@ function forwardRto(core: TcpCore, r: number, ackedBytes: number): void {
   const { i32 } = core.window;
   const { delivery } = core;
   const isFirst = (i32[r + T_RECOVERY] & RF_FRTO_NEW) === 0;
-  // Without SACK the first may cover what had arrived behind a true loss.
-  const mayTell = !isFirst || (i32[r + C_FLAGS] & TF_SACK) !== 0;
-  if (mayTell && delivery.hasOriginal && ((delivery.lowestOriginalEnd - i32[r + T_RECOVER]) | 0) <= 0) {
+  if (isFirst) {
+    // The first may cover what had arrived behind a true loss, and duplicates tell nothing yet: only the second decides.
+    if (ackedBytes === 0 && !delivery.hasLoss) return;
+  } else if (delivery.hasOriginal && ((delivery.lowestOriginalEnd - i32[r + T_RECOVER]) | 0) <= 0) {
     delivery.isSpuriousTimeout = true;
     return;
   }

@@ -2,6 +2,7 @@ import type { BufferIndex } from "../../graph/packet-pool.js";
 import { TCP_FLAG_ACK, TCP_FLAG_FIN } from "../../wire/tcp.js";
 import { C_FLAGS, type ConnectionIndex } from "../transport.js";
 import {
+  RF_REO_TIMER,
   RF_RESCUED,
   RF_RTO_NOW,
   T_CWND,
@@ -111,12 +112,15 @@ function sendFinAgain(core: TcpCore, c: ConnectionIndex, r: number, range: numbe
 }
 
 function noteSentAgain(core: TcpCore, c: ConnectionIndex, r: number, range: number, bytes: number): void {
-  core.window.i32[r + T_SEGS_RETRANS]++;
+  const { i32 } = core.window;
+  i32[r + T_SEGS_RETRANS]++;
+  const isHead = i32[range + R_START] === i32[r + T_SND_UNA] && (i32[r + T_RECOVERY] & RF_REO_TIMER) === 0;
   core.scoreboard.retransmitted(r, range, bytes, core.nowUs32());
   noteRetransmission(core, r, bytes);
   startPatience(core, r);
-  // RFC 6298 5.1: data is outstanding, so the timer must run.
-  if (!core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
+  // RFC 6298 5.1: data is outstanding, so the timer must run. For what was just sent again it runs anew: the answer takes
+  // a round trip, and much of the timeout has gone by while the loss was noticed.
+  if (isHead || !core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
 }
 
 /** There was no packet buffer: the retransmission timer tries again. */

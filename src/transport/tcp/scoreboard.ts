@@ -129,7 +129,7 @@ export class Scoreboard {
       const end = isWhole ? i32[range + R_END] : ack;
       const bytes = (end - i32[range + R_START]) | 0;
       if ((flags & RANGE_SACKED) !== 0) i32[r + T_SACKED] -= bytes;
-      else delivery.take(bytes, end, i32[range + R_SENT_US], (flags & RANGE_RETRANS) !== 0);
+      else delivery.takeAcked(bytes, end, i32[range + R_SENT_US], (flags & RANGE_RETRANS) !== 0);
       if ((flags & RANGE_LOST) !== 0) i32[r + T_LOST] -= bytes;
       if (!isWhole) {
         i32[range + R_START] = ack;
@@ -278,6 +278,15 @@ export class Scoreboard {
     let it = range;
     while (it !== 0 && (i32[it + R_FLAGS] & RANGE_LOST) === 0) it = i32[it + R_NEXT];
     return it;
+  }
+
+  /** Whether something that was sent again is not known to have arrived. */
+  hasRetransmissions(r: number): boolean {
+    const { i32 } = this.#window;
+    for (let range = i32[r + T_SB_FIRST]; range !== 0; range = i32[range + R_NEXT]) {
+      if ((i32[range + R_FLAGS] & (RANGE_RETRANS | RANGE_SACKED)) === RANGE_RETRANS) return true;
+    }
+    return false;
   }
 
   /** Where the lost ranges end that follow lost `range` without a gap. */

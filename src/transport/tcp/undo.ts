@@ -2,6 +2,7 @@ import { C_FLAGS } from "../transport.js";
 import {
   RF_FRTO,
   RF_FRTO_NEW,
+  RF_REPAIRED,
   RF_RESCUED,
   RF_UNDO,
   T_BACKOFF,
@@ -11,10 +12,12 @@ import {
   T_PRIOR_CWND,
   T_PRIOR_SSTHRESH,
   T_RECOVERY,
+  T_REDUCED_US,
   T_RETRANS_STAMP,
   T_SACKED,
   T_SND_UNA,
   T_SPURIOUS,
+  T_SRTT_US,
   T_SSTHRESH,
   T_UNDO_MARKER,
   T_UNDO_RETRANS,
@@ -28,20 +31,33 @@ import { TCP_ERROR } from "./errors.js";
 import { usesRack, widenReorderingWindow } from "./rack.js";
 import type { Segment } from "./segment.js";
 
+/** A recovery takes a round trip, and the D-SACK for its last retransmission another one. */
+const PENDING_ROUND_TRIPS = 3;
+
 /** cwnd is about to be reduced: what it is now comes back if the loss turns out to be none. */
 export function rememberForUndo(core: TcpCore, r: number): void {
   const { i32 } = core.window;
+  if (isPending(core, r)) return;
   const isOpen = (i32[r + C_FLAGS] & (TF_FAST_RECOVERY | TF_LOSS_RECOVERY)) === 0;
-  // A timeout in fast recovery keeps the older values: all of it may be spurious.
-  if (isOpen || (i32[r + T_RECOVERY] & RF_UNDO) === 0) {
-    i32[r + T_PRIOR_CWND] = i32[r + T_CWND];
-    i32[r + T_PRIOR_SSTHRESH] = i32[r + T_SSTHRESH];
-    core.congestion.remember(r);
-  }
+  // A timeout in fast recovery that was for nothing leaves that recovery's reduction as it is.
+  i32[r + T_PRIOR_CWND] = isOpen ? i32[r + T_CWND] : i32[r + T_SSTHRESH];
+  i32[r + T_PRIOR_SSTHRESH] = i32[r + T_SSTHRESH];
+  core.congestion.remember(r);
   i32[r + T_UNDO_MARKER] = i32[r + T_SND_UNA];
   i32[r + T_UNDO_RETRANS] = 0;
   i32[r + T_RETRANS_STAMP] = 0;
-  i32[r + T_RECOVERY] |= RF_UNDO;
+  i32[r + T_RECOVERY] = (i32[r + T_RECOVERY] & ~RF_REPAIRED) | RF_UNDO;
+}
+
+/**
+ * Whether a recovery has just ended whose D-SACKs are still to come: the next one joins it, so that both are undone when
+ * the peer had everything, or neither.
+ */
+function isPending(core: TcpCore, r: number): boolean {
+  const { i32 } = core.window;
+  if ((i32[r + C_FLAGS] & (TF_FAST_RECOVERY | TF_LOSS_RECOVERY)) !== 0) return false;
+  if ((i32[r + T_RECOVERY] & RF_UNDO) === 0 || i32[r + T_UNDO_RETRANS] === 0) return false;
+  return ((core.nowUs32() - i32[r + T_REDUCED_US]) | 0) < PENDING_ROUND_TRIPS * i32[r + T_SRTT_US];
 }
 
 /** `bytes` are sent again. */
@@ -63,13 +79,17 @@ export function tryUndo(core: TcpCore, r: number, ackedBytes: number, seg: Segme
   const { delivery } = core;
   if ((i32[r + T_RECOVERY] & RF_UNDO) === 0) return;
   const isRetransmitted = i32[r + T_RETRANS_STAMP] !== 0;
+  const isEcho = isRetransmitted && ackedBytes > 0 && isFromBefore(core, r, seg);
+  // A retransmission came first: most likely it was needed. Only D-SACKs for all of them can tell otherwise now.
+  if (delivery.hasAckedRetrans && !isEcho) i32[r + T_RECOVERY] |= RF_REPAIRED;
   // What was lost has arrived before it could be sent again.
   const isFoundInTime = !isRetransmitted && i32[r + T_LOST] === 0 && delivery.bytes > 0;
   const isForNothing =
     delivery.isSpuriousTimeout ||
     (isFoundInTime && (i32[r + C_FLAGS] & TF_FAST_RECOVERY) !== 0) ||
     (isRetransmitted && delivery.hasUndoDsack && i32[r + T_UNDO_RETRANS] === 0) ||
-    (isRetransmitted && ackedBytes > 0 && isFromBefore(core, r, seg));
+    // While others are under way, some of them may be needed: it is for the last to tell.
+    (isEcho && (i32[r + T_RECOVERY] & RF_REPAIRED) === 0 && !core.scoreboard.hasRetransmissions(r));
   if (!isForNothing) return;
   if (usesRack(core, r) && !delivery.isSpuriousTimeout) widenReorderingWindow(core, r);
   i32[r + T_RECOVERY] &= ~RF_UNDO;
