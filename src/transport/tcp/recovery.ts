@@ -6,6 +6,7 @@ import {
   RF_RTO_NOW,
   RF_TLP_NOW,
   RF_TLP_OUT,
+  RF_WAS_LIMITED,
   T_CWND,
   T_DUPACKS,
   T_FAST_RETRAN,
@@ -59,9 +60,9 @@ export function afterAck(core: TcpCore, r: number, ackedBytes: number, flightByt
     // In slow start half a window in flight is enough: it doubles each round trip, ahead of what the sender uses.
     const isLimited =
       (flags & (TF_CWND_LIMITED | TF_LOSS_RECOVERY)) !== 0 ||
+      (i32[r + T_RECOVERY] & RF_WAS_LIMITED) !== 0 ||
       (i32[r + T_CWND] < i32[r + T_SSTHRESH] && flightBytes * 2 > i32[r + T_CWND]);
     core.congestion.acked(r, ackedBytes, flightBytes, isLimited, delivery.rttUs);
-    i32[r + C_FLAGS] &= ~TF_CWND_LIMITED;
   }
   // It follows along: 2^31 bytes later it would seem to lie ahead, and recoveries would never end.
   if ((i32[r + C_FLAGS] & (TF_FAST_RECOVERY | TF_LOSS_RECOVERY)) === 0 && isPast)
