@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { assert, describe, expect, it } from "vitest";
 import { T_LOST, T_SACKED, T_SB_HINT, T_SND_NXT, T_SND_UNA } from "../../../src/transport/tcp/connection.js";
 import { R_END, R_START, RANGE_LOST, RANGE_SACKED, R_FLAGS } from "../../../src/transport/tcp/scoreboard.js";
 import { Board, Model } from "./scoreboard-model.js";
@@ -329,7 +329,7 @@ function apply(board: Board, step: Step, nowUs: number, model: Model | undefined
       if (ack === una) break;
       board.ack(ack);
       const news = model?.ack(ack);
-      if (news !== undefined) expectNews(board, news);
+      if (news !== undefined) checkNews(board, news);
       break;
     }
     case "sack": {
@@ -339,8 +339,8 @@ function apply(board: Board, step: Step, nowUs: number, model: Model | undefined
       board.sack(start, end);
       const news = model?.sack(start, end);
       if (news !== undefined) {
-        expectNews(board, news);
-        expect(board.delivery.sackedBytes).toBe(news.length);
+        checkNews(board, news);
+        assert.equal(board.delivery.sackedBytes, news.length);
       }
       break;
     }
@@ -395,17 +395,20 @@ function apply(board: Board, step: Step, nowUs: number, model: Model | undefined
 }
 
 /** What the board said of an acknowledgement against the bytes of which it was news. */
-function expectNews(board: Board, news: readonly { sentUs: number; isRetrans: boolean }[]): void {
+function checkNews(board: Board, news: readonly { sentUs: number; isRetrans: boolean }[]): void {
   const { delivery } = board;
-  expect(delivery.bytes).toBe(news.length);
-  expect(delivery.hasLatest).toBe(news.length > 0);
-  expect(delivery.hasRetrans).toBe(news.some(({ isRetrans }) => isRetrans));
+  assert.equal(delivery.bytes, news.length);
+  assert.equal(delivery.hasLatest, news.length > 0);
+  assert.equal(
+    delivery.hasRetrans,
+    news.some(({ isRetrans }) => isRetrans),
+  );
   const originals = news.filter(({ isRetrans }) => !isRetrans);
-  expect(delivery.hasOriginal).toBe(originals.length > 0);
-  if (originals.length > 0) expect(delivery.firstSentUs).toBe(Math.min(...originals.map(({ sentUs }) => sentUs)));
+  assert.equal(delivery.hasOriginal, originals.length > 0);
+  if (originals.length > 0) assert.equal(delivery.firstSentUs, Math.min(...originals.map(({ sentUs }) => sentUs)));
   // After reneging nobody knows when exactly a byte was sent.
   if (originals.length === news.length && news.length > 0)
-    expect(delivery.latestSentUs).toBe(Math.max(...news.map(({ sentUs }) => sentUs)));
+    assert.equal(delivery.latestSentUs, Math.max(...news.map(({ sentUs }) => sentUs)));
 }
 
 describe("scoreboard, any steps", () => {
@@ -420,22 +423,22 @@ describe("scoreboard, any steps", () => {
           if (each.kind !== "send" || each.isLater) nowUs += 10;
           apply(board, each, nowUs, model);
           hasReneged ||= each.kind === "renege";
-          expect(board.problem()).toBeUndefined();
-          expect(board.word(T_SACKED)).toBe(model.count("sacked"));
-          expect(board.word(T_LOST)).toBe(model.count("lost"));
-          expect(board.scoreboard.pipe(board.r)).toBe(model.count("flight"));
+          assert.isUndefined(board.problem());
+          assert.equal(board.word(T_SACKED), model.count("sacked"));
+          assert.equal(board.word(T_LOST), model.count("lost"));
+          assert.equal(board.scoreboard.pipe(board.r), model.count("flight"));
           for (const [start, end, flags, sentUs] of board.seen()) {
             const state = flags.includes("S") ? "sacked" : flags.includes("L") ? "lost" : "flight";
             for (const byte of model.slice(start, end)) {
-              expect(byte.state).toBe(state);
+              assert.equal(byte.state, state);
               if (state === "sacked") continue;
-              expect(byte.isRetrans).toBe(flags.includes("R"));
-              if (!hasReneged) expect(sentUs).toBe(byte.sentUs);
+              assert.equal(byte.isRetrans, flags.includes("R"));
+              if (!hasReneged) assert.equal(sentUs, byte.sentUs);
             }
           }
         }
         board.scoreboard.clear(board.r);
-        expect(board.scoreboard.used).toBe(0);
+        assert.equal(board.scoreboard.used, 0);
       }),
       { numRuns: 300 },
     );
@@ -458,17 +461,17 @@ describe("scoreboard, any steps", () => {
             for (let i = start; i < Math.min(nxt, start + 1 + Math.floor(each.part * 20)); i++) has.add(i);
           }
           apply(board, each, nowUs, undefined);
-          expect(board.problem()).toBeUndefined();
-          expect(board.scoreboard.used).toBeLessThanOrEqual(capacity);
+          assert.isUndefined(board.problem());
+          assert.isAtMost(board.scoreboard.used, capacity);
           for (const [start, end, flags] of board.seen()) {
             if (!flags.includes("S")) continue;
-            for (let i = start; i < end; i++) expect(has.has(i)).toBe(true);
+            for (let i = start; i < end; i++) assert.equal(has.has(i), true);
           }
         }
         const nxt = (board.word(T_SND_NXT) - board.first) | 0;
         if (nxt > 0) board.ack(nxt);
-        expect(board.scoreboard.used).toBe(0);
-        expect(board.problem()).toBeUndefined();
+        assert.equal(board.scoreboard.used, 0);
+        assert.isUndefined(board.problem());
       }),
       { numRuns: 300 },
     );
