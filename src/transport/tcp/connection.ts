@@ -254,7 +254,7 @@ export const TF_HALF_OPEN = 1 << 16;
 export const TF_ANSWERED = 1 << 17;
 /** A probe is due: one byte past the window may go. */
 export const TF_PROBE_NOW = 1 << 18;
-/** The sender was held back by cwnd since the last ACK: cwnd may grow (RFC 7661 3). */
+/** cwnd held the sender back when it sent last: cwnd may grow (RFC 7661 3). */
 export const TF_CWND_LIMITED = 1 << 19;
 /** Urgent data was announced up to T_RCV_UP. */
 export const TF_URGENT = 1 << 20;

@@ -1,5 +1,6 @@
 import { FRAME_SIZE, type Frame } from "../../graph/frame.js";
 import type { BufferIndex } from "../../graph/packet-pool.js";
+import { TICK_US } from "../../time/clock.js";
 import { TCP_FLAG_ACK, TCP_FLAG_FIN } from "../../wire/tcp.js";
 import { C_FLAGS, C_STATE, CF_IP6, type ConnectionIndex } from "../transport.js";
 import {
@@ -14,7 +15,10 @@ import {
   T_CWND,
   T_LAST_SENT_MS,
   T_LOST,
+  T_PENDING,
   T_PRR_OUT,
+  T_RACK_END,
+  T_RACK_XMIT_US,
   T_RECOVERY,
   T_RTO_US,
   T_SND_MSS,
@@ -114,14 +118,17 @@ function nextSegment(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex 
   return b;
 }
 
-/** Pacing holds segments back, if there are any: a timer lets them go. One that runs for a delayed ACK comes early enough. */
+/** Pacing holds segments back, if there are any: a timer lets them go. One that fires sooner, for a delayed ACK, stays. */
 function waitForPace(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
   const { i32 } = core.window;
   const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
   if (unsent <= 0 && i32[r + T_LOST] === 0 && (i32[r + C_FLAGS] & TF_FIN_WANTED) === 0) return -1;
   if ((i32[r + C_FLAGS] & (TF_FIN_WANTED | TF_FIN_SENT)) === TF_FIN_WANTED && unsent === 0)
     return finSegment(core, c, r);
-  core.startTimerUs(c, TIMER_OUTPUT, paceWaitUs(core, r));
+  const waitUs = paceWaitUs(core, r);
+  const timer = c * TIMERS + TIMER_OUTPUT;
+  const runsTicks = (core.timers.expiryTick(timer) - core.engine.tick) | 0;
+  if (!core.timers.isRunning(timer) || runsTicks * TICK_US > waitUs) core.startTimerUs(c, TIMER_OUTPUT, waitUs);
   return -1;
 }
 
@@ -130,7 +137,8 @@ function tailLossProbe(core: TcpCore, c: ConnectionIndex, r: number): BufferInde
   const { i32 } = core.window;
   i32[r + T_RECOVERY] &= ~RF_TLP_NOW;
   const inFlight = (i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0;
-  if (inFlight <= 0) return -1;
+  // All was acknowledged meanwhile.
+  if (inFlight <= 0) return nextSegment(core, c, r);
   const unsent = core.queued(r) - inFlight;
   const bytes = Math.min(unsent, i32[r + T_SND_MSS]);
   const isNew = bytes > 0 && i32[r + T_SND_WND] - inFlight >= bytes;
@@ -148,7 +156,10 @@ function newSegment(core: TcpCore, c: ConnectionIndex, r: number, allowance: num
   const inFlight = (i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0;
   const unsent = core.queued(r) - inFlight;
   if (unsent < 0) return -1; // FIN is out, and nothing follows it.
-  if (unsent === 0) return (flags & TF_FIN_WANTED) !== 0 ? finSegment(core, c, r) : -1;
+  if (unsent === 0) {
+    i32[r + C_FLAGS] &= ~TF_CWND_LIMITED;
+    return (flags & TF_FIN_WANTED) !== 0 ? finSegment(core, c, r) : -1;
+  }
   const windowRoom = i32[r + T_SND_WND] - inFlight;
   const cwndRoom = congestionRoom(core, r, mss);
   let usable = Math.min(windowRoom, cwndRoom);
@@ -182,11 +193,13 @@ function congestionRoom(core: TcpCore, r: number, mss: number): number {
 function sendNew(core: TcpCore, c: ConnectionIndex, r: number, bytes: number, unsent: number): BufferIndex {
   const { i32 } = core.window;
   const nxt = i32[r + T_SND_NXT];
+  const pending = i32[r + T_PENDING];
   const b = dataSegment(core, c, r, nxt, (nxt - i32[r + T_SND_UNA]) | 0, bytes, 0);
   if (b < 0) return -1;
   const sent = payloadOf(core, r, b);
   if (!advance(core, c, r, (nxt + sent) | 0)) {
     core.pool.free(b);
+    i32[r + T_PENDING] = pending; // The ACK that it carried is still owed.
     return -1;
   }
   if (sent === unsent) setPush(core, b);
@@ -222,6 +235,7 @@ function noteBlocked(
 ): void {
   const { i32 } = core.window;
   if (cwndRoom <= windowRoom && cwndRoom < mss) i32[r + C_FLAGS] |= TF_CWND_LIMITED;
+  else i32[r + C_FLAGS] &= ~TF_CWND_LIMITED;
   if (inFlight === 0 && !core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) {
     i32[r + C_FLAGS] |= TF_ANSWERED;
     armRetransmit(core, c, r); // SHLD-29: the first probe after one RTO.
@@ -230,6 +244,9 @@ function noteBlocked(
 
 /** There was no packet buffer: the retransmission timer tries again, for no ACK will come that could. */
 function retryLater(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
+  const { i32 } = core.window;
+  // The peer owes nothing: its silence so far does not count.
+  if (i32[r + T_SND_NXT] === i32[r + T_SND_UNA]) i32[r + C_FLAGS] |= TF_ANSWERED;
   if (!core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
   return -1;
 }
@@ -237,10 +254,12 @@ function retryLater(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
 function finSegment(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
   const { i32 } = core.window;
   const nxt = i32[r + T_SND_NXT];
+  const pending = i32[r + T_PENDING];
   const b = controlSegment(core, c, r, nxt, TCP_FLAG_FIN | TCP_FLAG_ACK);
   if (b < 0) return retryLater(core, c, r);
   if (!advance(core, c, r, (nxt + 1) | 0)) {
     core.pool.free(b);
+    i32[r + T_PENDING] = pending;
     return retryLater(core, c, r);
   }
   i32[r + C_FLAGS] |= TF_FIN_SENT;
@@ -252,6 +271,11 @@ function advance(core: TcpCore, c: ConnectionIndex, r: number, to: number): bool
   const { i32 } = core.window;
   if (!core.scoreboard.append(r, to, core.nowUs32())) return false;
   startPatience(core, r);
+  if (i32[r + T_SND_NXT] === i32[r + T_SND_UNA]) {
+    // Nothing sent from now on was sent before what was delivered last: after half an hour's silence it would seem so.
+    i32[r + T_RACK_XMIT_US] = core.nowUs32();
+    i32[r + T_RACK_END] = i32[r + T_SND_UNA];
+  }
   i32[r + T_SND_NXT] = to;
   i32[r + T_LAST_SENT_MS] = core.engine.nowMs | 1;
   const isProbeTimer = (i32[r + T_RECOVERY] & RF_TLP_TIMER) !== 0;

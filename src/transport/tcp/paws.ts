@@ -1,5 +1,14 @@
 import { C_FLAGS } from "../transport.js";
-import { T_LAST_ACK_SENT, T_RCV_NXT, T_RTO_US, T_SND_UNA, T_SRTT_US, T_TS_RECENT, T_TS_RECENT_MS, TF_TIMESTAMPS } from "./connection.js";
+import {
+  T_LAST_ACK_SENT,
+  T_RCV_NXT,
+  T_RTO_US,
+  T_SND_UNA,
+  T_SRTT_US,
+  T_TS_RECENT,
+  T_TS_RECENT_MS,
+  TF_TIMESTAMPS,
+} from "./connection.js";
 import type { TcpCore } from "./core.js";
 import { noteHeard } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";

@@ -13,7 +13,6 @@ import {
   T_RECOVER,
   T_RECOVERY,
   T_REDUCED_US,
-  T_SACKED,
   T_SB_FIRST,
   T_SB_OLDEST,
   T_SND_NXT,
@@ -25,6 +24,7 @@ import {
   TF_SACK,
 } from "./connection.js";
 import type { TcpCore } from "./core.js";
+import { detectLosses, loseAll } from "./loss-detection.js";
 import { initPrr, updatePrr } from "./prr.js";
 import { rackRecovered, reorderingWindowUs, usesRack } from "./rack.js";
 import { R_FLAGS, R_LATER, R_SENT_US, RANGE_SACKED } from "./scoreboard.js";
@@ -43,7 +43,8 @@ export function afterAck(core: TcpCore, r: number, ackedBytes: number, flightByt
   if ((before & TF_LOSS_RECOVERY) !== 0 && (i32[r + T_RECOVERY] & (RF_FRTO | RF_FRTO_NEW)) !== 0) {
     forwardRto(core, r, ackedBytes);
   }
-  tryUndo(core, r, ackedBytes, seg);
+  // What is still missing may be lost all the same; the acknowledgement that says so need not be followed by another.
+  if (tryUndo(core, r, ackedBytes, seg)) detectLosses(core, core.connections.at(r), r, ackedBytes);
   const isPast = ((i32[r + T_SND_UNA] - i32[r + T_RECOVER]) | 0) >= 0;
   if ((i32[r + C_FLAGS] & (TF_FAST_RECOVERY | TF_LOSS_RECOVERY)) !== 0 && isPast) leaveRecovery(core, r);
   const flags = i32[r + C_FLAGS];
@@ -61,7 +62,6 @@ export function afterAck(core: TcpCore, r: number, ackedBytes: number, flightByt
       (flags & (TF_CWND_LIMITED | TF_LOSS_RECOVERY)) !== 0 ||
       (i32[r + T_CWND] < i32[r + T_SSTHRESH] && flightBytes * 2 > i32[r + T_CWND]);
     core.congestion.acked(r, ackedBytes, flightBytes, isLimited, delivery.rttUs);
-    i32[r + C_FLAGS] &= ~TF_CWND_LIMITED;
   }
   // It follows along: 2^31 bytes later it would seem to lie ahead, and recoveries would never end.
   if ((i32[r + C_FLAGS] & (TF_FAST_RECOVERY | TF_LOSS_RECOVERY)) === 0 && isPast)
@@ -79,11 +79,11 @@ export function lossByTime(core: TcpCore, r: number, flightBytes: number): void 
   updatePrr(core, r, 0, false);
 }
 
-/** In recovery: a retransmission that was sent after the last decrease was lost (RFC 8985 9.3). */
+/** In recovery: a retransmission that was sent since the last decrease, in the same turn too, was lost (RFC 8985 9.3). */
 function reduceAgain(core: TcpCore, r: number, flightBytes: number): void {
   const { delivery } = core;
   const since = (delivery.lostRetransUs - core.window.i32[r + T_REDUCED_US]) | 0;
-  if (delivery.hasLostRetrans && since > 0) reduce(core, r, flightBytes);
+  if (delivery.hasLostRetrans && since >= 0) reduce(core, r, flightBytes);
 }
 
 /** Losses were seen by acknowledgements or by the reordering timer: fast recovery begins (RFC 6675 5, RFC 6937). */
@@ -148,12 +148,11 @@ export function timeoutLoss(core: TcpCore, r: number): void {
 function markTimedOut(core: TcpCore, r: number): void {
   const { i32 } = core.window;
   const { scoreboard } = core;
-  if ((i32[r + C_FLAGS] & TF_SACK) === 0) i32[r + T_SACKED] = 0;
   const first = i32[r + T_SB_FIRST];
   // The peer holds the next byte and does not acknowledge it: it has dropped what it reported (RFC 2018 8).
   if (first !== 0 && (i32[first + R_FLAGS] & RANGE_SACKED) !== 0) scoreboard.renege(r);
   if (!usesRack(core, r)) {
-    scoreboard.markAllLost(r);
+    loseAll(core, r);
     return;
   }
   const allowanceUs = i32[r + T_RACK_RTT_US] + reorderingWindowUs(core, r);
