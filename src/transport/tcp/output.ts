@@ -174,7 +174,7 @@ function newSegment(core: TcpCore, c: ConnectionIndex, r: number, allowance: num
   }
   let bytes = Math.min(usable, unsent, core.config.maxGsoBytes, Math.max(allowance, mss));
   // Whole segments, but for the last one: a superframe is cut on arrival at multiples of the MSS (SHLD-28).
-  if (bytes > mss) bytes -= bytes === unsent ? 0 : bytes % mss;
+  if (bytes > mss && (bytes !== unsent || nagleHolds(flags, inFlight))) bytes -= bytes % mss;
   const b = sendNew(core, c, r, bytes, unsent);
   if (b < 0) return retryLater(core, c, r);
   if (cwndRoom - bytes < mss && cwndRoom < unsent && cwndRoom <= windowRoom) i32[r + C_FLAGS] |= TF_CWND_LIMITED;
@@ -203,7 +203,7 @@ function sendNew(core: TcpCore, c: ConnectionIndex, r: number, bytes: number, un
     return -1;
   }
   if (sent === unsent) setPush(core, b);
-  if (sent < i32[r + T_SND_MSS]) i32[r + C_FLAGS] |= TF_SMALL_SENT;
+  if (sent % i32[r + T_SND_MSS] !== 0) i32[r + C_FLAGS] |= TF_SMALL_SENT;
   return b;
 }
 
@@ -216,11 +216,14 @@ function isUseful(core: TcpCore, r: number, usable: number, unsent: number, mss:
   if (usable <= 0) return false;
   if (usable >= mss && unsent >= mss) return true;
   const { i32 } = core.window;
-  const flags = i32[r + C_FLAGS];
-  if (inFlight > 0 && (flags & (TF_NO_DELAY | TF_FIN_WANTED | TF_SMALL_SENT)) === TF_SMALL_SENT) return false;
+  if (nagleHolds(i32[r + C_FLAGS], inFlight)) return false;
   if (usable >= unsent) return true;
   // Only the peer's window makes windows silly: cwnd grows with the next ACK.
   return usable >= i32[r + T_SND_WND_MAX] >> 1 && (inFlight === 0 || i32[r + T_SND_WND] <= i32[r + T_CWND]);
+}
+
+function nagleHolds(flags: number, inFlight: number): boolean {
+  return inFlight > 0 && (flags & (TF_NO_DELAY | TF_FIN_WANTED | TF_SMALL_SENT)) === TF_SMALL_SENT;
 }
 
 /** Nothing may go: remembers whose fault it is. With nothing in flight only a probe can reopen the peer's window. */
