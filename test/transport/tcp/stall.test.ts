@@ -3,6 +3,8 @@ import { drawCase, runCase } from "./hostile-transfer.js";
 
 /** Cases of one run of the tests; the environment variable WEFT_CASES, `from-to`, explores others. */
 const DEFAULT_CASES = [1, 40] as const;
+/** A pipe below 0 after a partial ACK without SACK. */
+const ONCE_BROKEN = [102];
 
 function cases(): readonly [number, number] {
   const [from, to] = (process.env.WEFT_CASES ?? "").split("-").map(Number);
@@ -12,7 +14,7 @@ function cases(): readonly [number, number] {
 describe("transfers over hostile links", () => {
   it("complete, and at each instant the scoreboard is whole, sums are not negative, and a timer runs for what is outstanding", () => {
     const [from, to] = cases();
-    for (let seed = from; seed < to; seed++) {
+    for (const seed of [...ONCE_BROKEN, ...Array.from({ length: to - from }, (_, i) => from + i)]) {
       const drawn = drawCase(seed);
       try {
         runCase(drawn);
