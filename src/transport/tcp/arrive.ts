@@ -121,7 +121,8 @@ function processReset(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment
     return;
   }
   // In TIME_WAIT both streams are through (RFC 9293 3.10.7.4, second: the connection goes, nobody is told).
-  if (i32[r + C_SESSION] >= 0 && i32[r + C_STATE] !== TIME_WAIT) core.upcalls.reset(i32[r + C_SESSION], SESSION_E_UNKNOWN);
+  if (i32[r + C_SESSION] >= 0 && i32[r + C_STATE] !== TIME_WAIT)
+    core.upcalls.reset(i32[r + C_SESSION], SESSION_E_UNKNOWN);
   core.remove(c);
 }
 

@@ -6,7 +6,8 @@ export class Delivery {
   sackedBytes = 0;
   /** Something arrived that was sent only once. */
   hasOriginal = false;
-  /** Highest end of what arrived and was sent only once; counts with {@link hasOriginal}. */
+  /** Of what arrived and was sent only once the one sent last: when, and its end; counts with {@link hasOriginal}. */
+  originalSentUs = 0;
   originalEnd = 0;
   /** Lowest such end, and when that was sent. */
   lowestOriginalEnd = 0;
@@ -56,7 +57,11 @@ export class Delivery {
     if (isRetrans) this.hasRetrans = true;
     else {
       if (!this.hasOriginal || ((sentUs - this.firstSentUs) | 0) < 0) this.firstSentUs = sentUs;
-      if (!this.hasOriginal || ((end - this.originalEnd) | 0) > 0) this.originalEnd = end;
+      const later = (sentUs - this.originalSentUs) | 0;
+      if (!this.hasOriginal || later > 0 || (later === 0 && ((end - this.originalEnd) | 0) > 0)) {
+        this.originalSentUs = sentUs;
+        this.originalEnd = end;
+      }
       if (!this.hasOriginal || ((end - this.lowestOriginalEnd) | 0) < 0) {
         this.lowestOriginalEnd = end;
         this.lowestOriginalUs = sentUs;

@@ -14,7 +14,6 @@ import {
   T_RECOVER,
   T_RECOVERY,
   T_REDUCED_US,
-  T_SACKED,
   T_SB_FIRST,
   T_SB_OLDEST,
   T_SND_NXT,
@@ -26,6 +25,7 @@ import {
   TF_SACK,
 } from "./connection.js";
 import type { TcpCore } from "./core.js";
+import { detectLosses, loseAll } from "./loss-detection.js";
 import { initPrr, updatePrr } from "./prr.js";
 import { rackRecovered, reorderingWindowUs, usesRack } from "./rack.js";
 import { R_FLAGS, R_LATER, R_SENT_US, RANGE_SACKED } from "./scoreboard.js";
@@ -44,7 +44,8 @@ export function afterAck(core: TcpCore, r: number, ackedBytes: number, flightByt
   if ((before & TF_LOSS_RECOVERY) !== 0 && (i32[r + T_RECOVERY] & (RF_FRTO | RF_FRTO_NEW)) !== 0) {
     forwardRto(core, r, ackedBytes);
   }
-  tryUndo(core, r, ackedBytes, seg);
+  // What is still missing may be lost all the same; the acknowledgement that says so need not be followed by another.
+  if (tryUndo(core, r, ackedBytes, seg)) detectLosses(core, core.connections.at(r), r, ackedBytes);
   const isPast = ((i32[r + T_SND_UNA] - i32[r + T_RECOVER]) | 0) >= 0;
   if ((i32[r + C_FLAGS] & (TF_FAST_RECOVERY | TF_LOSS_RECOVERY)) !== 0 && isPast) leaveRecovery(core, r);
   const flags = i32[r + C_FLAGS];
@@ -149,12 +150,11 @@ export function timeoutLoss(core: TcpCore, r: number): void {
 function markTimedOut(core: TcpCore, r: number): void {
   const { i32 } = core.window;
   const { scoreboard } = core;
-  if ((i32[r + C_FLAGS] & TF_SACK) === 0) i32[r + T_SACKED] = 0;
   const first = i32[r + T_SB_FIRST];
   // The peer holds the next byte and does not acknowledge it: it has dropped what it reported (RFC 2018 8).
   if (first !== 0 && (i32[first + R_FLAGS] & RANGE_SACKED) !== 0) scoreboard.renege(r);
   if (!usesRack(core, r)) {
-    scoreboard.markAllLost(r);
+    loseAll(core, r);
     return;
   }
   const allowanceUs = i32[r + T_RACK_RTT_US] + reorderingWindowUs(core, r);

@@ -76,7 +76,7 @@ export function stopSynTiming(core: TcpCore, r: number): void {
 }
 
 /**
- * An acknowledgement moved sndUna: takes a sample once for each round trip, from what was sent only once (Karn), or
+ * An acknowledgement moved sndUna: takes a sample once for each round trip, and the first after a timeout, from what was sent only once (Karn), or
  * from the echoed timestamp when retransmissions are among it (RFC 7323 4.1). A timeout that was backed off stays so
  * until then (RFC 6298 5).
  */
@@ -90,7 +90,8 @@ export function takeRtt(core: TcpCore, r: number, seg: Segment): void {
   } else if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 && seg.hasTimestamps && seg.tsEcr !== 0) {
     rttUs = ((core.tsNow(r) - seg.tsEcr) | 0) * 1000;
   }
-  if (rttUs < 0 || ((i32[r + T_SND_UNA] - i32[r + T_RTT_SEQ]) | 0) <= 0) return;
+  const isSameRound = ((i32[r + T_SND_UNA] - i32[r + T_RTT_SEQ]) | 0) <= 0;
+  if (rttUs < 0 || (isSameRound && i32[r + T_BACKOFF] === 0)) return;
   sampleRtt(core, r, rttUs);
   i32[r + T_RTT_SEQ] = i32[r + T_SND_NXT];
   i32[r + T_BACKOFF] = 0;

@@ -44,6 +44,7 @@ import {
 import { attribute, initAttributes, setAttribute, setAttributes } from "./attributes.js";
 import { TcpCore, type TcpParts, TIMER_WAIT } from "./core.js";
 import { formatConnection } from "./format.js";
+import { loseAll } from "./loss-detection.js";
 import { activeOpen, refuse } from "./open.js";
 import { transmit, wantFin } from "./output.js";
 import { updateIsDue } from "./receive-window.js";
@@ -212,7 +213,7 @@ export class TcpTransport implements Transport, Timed {
     if (mss >= i32[r + T_SND_MSS]) return;
     i32[r + T_SND_MSS] = mss;
     if (i32[r + C_STATE] < ESTABLISHED) return;
-    core.scoreboard.markAllLost(r);
+    loseAll(core, r);
     core.wantTransmit(c);
   }
 

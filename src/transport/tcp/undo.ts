@@ -4,6 +4,7 @@ import {
   RF_FRTO_NEW,
   RF_REPAIRED,
   RF_RESCUED,
+  RF_RTO_NOW,
   RF_UNDO,
   T_BACKOFF,
   T_CWND,
@@ -72,14 +73,15 @@ export function noteRetransmission(core: TcpCore, r: number, bytes: number): voi
 /**
  * Takes a reduction of cwnd back that an acknowledgement shows to have been for nothing: it was sent before the first
  * retransmission (Eifel, RFC 3522), the peer had each retransmission already (D-SACK, RFC 3708), or F-RTO says so (RFC 5682).
- * What was taken for lost is in flight again (RFC 4015).
+ * What was taken for lost is in flight again (RFC 4015). True when it did.
  */
-export function tryUndo(core: TcpCore, r: number, ackedBytes: number, seg: Segment): void {
+export function tryUndo(core: TcpCore, r: number, ackedBytes: number, seg: Segment): boolean {
   const { i32 } = core.window;
   const { delivery } = core;
-  if ((i32[r + T_RECOVERY] & RF_UNDO) === 0) return;
+  if ((i32[r + T_RECOVERY] & RF_UNDO) === 0) return false;
   const isRetransmitted = i32[r + T_RETRANS_STAMP] !== 0;
-  const isEcho = isRetransmitted && ackedBytes > 0 && isFromBefore(core, r, seg);
+  const isRecovering = (i32[r + C_FLAGS] & (TF_FAST_RECOVERY | TF_LOSS_RECOVERY)) !== 0;
+  const isEcho = isRetransmitted && isRecovering && ackedBytes > 0 && isFromBefore(core, r, seg);
   // A retransmission came first: most likely it was needed. Only D-SACKs for all of them can tell otherwise now.
   if (delivery.hasAckedRetrans && !isEcho) i32[r + T_RECOVERY] |= RF_REPAIRED;
   // What was lost has arrived before it could be sent again.
@@ -90,7 +92,7 @@ export function tryUndo(core: TcpCore, r: number, ackedBytes: number, seg: Segme
     (isRetransmitted && delivery.hasUndoDsack && i32[r + T_UNDO_RETRANS] === 0) ||
     // While others are under way, some of them may be needed: it is for the last to tell.
     (isEcho && (i32[r + T_RECOVERY] & RF_REPAIRED) === 0 && !core.scoreboard.hasRetransmissions(r));
-  if (!isForNothing) return;
+  if (!isForNothing) return false;
   if (usesRack(core, r) && !delivery.isSpuriousTimeout) widenReorderingWindow(core, r);
   i32[r + T_RECOVERY] &= ~RF_UNDO;
   i32[r + T_SPURIOUS]++;
@@ -99,8 +101,10 @@ export function tryUndo(core: TcpCore, r: number, ackedBytes: number, seg: Segme
   i32[r + T_SSTHRESH] = Math.max(i32[r + T_SSTHRESH], i32[r + T_PRIOR_SSTHRESH]);
   core.congestion.undo(r);
   core.scoreboard.clearLost(r);
+  delivery.hasLoss = false;
   if ((i32[r + C_FLAGS] & TF_LOSS_RECOVERY) !== 0) i32[r + T_BACKOFF] = 0;
   endRecovery(core, r);
+  return true;
 }
 
 /** RFC 3522 3.2 step 4: the echoed timestamp is older than the first retransmission. */
@@ -114,7 +118,7 @@ function isFromBefore(core: TcpCore, r: number, seg: Segment): boolean {
 export function endRecovery(core: TcpCore, r: number): void {
   const { i32 } = core.window;
   i32[r + C_FLAGS] &= ~(TF_FAST_RECOVERY | TF_LOSS_RECOVERY);
-  i32[r + T_RECOVERY] &= ~(RF_FRTO | RF_FRTO_NEW | RF_RESCUED);
+  i32[r + T_RECOVERY] &= ~(RF_FRTO | RF_FRTO_NEW | RF_RESCUED | RF_RTO_NOW);
   i32[r + T_DUPACKS] = 0;
   if ((i32[r + C_FLAGS] & TF_SACK) === 0) i32[r + T_SACKED] = 0;
 }
