@@ -199,15 +199,19 @@ function wakeSender(core: TcpCore, c: ConnectionIndex, r: number): void {
   if (isWaiting || mayRescue || (i32[r + C_FLAGS] & TF_FIN_WANTED) !== 0) core.wantTransmit(c);
 }
 
-/** RFC 9293 3.10.7.4: the newest segment's window counts, by WL1 and WL2. */
+/**
+ * RFC 9293 3.10.7.4: the newest segment's window counts, by WL1 and WL2. So does that of a later acknowledgement in an old
+ * segment: the window is counted from sndUna, which has moved, and the edge must not move with it.
+ */
 function updateWindow(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): void {
   const { i32 } = core.window;
-  const newer = (i32[r + T_SND_WL1] - seg.seq) | 0;
-  if (newer > 0 || (newer === 0 && ((i32[r + T_SND_WL2] - seg.ack) | 0) > 0)) return;
+  const isOld = ((i32[r + T_SND_WL1] - seg.seq) | 0) > 0;
+  const later = (seg.ack - i32[r + T_SND_WL2]) | 0;
+  if (later < 0 || (isOld && later === 0)) return;
   const before = i32[r + T_SND_WND];
   const window = seg.window << (i32[r + T_SCALES] >> 8);
   i32[r + T_SND_WND] = window;
-  i32[r + T_SND_WL1] = seg.seq;
+  if (!isOld) i32[r + T_SND_WL1] = seg.seq;
   i32[r + T_SND_WL2] = seg.ack;
   if (window > i32[r + T_SND_WND_MAX]) i32[r + T_SND_WND_MAX] = window;
   // MUST-37: while probes are answered the connection lives, however long the window stays closed. But nobody waits for
