@@ -56,8 +56,8 @@ function addAddress(kernel: Kernel, end: string, address: string): void {
 }
 
 /**
- * Makes a cable between two new namespaces whose names end in `name`. `a` has an address when it is the kernel's. Their kernels finish each frame themselves: no superframes,
- * no checksums left to hardware.
+ * Makes a cable between two new namespaces whose names end in `name`. `a` has an address when it is the kernel's. The kernels
+ * finish each frame themselves: no superframes, no checksums left to hardware.
  */
 export async function makeLossyLink(
   kernel: Kernel,

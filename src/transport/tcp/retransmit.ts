@@ -55,6 +55,8 @@ export function lostSegment(core: TcpCore, c: ConnectionIndex, r: number, allowa
 
 function lostFin(core: TcpCore, c: ConnectionIndex, r: number, range: number): BufferIndex {
   const { i32 } = core.window;
+  const isForced = (i32[r + C_FLAGS] & TF_PROBE_NOW) !== 0 || (i32[r + T_RECOVERY] & RF_RTO_NOW) !== 0;
+  if (!isForced && i32[r + T_CWND] - core.scoreboard.pipe(r) <= 0) return -1;
   i32[r + T_RECOVERY] &= ~RF_RTO_NOW;
   i32[r + C_FLAGS] &= ~TF_PROBE_NOW;
   return sendFinAgain(core, c, r, range);

@@ -50,6 +50,7 @@ import { updateIsDue } from "./receive-window.js";
 import { oweAck, sendReset } from "./segment-out.js";
 import { softError } from "./soft-error.js";
 import { connectionStatistics } from "./statistics.js";
+import { mayReceive } from "./text.js";
 import { expireTimers } from "./timers.js";
 import { markUrgent, urgentRead } from "./urgent.js";
 
@@ -176,7 +177,8 @@ export class TcpTransport implements Transport, Timed {
     const { core } = this;
     const r = core.connections.row(c);
     if ((core.window.i32[r + C_FLAGS] & TF_URGENT) !== 0) urgentRead(core, r);
-    if (updateIsDue(core, r)) oweAck(core, c, r);
+    // Behind the peer's FIN nothing comes that a window could be for; in TIME_WAIT an ACK may find nobody, and draw a reset.
+    if (mayReceive(core.window.i32[r + C_STATE]) && updateIsDue(core, r)) oweAck(core, c, r);
   }
 
   /**
