@@ -17,7 +17,7 @@ const PORT = 5001;
 const CHUNK_BYTES = 65_536;
 /** How often the queue is looked at, microseconds. */
 const SAMPLE_US = 5000;
-/** A flow starts so much after the one before, microseconds. */
+/** A flow starts in a span of its own of this length, microseconds, at a time that the seed chooses. */
 const STAGGER_US = 100_000;
 
 /** A transfer over a bottleneck: each sender sends as much as it can to one receiver. */
@@ -63,7 +63,8 @@ export function runTransfer(transfer: Transfer): TransferResult {
   );
   const bottleneck = connect(sim, receiver, senders, transfer);
   const received = receive(receiver, flows);
-  senders.forEach((sender, i) => sim.after(i * STAGGER_US, () => send(sender)));
+  const random = sim.fork();
+  senders.forEach((sender, i) => sim.after(i * STAGGER_US + random.nextBelow(STAGGER_US), () => send(sender)));
   const wire = new WireFlows();
   const isSender = (end: unknown): boolean => senders.some((sender) => sender === end);
   sim.onFrame = ({ link, direction, bytes, dropReason }) => {
