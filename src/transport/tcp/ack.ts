@@ -94,6 +94,7 @@ function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment,
   delivery.begin();
   const isFinAcked = acked > 0 && advance(core, r, seg.ack, acked);
   if (isSack && (seg.options[TCP_OPT_PRESENT] & TCP_HAS_SACK) !== 0) processSack(core, r, seg);
+  if (delivery.hasOriginal) delivery.rttUs = (core.nowUs32() - delivery.originalSentUs) | 0;
   const isDuplicate = acked === 0 && countIfDuplicate(core, r, seg, isSack);
   const ackedBytes = Math.max(acked, 0);
   if (acked > 0) {

@@ -33,7 +33,7 @@ export class Delivery {
   hasUndoDsack = false;
   /** F-RTO found that the timeout was spurious (RFC 5682). */
   isSpuriousTimeout = false;
-  /** Round trip of what was delivered first and sent once, microseconds; -1 when there is none. */
+  /** Round trip of what was sent last, and only once, of all that arrived, microseconds; -1 when there is none. */
   rttUs = -1;
   /** Something was found to be lost. */
   hasLoss = false;

@@ -57,7 +57,7 @@ export function afterAck(core: TcpCore, r: number, ackedBytes: number, flightByt
   } else if ((flags & TF_LOSS_RECOVERY) === 0 && delivery.hasLoss) {
     enterRecovery(core, r, flightBytes);
     updatePrr(core, r, delivery.bytes, false);
-  } else if ((before & TF_FAST_RECOVERY) === 0 && ackedBytes > 0) {
+  } else if ((before & TF_FAST_RECOVERY) === 0 && (ackedBytes > 0 || delivery.rttUs >= 0)) {
     // In slow start half a window in flight is enough: it doubles each round trip, ahead of what the sender uses.
     const isLimited =
       (flags & (TF_CWND_LIMITED | TF_LOSS_RECOVERY)) !== 0 ||

@@ -86,7 +86,6 @@ export function takeRtt(core: TcpCore, r: number, seg: Segment): void {
   let rttUs = -1;
   if (delivery.hasOriginal && !delivery.hasRetrans) {
     rttUs = (core.nowUs32() - delivery.firstSentUs) | 0;
-    delivery.rttUs = rttUs;
   } else if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 && seg.hasTimestamps && seg.tsEcr !== 0) {
     rttUs = ((core.tsNow(r) - seg.tsEcr) | 0) * 1000;
   }
