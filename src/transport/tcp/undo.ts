@@ -2,6 +2,7 @@ import { C_FLAGS } from "../transport.js";
 import {
   RF_FRTO,
   RF_FRTO_NEW,
+  RF_REORDERED,
   RF_REPAIRED,
   RF_RESCUED,
   RF_RTO_NOW,
@@ -94,6 +95,8 @@ export function tryUndo(core: TcpCore, r: number, ackedBytes: number, seg: Segme
     (isEcho && (i32[r + T_RECOVERY] & RF_REPAIRED) === 0 && !core.scoreboard.hasRetransmissions(r));
   if (!isForNothing) return false;
   if (usesRack(core, r) && !delivery.isSpuriousTimeout) widenReorderingWindow(core, r);
+  // The original came behind what was sent after it: that is reordering, though RFC 8985 6.2 step 3 does not count it.
+  if (isEcho && !delivery.isSpuriousTimeout) i32[r + T_RECOVERY] |= RF_REORDERED;
   i32[r + T_RECOVERY] &= ~RF_UNDO;
   i32[r + T_SPURIOUS]++;
   core.events.count(TCP_ERROR.spurious_retransmit);

@@ -175,14 +175,17 @@ describe.each(FAMILIES)("undo over IPv%i", (family) => {
     expect(sender.field(T_CWND)).toBeLessThan(10_000);
   });
 
-  it("what is missing beside it is lost all the same, and sent again at once", () => {
+  it("what is missing beside it may be late, too, and is sent again after the reordering window", () => {
     const sender = new SackSender({ family, peer: { timestamps: true } });
     sender.write(10);
     const { tsRecent } = sender.peer;
     sender.host.pass(100);
     for (const end of [2, 3, 4]) sender.ack(0, [[1, end]]);
     sender.host.pass(30);
-    expect(sender.ack(4, [[5, 10]], { ts: [sender.peer.tsNow, tsRecent] })).toEqual([4]);
+    expect(sender.ack(4, [[5, 10]], { ts: [sender.peer.tsNow, tsRecent] })).toEqual([]);
+    expect([sender.field(T_FAST_RETRAN), sender.field(T_SPURIOUS)]).toEqual([1, 1]);
+    sender.host.pass(100);
+    expect(sender.sent()).toEqual([4]);
     expect([sender.field(T_FAST_RETRAN), sender.field(T_SPURIOUS)]).toEqual([2, 1]);
     expect(sender.problem).toBeUndefined();
   });
