@@ -18,7 +18,8 @@ import type { LocalAddresses } from "./session/local-addresses.js";
 import { SessionLookup } from "./session/lookup.js";
 import { DEFAULT_SESSION_CONFIG, type SessionConfig } from "./session/session-config.js";
 import { SESSION_E_NOIP } from "./session/session-errors.js";
-import { type SessionHooks, SessionLayer } from "./session/session-layer.js";
+import type { SessionHooks } from "./session/session-core.js";
+import { SessionLayer } from "./session/session-layer.js";
 import type { Clock } from "./time/clock.js";
 import { DEFAULT_TCP_CONFIG, type TcpConfig } from "./transport/tcp/config.js";
 import { TcpTransport } from "./transport/tcp/tcp.js";
@@ -254,5 +255,17 @@ function localAddresses(ip: Ip, interfaces: InterfaceTable): LocalAddresses {
       const adj = ip.loadBalances.choose(ip.fib.lookup(family, fib, address), 0);
       return ip.adjacencies.get(adj, A_TYPE) === ADJ_BROADCAST;
     },
+    interfaceOf(name) {
+      const found = interfaces.byName(name);
+      return found === undefined ? undefined : { ifIndex: found.index, fib4: found.fib4, fib6: found.fib6 };
+    },
+    interfaceName: (ifIndex) => interfaces.at(ifIndex)?.name ?? "-",
+    addressesOf: (ifIndex, family) => ip.fib.addresses.of(ifIndex, family).map(({ address }) => address.words),
+    sourceOn(ifIndex, family, remote) {
+      if (family === 6) return ip.fib.addresses.source6(ifIndex, remote[0], remote[1], remote[2], remote[3])?.slice();
+      const word = ip.fib.addresses.source4(ifIndex, remote[0]);
+      return word === 0 ? undefined : Int32Array.of(word, 0, 0, 0);
+    },
+    fibOf: (family, table) => ip.fib.indexOf(family, table),
   };
 }

@@ -7,7 +7,8 @@ import {
   SessionError,
   type SessionErrorValue,
 } from "../session/session-errors.js";
-import type { ListenOptions, SessionLayer } from "../session/session-layer.js";
+import type { ListenOptions } from "../session/app-listener.js";
+import type { SessionLayer } from "../session/session-layer.js";
 import { softErrorOf } from "../session/soft-error.js";
 import { parseUri, type SessionUri } from "../session/uri.js";
 import type { ConnectionAttributes, Endpoint, SessionIndex, Transport } from "../transport/transport.js";
@@ -140,7 +141,10 @@ export class App {
     const { transport, endpoint } = this.#resolve("connect", uri);
     const from = options.from === undefined ? undefined : this.#resolve("connect", options.from).endpoint;
     return new Promise((resolve, reject) => {
-      const s = this.#sessions.connect(this.#index, transport.proto, endpoint, from, options.attributes);
+      const s = this.#sessions.connect(this.#index, transport.proto, endpoint, {
+        local: from,
+        attributes: options.attributes,
+      });
       if (s < 0) reject(new SessionError(s, `connect ${uri}`));
       else this.#pending.set(s, { uri, resolve, reject });
     });

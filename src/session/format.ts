@@ -1,5 +1,4 @@
 import {
-  S_APP,
   S_CONNECTION,
   S_FLAGS,
   S_LISTENER,
@@ -7,6 +6,7 @@ import {
   S_RX_FIFO,
   S_STATE,
   S_TX_FIFO,
+  S_WORKER,
   SESSION_STATE_NAMES,
 } from "./session-table.js";
 import { SESSION_ERRORS } from "./session-errors.js";
@@ -29,7 +29,7 @@ export function formatSession(layer: SessionLayer, s: SessionIndex, verbose: num
   const state = SESSION_STATE_NAMES[i32[r + S_STATE]];
   const line = `${id.padEnd(12)}${first.padEnd(58)} ${state.padEnd(18)} rx-f ${unread} tx-f ${unsent}`;
   if (verbose < 2) return line;
-  const app = layer.applications.at(i32[r + S_APP]);
+  const app = layer.applications.workerAt(i32[r + S_WORKER])?.app;
   const listener = i32[r + S_LISTENER];
   const detail = ` app ${app?.name ?? "-"} listener ${listener < 0 ? "-" : listener} flags 0x${i32[r + S_FLAGS].toString(16)}`;
   return [line, detail, ...rest].join("\n");
@@ -69,7 +69,7 @@ export function formatApplications(layer: SessionLayer): string {
       [
         String(index).padEnd(8),
         name.padEnd(32),
-        namespace.padEnd(16),
+        namespace.id.padEnd(16),
         `${sessionCount}${isAttached ? "" : " detached"}`,
       ].join(""),
     );

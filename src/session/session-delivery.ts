@@ -17,13 +17,13 @@ import {
 } from "./event-queue.js";
 import type { SessionHandle } from "./session-handle.js";
 import {
-  S_APP,
   S_ERROR,
   S_EVENTS,
   S_FLAGS,
   S_LISTENER,
   S_SOFT_ERROR,
   S_STATE,
+  S_WORKER,
   SESSION_ACCEPTING,
   SESSION_READY,
   type SessionTable,
@@ -56,7 +56,7 @@ export class SessionDelivery {
   readonly #queue: EventQueue;
   readonly #applications: Applications;
   readonly #owner: SessionOwner;
-  /** What a detached application hears. */
+  /** What a detached worker hears. */
   readonly #silence: ApplicationCallbacks = {};
 
   constructor(
@@ -88,8 +88,8 @@ export class SessionDelivery {
       if (events === 0) return;
       const event = events & -events;
       i32[at] = events & ~event;
-      const app = this.#applications.at(i32[this.#table.row(s) + S_APP]);
-      const callbacks = app?.isAttached === true ? app.callbacks : this.#silence;
+      const worker = this.#applications.workerAt(i32[this.#table.row(s) + S_WORKER]);
+      const callbacks = worker?.isAttached === true ? worker.callbacks : this.#silence;
       try {
         this.#deliver(s, event, callbacks);
       } catch (error) {

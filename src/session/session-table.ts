@@ -65,8 +65,8 @@ export const S_CONNECTION = 3;
 export const S_RX_FIFO = 4;
 /** Window offset of the tx fifo, 0 without one. */
 export const S_TX_FIFO = 5;
-/** Application worker; for now each application has one. */
-export const S_APP = 6;
+/** Application worker that owns the session, by its index. */
+export const S_WORKER = 6;
 /** Transport protocol. */
 export const S_PROTO = 7;
 /** Listener of an accepted session, -1 of others. */
@@ -75,10 +75,10 @@ export const S_LISTENER = 8;
 export const S_ERROR = 9;
 /** Next session that has events + 1, 0 at the end; of a free row: next free row. */
 export const S_NEXT_EVENT = 10;
-/** Next session of the same application + 1, 0 at the end. */
-export const S_APP_NEXT = 11;
-/** Previous session of the same application + 1, 0 at the start. */
-export const S_APP_PREVIOUS = 12;
+/** Next session of the same worker + 1, 0 at the end. */
+export const S_WORKER_NEXT = 11;
+/** Previous session of the same worker + 1, 0 at the start. */
+export const S_WORKER_PREVIOUS = 12;
 /** How often the row was taken, modulo 2^20. */
 export const S_GENERATION = 13;
 /** Of a listener: half-open connections. Of others: the caller's context of an active open. */
@@ -112,6 +112,8 @@ export const SF_CONNECTED_MODE = 256;
 export const SF_KNOWN = 512;
 /** Runs over IPv6. */
 export const SF_IP6 = 1024;
+/** A datagram listener whose flows are spread over several workers. */
+export const SF_SPREAD = 2048;
 
 /** The session rows of one engine: a pool in the window. */
 export class SessionTable {
@@ -161,7 +163,7 @@ export class SessionTable {
     i32[r + S_GENERATION] = generation;
     i32[r + S_CONNECTION] = -1;
     i32[r + S_LISTENER] = -1;
-    i32[r + S_APP] = -1;
+    i32[r + S_WORKER] = -1;
     this.#used++;
     return s;
   }

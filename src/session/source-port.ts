@@ -31,12 +31,7 @@ export class SourcePorts {
 
   /** A free port for a connection from `local` (its port is ignored) to `remote`; NOPORT when none is left. */
   choose(fib: number, proto: number, local: Endpoint, remote: Endpoint): number {
-    return this.#search((port) => this.#isFree(fib, proto, { ...local, port }, remote));
-  }
-
-  /** A free port to listen on. */
-  chooseForListener(fib: number, proto: number, local: Endpoint): number {
-    return this.#search((port) => this.#lookup.listenerAt(fib, proto, { ...local, port }) < 0);
+    return this.search((port) => this.#isFree(fib, proto, { ...local, port }, remote));
   }
 
   /** Whether a connection may use the port that `local` names: 0, or PORTINUSE. */
@@ -44,7 +39,8 @@ export class SourcePorts {
     return this.#lookup.isTaken(fib, proto, local, remote) ? SESSION_E_PORTINUSE : 0;
   }
 
-  #search(isFree: (port: number) => boolean): number {
+  /** A port of the range that `isFree` takes: drawn at random, else the first from a random one on; NOPORT when there is none. */
+  search(isFree: (port: number) => boolean): number {
     const { minPort, maxPort } = this.#range;
     const ports = maxPort - minPort + 1;
     for (let tries = 1; tries <= MAX_TRIES; tries++) {

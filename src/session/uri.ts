@@ -64,8 +64,13 @@ export function anyEndpoint(family: 4 | 6, port: number): Endpoint {
 }
 
 /** Whether the address is the unspecified one. */
-export function isAnyAddress({ address }: Endpoint): boolean {
+export function isAnyAddress({ address }: Pick<Endpoint, "address">): boolean {
   return (address[0] | address[1] | address[2] | address[3]) === 0;
+}
+
+/** Whether the address is of this host only: 127.0.0.0/8 or ::1. */
+export function isLoopback({ family, address: [a, b, c, d] }: Endpoint): boolean {
+  return family === 4 ? a >>> 24 === 127 : (a | b | c) === 0 && d === 1;
 }
 
 /** `address:port`, IPv6 in brackets. */

@@ -10,6 +10,8 @@ export type SessionIndex = Flavor<"SessionIndex">;
 export const TRANSPORT_TCP = 0;
 /** UDP. */
 export const TRANSPORT_UDP = 1;
+/** Cut-through: both ends of a session are applications of this stack. */
+export const TRANSPORT_CT = 2;
 /** Transports that a stack may hold; an index in tables. */
 export const MAX_TRANSPORTS = 8;
 

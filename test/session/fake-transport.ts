@@ -2,7 +2,7 @@ import { FifoSegment } from "../../src/mem/fifo-segment.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { SeededRandom } from "../../src/random/seeded.js";
 import type { ApplicationCallbacks } from "../../src/session/application.js";
-import type { LocalAddresses } from "../../src/session/local-addresses.js";
+import type { InterfaceView, LocalAddresses } from "../../src/session/local-addresses.js";
 import { SessionLookup } from "../../src/session/lookup.js";
 import { DEFAULT_SESSION_CONFIG, type SessionConfig } from "../../src/session/session-config.js";
 import { SessionIo } from "../../src/session/session-io.js";
@@ -155,6 +155,30 @@ export class FakeAddresses implements LocalAddresses {
   isBroadcast(_fib: number, family: 4 | 6, [a]: Int32Array): boolean {
     return family === 4 && a === 0x0a0000ff;
   }
+
+  interfaceOf(name: string): InterfaceView | undefined {
+    const ifIndex = ["if0", "if1"].indexOf(name);
+    return ifIndex < 0 ? undefined : { ifIndex, fib4: 0, fib6: 0 };
+  }
+
+  interfaceName(ifIndex: number): string {
+    return `if${ifIndex}`;
+  }
+
+  /** Interface if0 has the addresses that end in 1, if1 10.0.0.2 and no IPv6 address. */
+  addressesOf(ifIndex: number, family: 4 | 6): readonly Int32Array[] {
+    if (family === 4) return [Int32Array.of(0x0a000001 + ifIndex, 0, 0, 0)];
+    return ifIndex === 0 ? [Int32Array.of(0x20010db8, 0, 0, 1)] : [];
+  }
+
+  sourceOn(ifIndex: number, family: 4 | 6): Int32Array | undefined {
+    return this.addressesOf(ifIndex, family)[0];
+  }
+
+  /** Tables 0 to 3. */
+  fibOf(_family: 4 | 6, table: number): number {
+    return table >= 0 && table <= 3 ? table : -1;
+  }
 }
 
 /** A session layer over the fake transport. */
@@ -202,7 +226,8 @@ export class SessionHarness {
   }
 
   connect(app: number, uri: string, from?: string): number {
-    return this.layer.connect(app, 0, parseUri(uri).endpoint, from === undefined ? undefined : parseUri(from).endpoint);
+    const local = from === undefined ? undefined : parseUri(from).endpoint;
+    return this.layer.connect(app, 0, parseUri(uri).endpoint, { local });
   }
 
   /** A peer's connection to a listener is established. Returns its connection, or the session layer's refusal. */

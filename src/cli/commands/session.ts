@@ -2,12 +2,12 @@ import type { Host } from "../../../nodes/host.js";
 import { SESSION_ERRORS } from "../../session/session-errors.js";
 import { formatHandle } from "../../session/session-handle.js";
 import {
-  S_APP,
   S_CONNECTION,
   S_PROTO,
   S_RX_FIFO,
   S_STATE,
   S_TX_FIFO,
+  S_WORKER,
   SESSION_LISTENING,
   SESSION_STATE_NAMES,
 } from "../../session/session-table.js";
@@ -89,7 +89,7 @@ function matching(host: Host, { proto, state, app }: Filter): SessionIndex[] {
     (s) =>
       (proto === undefined || protoName(host, s) === proto) &&
       (state === undefined || stateName(host, s) === state) &&
-      (app === undefined || field(host, s, S_APP) === app),
+      (app === undefined || host.sessions.applications.workerAt(field(host, s, S_WORKER))?.app.index === app),
   );
 }
 
@@ -184,7 +184,13 @@ const showApp: Command = {
     if (words.left === 0) {
       const rows = applications
         .all()
-        .map((app) => [app.index, app.name, app.namespace, app.sessionCount, app.isAttached ? "attached" : "detached"]);
+        .map((app) => [
+          app.index,
+          app.name,
+          app.namespace.id,
+          app.sessionCount,
+          app.isAttached ? "attached" : "detached",
+        ]);
       return columns(["Index", "Name", "Namespace", "Sessions", "State"], rows);
     }
     const index = words.integer("app", 0, 0x7fff_ffff);
@@ -196,7 +202,7 @@ const showApp: Command = {
     const lines = [
       pairs([
         ["name", app.name],
-        ["namespace", app.namespace],
+        ["namespace", app.namespace.id],
         ["rx fifo bytes", app.rxFifoBytes],
         ["tx fifo bytes", app.txFifoBytes],
         ["sessions", sessions.length - listeners.length],

@@ -1,0 +1,135 @@
+import { type ConnectionAttributes, type Endpoint, type SessionIndex, TRANSPORT_CT } from "../transport/transport.js";
+import type { AppNamespace } from "./app-namespace.js";
+import type { AppWorker } from "./application.js";
+import type { SessionCore } from "./session-core.js";
+import {
+  SESSION_E_INVALID,
+  SESSION_E_INVALID_APPWRK,
+  SESSION_E_INVALID_RMT_IP,
+  SESSION_E_LOCAL_CONNECT,
+  SESSION_E_NOAPP,
+  SESSION_E_NOIP,
+  SESSION_E_NOROUTE,
+  SESSION_E_NOSUPPORT,
+  SESSION_E_SCOPE,
+  type SessionErrorValue,
+} from "./session-errors.js";
+import { S_CONNECTION, S_GENERATION, S_STATE, SESSION_CONNECTING } from "./session-table.js";
+import { isAnyAddress } from "./uri.js";
+
+/** How to connect. */
+export interface ConnectOptions {
+  /** Where from; absent, or with address or port 0: chosen. */
+  readonly local?: Endpoint | undefined;
+  /** Attributes of the connection from its first segment on. */
+  readonly attributes?: ConnectionAttributes | undefined;
+  /** The worker that connects, by its number; default 0. */
+  readonly worker?: number;
+}
+
+function isMulticast({ family, address }: Endpoint): boolean {
+  return family === 4 ? address[0] >>> 28 >= 14 : address[0] >>> 24 === 0xff;
+}
+
+/** Active opens (VPP vnet_connect): in local scope first, then in global scope. */
+export class SessionConnects {
+  readonly #core: SessionCore;
+
+  constructor(core: SessionCore) {
+    this.#core = core;
+  }
+
+  /**
+   * Starts an active open. Returns the session, of which the worker hears by `connected`, or NOAPP, INVALID_APPWRK,
+   * NOSUPPORT, INVALID, INVALID_RMT_IP (nobody's, or those of many, RFC 9293 MUST-46), NOROUTE, NOIP (not an address of
+   * the namespace), NOPORT, PORTINUSE, SCOPE, ALLOC. Local scope is tried first; only its LOCAL_CONNECT goes on to global.
+   */
+  connect(appIndex: number, proto: number, remote: Endpoint, options: ConnectOptions): SessionIndex {
+    const core = this.#core;
+    const app = core.applications.attached(appIndex);
+    if (app === undefined) return SESSION_E_NOAPP;
+    const worker = app.workers[options.worker ?? 0];
+    if (worker?.isAttached !== true) return SESSION_E_INVALID_APPWRK;
+    if (core.transports[proto] === undefined || proto === TRANSPORT_CT) return SESSION_E_NOSUPPORT;
+    const { local } = options;
+    if (!(remote.port > 0 && remote.port <= 65_535)) return SESSION_E_INVALID;
+    if (local !== undefined && (local.family !== remote.family || !(local.port >= 0 && local.port <= 65_535))) {
+      return SESSION_E_INVALID;
+    }
+    if (app.hasLocalScope) {
+      const s = this.#connectLocal();
+      if (s !== SESSION_E_LOCAL_CONNECT) return s;
+    }
+    return app.hasGlobalScope ? this.#connectGlobal(worker, proto, remote, options) : SESSION_E_SCOPE;
+  }
+
+  /** Cut-through to a listener of this stack. LOCAL_CONNECT: nobody there, go on in global scope. */
+  #connectLocal(): SessionIndex {
+    return SESSION_E_LOCAL_CONNECT;
+  }
+
+  #connectGlobal(worker: AppWorker, proto: number, remote: Endpoint, options: ConnectOptions): SessionIndex {
+    const core = this.#core;
+    const transport = core.transports[proto];
+    if (transport === undefined) return SESSION_E_NOSUPPORT;
+    const { family } = remote;
+    const { namespace, rxFifoBytes } = worker.app;
+    const { local, attributes } = options;
+    const fib = family === 6 ? namespace.fib6 : namespace.fib4;
+    if (fib < 0) return SESSION_E_NOROUTE;
+    const isForMany = (): boolean => isMulticast(remote) || core.addresses.isBroadcast(fib, family, remote.address);
+    if (isAnyAddress(remote) || (!transport.isDatagram && isForMany())) return SESSION_E_INVALID_RMT_IP;
+    const address = new Int32Array(4);
+    const error = this.#source(namespace, fib, remote, local, address);
+    if (error < 0) return error;
+    let port = local?.port ?? 0;
+    if (port === 0) port = core.sourcePorts.choose(fib, proto, { family, address, port: 0 }, remote);
+    if (port < 0) return port;
+    const from: Endpoint = { family, address, port };
+    const inUse = core.sourcePorts.check(fib, proto, from, remote);
+    if (inUse < 0) return inUse;
+
+    const s = core.newSession(worker, transport, family === 6);
+    if (s < 0) return s;
+    const { i32 } = core;
+    const r = core.table.row(s);
+    i32[r + S_STATE] = SESSION_CONNECTING;
+    const context = ((i32[r + S_GENERATION] & 0xff) << 24) | s;
+    const c = transport.connect({ remote, local: from, fib, rxFifoBytes, context, attributes });
+    if (i32[r + S_STATE] !== SESSION_CONNECTING) return s;
+    if (c < 0) {
+      core.release(s);
+      return Number(c);
+    }
+    i32[r + S_CONNECTION] = c;
+    // The transport has put its first packet on its way, and started a timer.
+    core.wake();
+    return s;
+  }
+
+  /** Writes the address to connect from: the one asked for, or the one that routing and the namespace choose. */
+  #source(
+    { ifIndex }: AppNamespace,
+    fib: number,
+    { family, address: remote }: Endpoint,
+    local: Endpoint | undefined,
+    out: Int32Array,
+  ): SessionErrorValue {
+    const { addresses } = this.#core;
+    if (local !== undefined && !isAnyAddress(local)) {
+      const isOurs =
+        ifIndex < 0
+          ? addresses.isLocal(fib, family, local.address)
+          : addresses.addressesOf(ifIndex, family).some((own) => own.every((word, i) => word === local.address[i]));
+      if (!isOurs) return SESSION_E_NOIP;
+      out.set(local.address);
+      return 0;
+    }
+    const error = addresses.sourceFor(fib, family, remote, out);
+    if (error < 0 || ifIndex < 0) return error;
+    const own = addresses.sourceOn(ifIndex, family, remote);
+    if (own === undefined) return SESSION_E_NOIP;
+    out.set(own);
+    return 0;
+  }
+}
