@@ -44,8 +44,8 @@ export interface ApplicationCallbacks {
   delSegment?(segment: number): void;
   /** Asks how large a fifo may grow. */
   fifoTuning?(session: SessionIndex): void;
-  /** The worker is no longer attached: it was deleted, or its application was detached, maybe with its namespace. */
-  detached?(): void;
+  /** The worker is no longer attached: it was deleted, or its application was detached, maybe with its namespace. `gone`: its sessions. */
+  detached?(gone: readonly SessionIndex[]): void;
 }
 
 /** Where an application's listeners can be reached from, and where it connects to. */

@@ -196,12 +196,12 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   }
 
   #endWorker(worker: AppWorker): void {
-    const sessions = this.applications.sessionsOfWorker(worker);
     this.applications.delWorker(worker);
     this.listeners.leaveAll(worker);
+    const sessions = this.applications.sessionsOfWorker(worker);
     for (const s of sessions) this.#closes.close(s);
     try {
-      worker.callbacks.detached?.();
+      worker.callbacks.detached?.(sessions);
     } catch (error) {
       this.#core.reportError(error, -1);
     }

@@ -116,7 +116,7 @@ export class SessionUpcalls implements TransportUpcalls {
       return core.fail(error);
     }
     const r = core.table.row(s);
-    i32[r + S_LISTENER] = listener;
+    i32[r + S_LISTENER] = this.#listeners.of(listener)?.sessions[worker.number] ?? listener;
     i32[r + S_STATE] = SESSION_ACCEPTING;
     core.raise(s, EV_ACCEPTED);
     return 0;

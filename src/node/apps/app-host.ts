@@ -1,4 +1,5 @@
-import type { App, AppCallbacks } from "../../app/attach.js";
+import type { App } from "../../app/attach.js";
+import type { AppCallbacks } from "../../app/callbacks.js";
 import type { AppConfig } from "../../host/config-types.js";
 import type { ApplicationOptions } from "../../session/application.js";
 import type { AttachPoint } from "../attach-point.js";

@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
-import type { App, Listener } from "../../app/attach.js";
+import type { App } from "../../app/attach.js";
+import type { Listener } from "../../app/callbacks.js";
 import type { Session } from "../../app/session.js";
 import { checkPort, type ListenArguments, type ListenOptions, normalizeListen, tcpUri } from "./arguments.js";
 import { asNetError } from "./net-error.js";
