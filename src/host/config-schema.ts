@@ -6,9 +6,11 @@ import {
   intLeaf,
   type Leaf,
   macLeaf,
+  nameLeaf,
   netnsLeaf,
   pathLeaf,
   prefixLeaf,
+  secretLeaf,
   textLeaf,
   uriLeaf,
   wordLeaf,
@@ -127,8 +129,16 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     interface: maybe(interfaceNameLeaf),
     table: maybe(intLeaf(0, 0x7fff_ffff)),
   });
+  const namespace = z.strictObject({
+    id: leaf(nameLeaf(64)),
+    secret: maybe(secretLeaf),
+    interface: maybe(interfaceNameLeaf),
+    table4: maybe(intLeaf(0, 0x7fff_ffff)),
+    table6: maybe(intLeaf(0, 0x7fff_ffff)),
+  });
   const app = z.strictObject({
     kind: leaf(wordLeaf(APP_KINDS)),
+    namespace: maybe(nameLeaf(64)),
     listen: list(leaf(uriLeaf)),
     root: maybe(pathLeaf),
   });
@@ -136,7 +146,7 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     engine: section({ driver: wordLeaf(["inline"], ["worker"]), workers: intLeaf(0, 0) }),
     interfaces: list(networkInterface),
     routes: list(route),
-    namespaces: list(leaf(() => "application namespaces are not supported yet")),
+    namespaces: list(namespace),
     apps: list(app),
     cli: section({ socket: pathLeaf }),
     attach: leaf(() => "attaching from another process is not supported yet").optional(),

@@ -2,7 +2,7 @@ import type { Host } from "../../nodes/host.js";
 import { type App, AppServer } from "../app/attach.js";
 import type { AppCallbacks } from "../app/callbacks.js";
 import { resolveConfig } from "../host/config.js";
-import type { ResolvedConfig, ResolvedInterface, StackConfig } from "../host/config-types.js";
+import type { NamespaceConfig, ResolvedConfig, ResolvedInterface, StackConfig } from "../host/config-types.js";
 import { InlineDriver } from "../host/inline-driver.js";
 import { makeDevice } from "../host/make-device.js";
 import { NativeWindow } from "../host/native-window.js";
@@ -12,8 +12,11 @@ import { SystemClock } from "../host/system-clock.js";
 import { SystemRandom } from "../host/system-random.js";
 import { MemoryWindow } from "../mem/window.js";
 import type { ApplicationOptions } from "../session/application.js";
+import { DEFAULT_NAMESPACE } from "../session/app-namespace.js";
+import { SessionError } from "../session/session-errors.js";
 import { Stack } from "../stack.js";
-import { type AppHandle, startApp } from "./apps/index.js";
+import { type AppHandle, type AppStack, startApp } from "./apps/index.js";
+import { namespaceScope } from "./namespace-scope.js";
 import { createNet, type Net } from "./net/index.js";
 
 /** Address space for one stack with kernel devices; memory is taken region by region. */
@@ -44,6 +47,7 @@ export class LiveStack {
   readonly #driver: InlineDriver<Host>;
   readonly #namespaces: readonly NetworkNamespace[];
   readonly #runCommand: RunCommand;
+  readonly #scopes = new Map<string, AppStack>();
   #demoApps: AppHandle[] = [];
   #closing: Promise<void> | undefined = undefined;
 
@@ -62,7 +66,8 @@ export class LiveStack {
     this.#namespaces = namespaces;
     this.#runCommand = runCommand;
     this.#apps = new AppServer(core.host.sessions);
-    this.net = createNet(this);
+    const { secret } = config.session;
+    this.net = secret === "" ? createNet(this) : namespaceScope(this, DEFAULT_NAMESPACE, secret).net;
   }
 
   /** Attaches an application of this process. Rejects with SessionError: INVALID, INVALID_NS, WRONG_NS_SECRET, …. */
@@ -87,7 +92,23 @@ export class LiveStack {
 
   /** Starts the configured demo applications. Rejects when one cannot listen. */
   async startApps(): Promise<void> {
-    for (const app of this.config.apps) this.#demoApps.push(await startApp(this, app));
+    for (const app of this.config.apps)
+      this.#demoApps.push(await startApp(this.#within(app.namespace ?? DEFAULT_NAMESPACE), app));
+  }
+
+  /** What the demo applications of a namespace attach to. */
+  #within(namespace: string): AppStack {
+    const { secret: defaultSecret } = this.config.session;
+    const isDefault = namespace === DEFAULT_NAMESPACE;
+    if (isDefault && defaultSecret === "") return this;
+    let within = this.#scopes.get(namespace);
+    if (within === undefined) {
+      const known = this.config.namespaces.find(({ id }) => id === namespace);
+      const secret = isDefault ? defaultSecret : (known?.secret ?? "");
+      within = namespaceScope(this, namespace, secret);
+      this.#scopes.set(namespace, within);
+    }
+    return within;
   }
 
   /**
@@ -102,6 +123,7 @@ export class LiveStack {
   async #close(): Promise<void> {
     for (const app of this.#demoApps) await app.close();
     this.#demoApps = [];
+    for (const within of this.#scopes.values()) await within.net.close();
     await this.net.close();
     const { sessions } = this.host;
     for (const app of sessions.applications.all()) sessions.detach(app.index);
@@ -135,6 +157,7 @@ export async function openStack(
     stack = new LiveStack(core, driver, config, namespaces, runCommand);
     for (const each of config.interfaces) addInterface(core, driver, each, native, namespaces);
     for (const route of config.routes) addRoute(core, route);
+    for (const each of config.namespaces) addNamespace(core, each);
     native?.touch();
     await stack.startApps();
     return stack;
@@ -193,6 +216,11 @@ function addInterface(
 
 function isPollable(device: object): device is PollableDevice {
   return "fd" in device;
+}
+
+function addNamespace(core: Stack, config: NamespaceConfig): void {
+  const error = core.host.sessions.apply({ kind: "namespace", add: true, ...config });
+  if (error < 0) throw new SessionError(error, `namespace ${config.id}`);
 }
 
 function addRoute(core: Stack, route: ResolvedConfig["routes"][number]): void {

@@ -28,6 +28,7 @@ import {
   SESSION_LISTENING,
   SF_APP_CLOSED,
   SF_CONNECTED_MODE,
+  SF_ON_INTERFACE,
   SF_SPREAD,
 } from "./session-table.js";
 import { isAnyAddress, isLoopback } from "./uri.js";
@@ -173,17 +174,18 @@ export class AppListeners {
   #listeningSession(
     worker: AppWorker,
     transport: Transport,
-    { family }: Endpoint,
+    local: Endpoint,
     backlog: number,
     isConnected: boolean,
   ): SessionIndex {
     const core = this.#core;
-    const s = core.newSession(worker, transport, family === 6);
+    const s = core.newSession(worker, transport, local.family === 6);
     if (s < 0) return s;
     const r = core.table.row(s);
     core.i32[r + S_BACKLOG] = Math.min(backlog, 0x7fff_ffff);
     core.i32[r + S_STATE] = SESSION_LISTENING;
     if (isConnected) core.i32[r + S_FLAGS] |= SF_CONNECTED_MODE;
+    if (worker.app.namespace.ifIndex >= 0 && isAnyAddress(local)) core.i32[r + S_FLAGS] |= SF_ON_INTERFACE;
     return s;
   }
 
@@ -353,6 +355,19 @@ export class AppListeners {
   spreadBy(s: SessionIndex, hash: number): SessionIndex {
     const listener = this.#bySession.get(s);
     return listener === undefined || listener.spread.length === 0 ? s : spreadBy(listener, hash);
+  }
+
+  /**
+   * The address from which a listener on any address of an interface sends to `remote`: `asked` when it is one of them,
+   * else the one that suits best. undefined: it has none.
+   */
+  sourceOn(s: SessionIndex, remote: Int32Array, asked: Int32Array | undefined): Int32Array | undefined {
+    const listener = this.#bySession.get(s);
+    if (listener === undefined) return undefined;
+    const { app, keys, local } = listener;
+    if (asked !== undefined)
+      for (const { address } of keys) if (address.every((word, i) => word === asked[i])) return address;
+    return this.#core.addresses.sourceOn(app.namespace.ifIndex, local.family, remote);
   }
 
   /** The addresses of an interface have changed: listeners on any address of it follow. */

@@ -128,6 +128,19 @@ export class AppNamespaces {
     return this.#addresses.interfaceOf(name) ?? SESSION_E_NOINTF;
   }
 
+  /** The tables of an interface have changed: namespaces on it follow. */
+  interfaceChanged(ifIndex: number): void {
+    for (const each of this.all()) {
+      if (each.ifIndex === ifIndex)
+        Object.assign(each, this.#addresses.interfaceOf(this.#addresses.interfaceName(ifIndex)));
+    }
+  }
+
+  /** The namespace that uses one of these tables; undefined when none does. */
+  userOf(fib4: number, fib6: number): AppNamespace | undefined {
+    return this.all().find((each) => each.fib4 === fib4 || each.fib6 === fib6);
+  }
+
   /** Takes a namespace away, whose applications were detached. 0, INVALID_NS, or INVALID for the default one. */
   remove(id: string): SessionErrorValue {
     const known = this.find(id);

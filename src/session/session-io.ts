@@ -14,7 +14,7 @@ import type { FifoSegment } from "../mem/fifo-segment.js";
 import type { Offset } from "../mem/flavor.js";
 import type { MemoryWindow } from "../mem/window.js";
 import type { SessionIndex } from "../transport/transport.js";
-import { SESSION_E_INVALID, SESSION_E_NOSESSION, SESSION_E_NOSUPPORT } from "./session-errors.js";
+import { SESSION_E_INVALID, SESSION_E_NOIP, SESSION_E_NOSESSION, SESSION_E_NOSUPPORT } from "./session-errors.js";
 import type { SessionLayer } from "./session-layer.js";
 import {
   S_CONNECTION,
@@ -28,6 +28,7 @@ import {
   SF_APP_CLOSED,
   SF_DATAGRAM,
   SF_IP6,
+  SF_ON_INTERFACE,
 } from "./session-table.js";
 
 /** Most bytes of a datagram over IPv4: 65535 less the headers. */
@@ -213,7 +214,8 @@ export class SessionIo {
   /**
    * Writes one datagram, all of it or nothing. A listener's goes to `remote` (big-endian words) and `remotePort`, from
    * `local` when given, else from its own address or the one that routing chooses; a connected session's goes to its peer.
-   * Returns `len`; 0 when there is no room (tx follows); INVALID when it is too large or has no destination; NOSESSION.
+   * Returns `len`; 0 when there is no room (tx follows); INVALID when it is too large or has no destination; NOIP when the
+   * namespace's interface has no address; NOSESSION.
    */
   writeDatagram(
     s: SessionIndex,
@@ -234,12 +236,17 @@ export class SessionIo {
       return SESSION_E_INVALID;
     }
     if (isListener && (remote === undefined || !(remotePort > 0 && remotePort <= 65535))) return SESSION_E_INVALID;
+    let source = local;
+    if (isListener && (flags & SF_ON_INTERFACE) !== 0 && remote !== undefined) {
+      source = this.#layer.listeners.sourceOn(s, remote, local);
+      if (source === undefined) return SESSION_E_NOIP;
+    }
     const header = this.#header;
     for (let w = (header + DGRAM_REMOTE_IP) >> 2; w < (header + DGRAM_REMOTE_PORT) >> 2; w++) i32[w] = 0;
     const skip = isIp6 ? 0 : 12;
     for (let i = 0; i < (isIp6 ? 4 : 1); i++) {
       if (remote !== undefined) dv.setInt32(header + DGRAM_REMOTE_IP + skip + 4 * i, remote[i]);
-      if (local !== undefined) dv.setInt32(header + DGRAM_LOCAL_IP + skip + 4 * i, local[i]);
+      if (source !== undefined) dv.setInt32(header + DGRAM_LOCAL_IP + skip + 4 * i, source[i]);
     }
     dv.setUint16(header + DGRAM_REMOTE_PORT, remotePort);
     dv.setUint16(header + DGRAM_LOCAL_PORT, 0);

@@ -151,6 +151,18 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     return known.index;
   }
 
+  /** The addresses or tables of an interface have changed: its namespaces and their listeners follow. */
+  interfaceChanged(ifIndex: number): void {
+    this.namespaces.interfaceChanged(ifIndex);
+    this.listeners.addressesChanged(ifIndex);
+  }
+
+  /** The namespace that keeps these tables from being removed, as text; undefined when none does. */
+  userOf(fib4: number, fib6: number): string | undefined {
+    const user = this.namespaces.userOf(fib4, fib6);
+    return user === undefined ? undefined : `namespace ${user.id}`;
+  }
+
   // ---- Applications and workers ----
 
   /** Attaches an application. Returns its index, or a negative session error; NOSUPPORT while the layer is disabled. */

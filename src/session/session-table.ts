@@ -114,6 +114,8 @@ export const SF_KNOWN = 512;
 export const SF_IP6 = 1024;
 /** A datagram listener whose flows are spread over several workers. */
 export const SF_SPREAD = 2048;
+/** A listener on any address of its namespace's interface: what it sends comes from one of those. */
+export const SF_ON_INTERFACE = 4096;
 
 /** The session rows of one engine: a pool in the window. */
 export class SessionTable {
