@@ -7,6 +7,8 @@ export interface ListenOptions {
   readonly backlog?: number;
   /** Datagrams only: a session per peer instead of one for all. */
   readonly connected?: boolean;
+  /** Takes every port of the address (port 0; VPP's proxy). Any address needs the setting `anyProxy`, or an interface. */
+  readonly proxy?: boolean;
   /** The worker that listens, by its number; default 0. */
   readonly worker?: number;
 }

@@ -60,7 +60,7 @@ export class AppListeners {
    */
   listen(appIndex: number, proto: number, local: Endpoint, options: ListenOptions): SessionIndex {
     const core = this.#core;
-    const { backlog = core.config.backlog, connected = false, worker: number = 0 } = options;
+    const { backlog = core.config.backlog, connected = false, proxy = false, worker: number = 0 } = options;
     const app = core.applications.attached(appIndex);
     if (app === undefined) return SESSION_E_NOAPP;
     const worker = app.workers[number];
@@ -71,7 +71,8 @@ export class AppListeners {
     const fib = local.family === 6 ? app.namespace.fib6 : app.namespace.fib4;
     if (fib < 0 || !this.#isBindable(app.namespace, fib, local)) return SESSION_E_NOIP;
     let { port } = local;
-    if (port === 0) {
+    if (proxy && (port !== 0 || !this.#mayProxy(app, local))) return SESSION_E_INVALID;
+    if (port === 0 && !proxy) {
       port = core.sourcePorts.search((each) => this.#find(app, fib, proto, { ...local, port: each }) === undefined);
     }
     if (port < 0) return port;
@@ -80,6 +81,10 @@ export class AppListeners {
     if (known === undefined) return this.#start(worker, transport, fib, endpoint, backlog, connected);
     if (known.app !== app || known.sessions[number] >= 0) return SESSION_E_ALREADY_LISTENING;
     return this.#join(known, worker, transport);
+  }
+
+  #mayProxy({ namespace, hasGlobalScope }: Application, local: Endpoint): boolean {
+    return !isAnyAddress(local) || namespace.ifIndex >= 0 || !hasGlobalScope || this.#core.config.anyProxy;
   }
 
   /** Any address means those of the namespace; another must be one of them. */

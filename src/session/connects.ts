@@ -1,6 +1,13 @@
-import { type ConnectionAttributes, type Endpoint, type SessionIndex, TRANSPORT_CT } from "../transport/transport.js";
+import {
+  type ConnectionAttributes,
+  type Endpoint,
+  type SessionIndex,
+  TRANSPORT_CT,
+  TRANSPORT_TCP,
+} from "../transport/transport.js";
 import type { AppNamespace } from "./app-namespace.js";
 import type { AppWorker } from "./application.js";
+import { ExtConfig } from "./ext-config.js";
 import type { SessionCore } from "./session-core.js";
 import {
   SESSION_E_INVALID,
@@ -9,6 +16,7 @@ import {
   SESSION_E_LOCAL_CONNECT,
   SESSION_E_NOAPP,
   SESSION_E_NOIP,
+  SESSION_E_NOPORT,
   SESSION_E_NOROUTE,
   SESSION_E_NOSUPPORT,
   SESSION_E_SCOPE,
@@ -23,6 +31,8 @@ export interface ConnectOptions {
   readonly local?: Endpoint | undefined;
   /** Attributes of the connection from its first segment on. */
   readonly attributes?: ConnectionAttributes | undefined;
+  /** Extended configuration: a chunk of {@link ExtConfig}, for the transports that read one. */
+  readonly extConfig?: Uint8Array | undefined;
   /** The worker that connects, by its number; default 0. */
   readonly worker?: number;
 }
@@ -51,11 +61,13 @@ export class SessionConnects {
     const worker = app.workers[options.worker ?? 0];
     if (worker?.isAttached !== true) return SESSION_E_INVALID_APPWRK;
     if (core.transports[proto] === undefined || proto === TRANSPORT_CT) return SESSION_E_NOSUPPORT;
-    const { local } = options;
+    const { local, extConfig } = options;
     if (!(remote.port > 0 && remote.port <= 65_535)) return SESSION_E_INVALID;
     if (local !== undefined && (local.family !== remote.family || !(local.port >= 0 && local.port <= 65_535))) {
       return SESSION_E_INVALID;
     }
+    const parsed = extConfig === undefined ? 0 : ExtConfig.parse(extConfig);
+    if (typeof parsed === "number" && parsed < 0) return parsed;
     if (app.hasLocalScope) {
       const s = this.#connectLocal();
       if (s !== SESSION_E_LOCAL_CONNECT) return s;
@@ -74,20 +86,13 @@ export class SessionConnects {
     if (transport === undefined) return SESSION_E_NOSUPPORT;
     const { family } = remote;
     const { namespace, rxFifoBytes } = worker.app;
-    const { local, attributes } = options;
+    const { local, attributes, extConfig } = options;
     const fib = family === 6 ? namespace.fib6 : namespace.fib4;
     if (fib < 0) return SESSION_E_NOROUTE;
     const isForMany = (): boolean => isMulticast(remote) || core.addresses.isBroadcast(fib, family, remote.address);
     if (isAnyAddress(remote) || (!transport.isDatagram && isForMany())) return SESSION_E_INVALID_RMT_IP;
-    const address = new Int32Array(4);
-    const error = this.#source(namespace, fib, remote, local, address);
-    if (error < 0) return error;
-    let port = local?.port ?? 0;
-    if (port === 0) port = core.sourcePorts.choose(fib, proto, { family, address, port: 0 }, remote);
-    if (port < 0) return port;
-    const from: Endpoint = { family, address, port };
-    const inUse = core.sourcePorts.check(fib, proto, from, remote);
-    if (inUse < 0) return inUse;
+    const from = this.#from(namespace, fib, proto, remote, local);
+    if (typeof from === "number") return from;
 
     const s = core.newSession(worker, transport, family === 6);
     if (s < 0) return s;
@@ -95,7 +100,7 @@ export class SessionConnects {
     const r = core.table.row(s);
     i32[r + S_STATE] = SESSION_CONNECTING;
     const context = ((i32[r + S_GENERATION] & 0xff) << 24) | s;
-    const c = transport.connect({ remote, local: from, fib, rxFifoBytes, context, attributes });
+    const c = transport.connect({ remote, local: from, fib, rxFifoBytes, context, attributes, extConfig });
     if (i32[r + S_STATE] !== SESSION_CONNECTING) return s;
     if (c < 0) {
       core.release(s);
@@ -105,6 +110,36 @@ export class SessionConnects {
     // The transport has put its first packet on its way, and started a timer.
     core.wake();
     return s;
+  }
+
+  /** The address and port to connect from; a negative session error when there is none. */
+  #from(
+    namespace: AppNamespace,
+    fib: number,
+    proto: number,
+    remote: Endpoint,
+    local: Endpoint | undefined,
+  ): Endpoint | SessionErrorValue {
+    const { sourcePorts, sourceAddresses } = this.#core;
+    const { family } = remote;
+    const isChosen = local === undefined || isAnyAddress(local);
+    let candidates: readonly Int32Array[] =
+      isChosen && namespace.ifIndex < 0 && proto === TRANSPORT_TCP ? sourceAddresses.inTurn(fib, family) : [];
+    if (candidates.length === 0) {
+      const address = new Int32Array(4);
+      const error = this.#source(namespace, fib, remote, local, address);
+      if (error < 0) return error;
+      candidates = [address];
+    }
+    let error: SessionErrorValue = SESSION_E_NOPORT;
+    for (const address of candidates) {
+      const wanted = local?.port ?? 0;
+      const port = wanted === 0 ? sourcePorts.choose(fib, proto, { family, address, port: 0 }, remote) : wanted;
+      const from: Endpoint = { family, address, port };
+      error = port < 0 ? port : sourcePorts.check(fib, proto, from, remote);
+      if (error >= 0) return from;
+    }
+    return error;
   }
 
   /** Writes the address to connect from: the one asked for, or the one that routing and the namespace choose. */

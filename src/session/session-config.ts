@@ -13,6 +13,8 @@ export interface SessionConfig {
   /** Range of the ports of sessions that name none (VPP min-src-port, max-src-port). */
   readonly minSrcPort: number;
   readonly maxSrcPort: number;
+  /** Proxies may listen on every address and port; VPP has no such step in its lookup, so it is off. */
+  readonly anyProxy: boolean;
   /** Fifo sizes of applications that name none, bytes. */
   readonly rxFifoBytes: number;
   readonly txFifoBytes: number;
@@ -30,6 +32,7 @@ export const DEFAULT_SESSION_CONFIG: SessionConfig = {
   backlog: 1024,
   minSrcPort: 1024,
   maxSrcPort: 65535,
+  anyProxy: false,
   rxFifoBytes: 512 * 1024,
   txFifoBytes: 512 * 1024,
   secret: "",

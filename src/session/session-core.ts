@@ -35,6 +35,7 @@ import {
   SF_KNOWN,
   SF_QUEUED,
 } from "./session-table.js";
+import { SourceAddresses } from "./source-address.js";
 import { SourcePorts } from "./source-port.js";
 
 /** What the session layer asks of whoever runs it. */
@@ -68,6 +69,7 @@ export class SessionCore {
   readonly namespaces: AppNamespaces;
   readonly applications: Applications;
   readonly sourcePorts: SourcePorts;
+  readonly sourceAddresses: SourceAddresses;
   readonly events: EventQueue;
   /** By protocol number. */
   readonly transports: (Transport | undefined)[] = new Array<undefined>(MAX_TRANSPORTS).fill(undefined);
@@ -93,6 +95,7 @@ export class SessionCore {
     this.namespaces = namespaces;
     this.applications = new Applications(this.i32, this.table, config, namespaces);
     this.sourcePorts = new SourcePorts(lookup, parts.random, { minPort: minSrcPort, maxPort: maxSrcPort });
+    this.sourceAddresses = new SourceAddresses(parts.addresses);
     this.events = new EventQueue(this.i32, this.table);
   }
 

@@ -42,10 +42,14 @@ import {
   SF_SPREAD,
   SF_WANT_TX,
 } from "./session-table.js";
+import type { SourceAddressRecord } from "./source-address.js";
 import type { SourcePorts } from "./source-port.js";
 import { StarvedWriters } from "./starved-writers.js";
 import { TransmitQueue } from "./transmit-queue.js";
 import { SessionUpcalls } from "./upcalls.js";
+
+/** A change of the session layer, which can be kept, sent and applied again in the same order. */
+export type SessionRecord = NamespaceRecord | SourceAddressRecord;
 
 /**
  * Sessions between transports and applications (VPP's session layer): the façade of its parts. Transports report through
@@ -133,10 +137,12 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   }
 
   /**
-   * Applies a change of the namespaces. Returns the namespace's index, or INVALID, NOINTF, NOROUTE (no such table), ALLOC;
-   * INVALID_NS when there is none to delete. Applications of a deleted namespace are detached first.
+   * Applies a change of the namespaces, or of the addresses that active opens come from ({@link SourceAddresses}). Returns
+   * the namespace's index, or INVALID, NOINTF, NOROUTE (no such table), ALLOC; INVALID_NS when there is none to delete.
+   * Applications of a deleted namespace are detached first.
    */
-  apply(record: NamespaceRecord): number {
+  apply(record: SessionRecord): number {
+    if (record.kind === "source-addresses") return this.#counted(this.#core.sourceAddresses.apply(record));
     if (record.add) {
       const added = this.namespaces.add(record);
       return typeof added === "number" ? this.#counted(added) : added.index;

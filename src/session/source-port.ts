@@ -2,6 +2,7 @@ import type { Random } from "../random/random.js";
 import type { Endpoint } from "../transport/transport.js";
 import type { SessionLookup } from "./lookup.js";
 import { SESSION_E_NOPORT, SESSION_E_PORTINUSE } from "./session-errors.js";
+import { anyEndpoint } from "./uri.js";
 
 /** Random draws before the range is searched from end to end. */
 const MAX_TRIES = 32;
@@ -58,11 +59,9 @@ export class SourcePorts {
 
   #isFree(fib: number, proto: number, local: Endpoint, remote: Endpoint): boolean {
     const lookup = this.#lookup;
-    const { address, port } = local;
-    const listener =
-      local.family === 4
-        ? lookup.listener4(fib, proto, address[0], port)
-        : lookup.listener6(fib, proto, address[0], address[1], address[2], address[3], port);
-    return listener < 0 && !lookup.isTaken(fib, proto, local, remote);
+    const { family, port } = local;
+    const isListening =
+      lookup.listenerAt(fib, proto, local) >= 0 || lookup.listenerAt(fib, proto, anyEndpoint(family, port)) >= 0;
+    return !isListening && !lookup.isTaken(fib, proto, local, remote);
   }
 }

@@ -95,6 +95,8 @@ export interface ConnectRequest {
   readonly context: number;
   /** To be set before the first segment. */
   readonly attributes?: ConnectionAttributes | undefined;
+  /** Extended configuration (ext-config.ts), checked; for transports that read one. */
+  readonly extConfig?: Uint8Array | undefined;
 }
 
 /**
