@@ -105,8 +105,9 @@ export class AppWorker {
 
   /** Takes a session over from another worker of the application: from now on this one hears of it. */
   async take(session: Session): Promise<void> {
-    const error = this.#sessions.moveSession(this.#app, session.index, this.#number);
-    if (error < 0) throw new SessionError(error, `take session ${session.index}`);
+    const s = session?.index ?? -1;
+    const error = this.#sessions.moveSession(this.#app, s, this.#number);
+    if (error < 0) throw new SessionError(error, `take session ${s}`);
   }
 
   /** Ends the worker: its listeners and sessions are closed, it hears no more. With the last one the application ends. */

@@ -1,11 +1,17 @@
 import type { ApplicationOptions } from "../session/application.js";
-import { SESSION_E_NOAPP, SessionError } from "../session/session-errors.js";
+import { SESSION_E_INVALID, SESSION_E_NOAPP, SessionError } from "../session/session-errors.js";
 import type { SessionLayer } from "../session/session-layer.js";
 import { AppWorker, type ConnectOptions, type ListenOptions } from "./app-worker.js";
 import type { AppCallbacks, Listener } from "./callbacks.js";
 import type { AppContext } from "./context.js";
 import type { Session } from "./session.js";
 import { SessionObjects } from "./session-objects.js";
+
+/** Callbacks are wrapped before the session layer sees them, so they are looked at here. */
+function checkCallbacks(callbacks: unknown, what: string): void {
+  if (typeof callbacks === "object" && callbacks !== null) return;
+  throw new SessionError(SESSION_E_INVALID, what, "no callbacks");
+}
 
 /**
  * An attached application. What it does itself its default worker does; more workers can be added. Control calls are
@@ -19,11 +25,13 @@ export class App {
 
   /** Made by {@link AppServer.attach}; throws SessionError. */
   constructor(server: AppServer, options: ApplicationOptions, callbacks: AppCallbacks) {
+    const what = `attach ${JSON.stringify(options?.name)}`;
+    checkCallbacks(callbacks, what);
     this.#objects = server.objects;
-    this.name = options.name;
+    this.name = options?.name ?? "";
     const worker = new AppWorker(this.#objects, callbacks);
     this.#index = this.#sessions.attach(options, worker.coreCallbacks());
-    if (this.#index < 0) throw new SessionError(this.#index, `attach ${JSON.stringify(options.name)}`);
+    if (this.#index < 0) throw new SessionError(this.#index, what);
     worker.bind(this.#index, 0);
     this.#workers.push(worker);
   }
@@ -47,9 +55,10 @@ export class App {
     return this.workers.flatMap(({ listeners }) => listeners);
   }
 
-  /** Adds a worker with callbacks of its own. Rejects with NOAPP, ALLOC. */
+  /** Adds a worker with callbacks of its own. Rejects with NOAPP, INVALID, ALLOC. */
   async addWorker(callbacks: AppCallbacks): Promise<AppWorker> {
     this.#default(`add worker to ${this.name}`);
+    checkCallbacks(callbacks, `add worker to ${this.name}`);
     const worker = new AppWorker(this.#objects, callbacks);
     const number = this.#sessions.addWorker(this.#index, worker.coreCallbacks());
     if (number < 0) throw new SessionError(number, `add worker to ${this.name}`);

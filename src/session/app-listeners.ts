@@ -31,7 +31,7 @@ import {
   SF_ON_INTERFACE,
   SF_SPREAD,
 } from "./session-table.js";
-import { isAnyAddress, isLoopback } from "./uri.js";
+import { isAnyAddress, isEndpoint, isLoopback } from "./uri.js";
 
 /** Listeners of all applications. */
 export class AppListeners {
@@ -63,11 +63,11 @@ export class AppListeners {
     const { backlog = core.config.backlog, connected = false, proxy = false, worker: number = 0 } = options;
     const app = core.applications.attached(appIndex);
     if (app === undefined) return SESSION_E_NOAPP;
-    const worker = app.workers[number];
-    if (worker?.isAttached !== true) return SESSION_E_INVALID_APPWRK;
+    const worker = core.applications.worker(app, number);
+    if (worker === undefined) return SESSION_E_INVALID_APPWRK;
     const transport = core.transports[proto];
     if (transport === undefined || proto === TRANSPORT_CT) return SESSION_E_NOSUPPORT;
-    if (!(backlog >= 0) || !(local.port >= 0 && local.port <= 65_535)) return SESSION_E_INVALID;
+    if (!(Number.isInteger(backlog) && backlog >= 0) || !isEndpoint(local)) return SESSION_E_INVALID;
     const fib = local.family === 6 ? app.namespace.fib6 : app.namespace.fib4;
     if (fib < 0 || !this.#isBindable(app.namespace, fib, local)) return SESSION_E_NOIP;
     let { port } = local;

@@ -99,6 +99,7 @@ export class AppNamespaces {
     const { id, secret = "", table4, table6 } = record;
     const text = secretText(secret);
     if (!isText(id, MAX_TEXT_LENGTH) || text === undefined) return SESSION_E_INVALID;
+    if (![table4, table6].every((table) => table === undefined || Number.isInteger(table))) return SESSION_E_INVALID;
     const where = record.interface === undefined ? this.#inTables(table4, table6) : this.#onInterface(record.interface);
     if (typeof where === "number") return where;
     const known = this.find(id);

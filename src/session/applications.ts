@@ -44,6 +44,8 @@ export class Applications {
    * (by name), ALLOC. Nothing is made before all is checked.
    */
   attach(options: ApplicationOptions, callbacks: ApplicationCallbacks): Application | SessionErrorValue {
+    if (typeof options !== "object" || options === null) return SESSION_E_INVALID;
+    if (typeof callbacks !== "object" || callbacks === null) return SESSION_E_INVALID;
     const { name, namespace = "", secret = "", scope = ["global"] } = options;
     const { rxFifoBytes = this.#config.rxFifoBytes, txFifoBytes = this.#config.txFifoBytes } = options;
     if (typeof name !== "string" || name === "" || name.length > MAX_NAME_LENGTH) return SESSION_E_INVALID;
@@ -80,7 +82,7 @@ export class Applications {
 
   /** The application of that index while it is attached. */
   attached(index: number): Application | undefined {
-    const app = this.#list[index];
+    const app = typeof index === "number" ? this.#list[index] : undefined;
     return app?.isAttached === true ? app : undefined;
   }
 
@@ -89,13 +91,20 @@ export class Applications {
     return this.#list.find((app) => app?.isAttached === true && app.name === name);
   }
 
+  /** The worker of that number while it is attached. */
+  worker(app: Application, number: number): AppWorker | undefined {
+    const worker = typeof number === "number" ? app.workers[number] : undefined;
+    return worker?.isAttached === true ? worker : undefined;
+  }
+
   /** All of them, attached or with sessions left, for listings. */
   all(): Application[] {
     return this.#list.filter((app) => app !== undefined);
   }
 
-  /** Adds a worker to an attached application. Returns it, or ALLOC. */
+  /** Adds a worker to an attached application. Returns it, or INVALID, ALLOC. */
   addWorker(app: Application, callbacks: ApplicationCallbacks): AppWorker | SessionErrorValue {
+    if (typeof callbacks !== "object" || callbacks === null) return SESSION_E_INVALID;
     const free = app.workers.indexOf(undefined);
     const number = free < 0 ? app.workers.length : free;
     return number >= this.#config.maxAppWorkers ? SESSION_E_ALLOC : this.#workers.add(app, number, callbacks);

@@ -23,7 +23,7 @@ import {
   type SessionErrorValue,
 } from "./session-errors.js";
 import { S_CONNECTION, S_GENERATION, S_STATE, SESSION_CONNECTING } from "./session-table.js";
-import { isAnyAddress } from "./uri.js";
+import { isAnyAddress, isEndpoint } from "./uri.js";
 
 /** How to connect. */
 export interface ConnectOptions {
@@ -58,14 +58,12 @@ export class SessionConnects {
     const core = this.#core;
     const app = core.applications.attached(appIndex);
     if (app === undefined) return SESSION_E_NOAPP;
-    const worker = app.workers[options.worker ?? 0];
-    if (worker?.isAttached !== true) return SESSION_E_INVALID_APPWRK;
+    const worker = core.applications.worker(app, options.worker ?? 0);
+    if (worker === undefined) return SESSION_E_INVALID_APPWRK;
     if (core.transports[proto] === undefined || proto === TRANSPORT_CT) return SESSION_E_NOSUPPORT;
     const { local, extConfig } = options;
-    if (!(remote.port > 0 && remote.port <= 65_535)) return SESSION_E_INVALID;
-    if (local !== undefined && (local.family !== remote.family || !(local.port >= 0 && local.port <= 65_535))) {
-      return SESSION_E_INVALID;
-    }
+    if (!isEndpoint(remote) || remote.port === 0) return SESSION_E_INVALID;
+    if (local !== undefined && (!isEndpoint(local) || local.family !== remote.family)) return SESSION_E_INVALID;
     const parsed = extConfig === undefined ? 0 : ExtConfig.parse(extConfig);
     if (typeof parsed === "number" && parsed < 0) return parsed;
     if (app.hasLocalScope) {

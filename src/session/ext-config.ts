@@ -28,7 +28,8 @@ export class ExtConfig {
 
   /** Adds a part. Returns 0; INVALID: no such kind, or there already; ALLOC: no room. */
   add(kind: number, data: Uint8Array): SessionErrorValue {
-    if (!(kind >= EXT_CONFIG_CRYPTO && kind <= EXT_CONFIG_QUIC) || this.get(kind) !== undefined) return SESSION_E_INVALID;
+    if (!(kind >= EXT_CONFIG_CRYPTO && kind <= EXT_CONFIG_QUIC) || this.get(kind) !== undefined)
+      return SESSION_E_INVALID;
     if (this.#length + HEADER_BYTES + data.length > EXT_CONFIG_BYTES) return SESSION_E_ALLOC;
     this.#view.setUint16(this.#length, kind);
     this.#view.setUint16(this.#length + 2, data.length);
@@ -47,8 +48,9 @@ export class ExtConfig {
     return undefined;
   }
 
-  /** Reads a chunk; INVALID when lengths do not fit, NOEXTCFG when it is empty. */
-  static parse(chunk: Uint8Array): ExtConfig | SessionErrorValue {
+  /** Reads a chunk; INVALID when it is no array of bytes or lengths do not fit, NOEXTCFG when it is empty. */
+  static parse(chunk: Uint8Array | null): ExtConfig | SessionErrorValue {
+    if (chunk?.BYTES_PER_ELEMENT !== 1) return SESSION_E_INVALID;
     if (chunk.length === 0) return SESSION_E_NOEXTCFG;
     const config = new ExtConfig();
     const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length);

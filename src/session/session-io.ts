@@ -38,6 +38,11 @@ export const MAX_DATAGRAM6_BYTES = 65527;
 /** Spans that {@link SessionIo.peek} shows at most. */
 const MAX_SPANS = 16;
 
+/** Whether something is an array of bytes, of whatever realm. */
+function isBytes(value: Uint8Array | undefined): boolean {
+  return value?.BYTES_PER_ELEMENT === 1;
+}
+
 /** Looks at lent bytes [offset, offset + length) of the window; returns how many it is done with. Must not keep them. */
 export type PeekCallback = (u8: Uint8Array, offset: number, length: number) => number;
 
@@ -123,10 +128,11 @@ export class SessionIo {
     return tx === 0 ? 0 : this.#fifos.maxDequeue(tx);
   }
 
-  /** Reads up to `len` bytes to `dst[at...]`; 0 when there are none, NOSESSION after close. */
+  /** Reads up to `len` bytes to `dst[at...]`; 0 when there are none, NOSESSION after close, INVALID for no array. */
   read(s: SessionIndex, dst: Uint8Array, at: number, len: number): number {
     const rx = this.#rx(s);
     if (rx === 0) return SESSION_E_NOSESSION;
+    if (!isBytes(dst)) return SESSION_E_INVALID;
     const n = this.#fifos.read(rx, dst, at, len);
     if (n > 0) this.#dequeued(s);
     return n;
@@ -135,6 +141,7 @@ export class SessionIo {
   /** Writes up to `len` bytes; fewer when the fifo fills up (tx follows), NOSESSION after halfClose, close or the end. */
   write(s: SessionIndex, src: Uint8Array, from: number, len: number): number {
     if (!this.#layer.isWritable(s)) return SESSION_E_NOSESSION;
+    if (!isBytes(src)) return SESSION_E_INVALID;
     const there = src.length - from;
     const all = len < there ? len : there;
     const n = this.#fifos.write(this.#window.i32[this.#table.row(s) + S_TX_FIFO], src, from, all);
@@ -162,6 +169,7 @@ export class SessionIo {
   peek(s: SessionIndex, callback: PeekCallback): number {
     const rx = this.#rx(s);
     if (rx === 0) return SESSION_E_NOSESSION;
+    if (typeof callback !== "function") return SESSION_E_INVALID;
     const { u8 } = this.#window;
     const spans = this.#spans;
     const count = this.#fifos.spans(rx, 0, this.#fifos.maxDequeue(rx), spans, MAX_SPANS);
@@ -193,6 +201,7 @@ export class SessionIo {
   readDatagram(s: SessionIndex, dst: Uint8Array, at: number, len: number): number {
     const rx = this.#rx(s);
     if (rx === 0) return SESSION_E_NOSESSION;
+    if (!isBytes(dst)) return SESSION_E_INVALID;
     const header = this.#header;
     const n = readDatagram(this.#fifos, this.#window, rx, header, dst, at, len);
     if (n < 0) return -1;
@@ -227,6 +236,7 @@ export class SessionIo {
     local?: Int32Array,
   ): number {
     if (!this.#layer.isWritable(s)) return SESSION_E_NOSESSION;
+    if (!isBytes(src)) return SESSION_E_INVALID;
     const { i32, dv, u8 } = this.#window;
     const r = this.#table.row(s);
     const flags = i32[r + S_FLAGS];

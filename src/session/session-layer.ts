@@ -11,7 +11,7 @@ import {
 import type { Application, ApplicationCallbacks, ApplicationOptions, AppWorker } from "./application.js";
 import type { ListenOptions } from "./app-listener.js";
 import { AppListeners } from "./app-listeners.js";
-import { AppNamespaces, type NamespaceRecord } from "./app-namespace.js";
+import { AppNamespaces } from "./app-namespace.js";
 import type { Applications } from "./applications.js";
 import { SessionCloses } from "./closes.js";
 import { type ConnectOptions, SessionConnects } from "./connects.js";
@@ -31,6 +31,7 @@ import {
   type SessionErrorValue,
 } from "./session-errors.js";
 import type { SessionHandle } from "./session-handle.js";
+import { isSessionRecord, type SessionRecord } from "./session-record.js";
 import {
   S_CONNECTION,
   S_FLAGS,
@@ -42,14 +43,10 @@ import {
   SF_SPREAD,
   SF_WANT_TX,
 } from "./session-table.js";
-import type { SourceAddressRecord } from "./source-address.js";
 import type { SourcePorts } from "./source-port.js";
 import { StarvedWriters } from "./starved-writers.js";
 import { TransmitQueue } from "./transmit-queue.js";
 import { SessionUpcalls } from "./upcalls.js";
-
-/** A change of the session layer, which can be kept, sent and applied again in the same order. */
-export type SessionRecord = NamespaceRecord | SourceAddressRecord;
 
 /**
  * Sessions between transports and applications (VPP's session layer): the façade of its parts. Transports report through
@@ -142,6 +139,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
    * Applications of a deleted namespace are detached first.
    */
   apply(record: SessionRecord): number {
+    if (!isSessionRecord(record)) return this.#core.fail(SESSION_E_INVALID);
     if (record.kind === "source-addresses") return this.#counted(this.#core.sourceAddresses.apply(record));
     if (record.add) {
       const added = this.namespaces.add(record);
@@ -209,8 +207,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   #worker(appIndex: number, number: number): AppWorker | SessionErrorValue {
     const app = this.applications.attached(appIndex);
     if (app === undefined) return SESSION_E_NOAPP;
-    const worker = app.workers[number];
-    return worker?.isAttached === true ? worker : SESSION_E_INVALID_APPWRK;
+    return this.applications.worker(app, number) ?? SESSION_E_INVALID_APPWRK;
   }
 
   #endWorker(worker: AppWorker): void {

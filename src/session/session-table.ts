@@ -181,7 +181,7 @@ export class SessionTable {
 
   /** Whether the index names a row in use. */
   isUsed(s: SessionIndex): boolean {
-    return s >= 0 && s < this.#fresh && this.#i32[this.row(s) + S_STATE] >= 0;
+    return s >= 0 && s < this.#fresh && s === (s | 0) && this.#i32[this.row(s) + S_STATE] >= 0;
   }
 
   /** The handle of a row in use. */

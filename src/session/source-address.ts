@@ -49,8 +49,8 @@ export class SourceAddresses {
    */
   apply({ add, family, first, last, table = 0 }: SourceAddressRecord): SessionErrorValue {
     const at = family === 4 ? 0 : 3;
-    const isRange =
-      first.length === 4 && last.length === 4 && first.every((word, i) => i === at || (word | 0) === (last[i] | 0));
+    if ((family !== 4 && family !== 6) || !isWords(first) || !isWords(last)) return SESSION_E_INVALID;
+    const isRange = first.every((word, i) => i === at || (word | 0) === (last[i] | 0));
     const count = (last[at] >>> 0) - (first[at] >>> 0) + 1;
     if (!isRange || !(count >= 1 && count <= MAX_RANGE)) return SESSION_E_INVALID;
     const fib = this.#local.fibOf(family, table);
@@ -87,6 +87,10 @@ export class SourceAddresses {
   #pool(fib: number, family: 4 | 6): Pool | undefined {
     return this.#pools.find((each) => each.fib === fib && each.family === family);
   }
+}
+
+function isWords(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 4 && value.every((word) => Number.isInteger(word));
 }
 
 function same(a: Int32Array, b: Int32Array): boolean {

@@ -21,6 +21,7 @@ export interface SessionUri {
  * `proto://v4:port`. Throws {@link SessionError} INVALID that names the part at fault.
  */
 export function parseUri(uri: string): SessionUri {
+  if (typeof uri !== "string") throw new SessionError(SESSION_E_INVALID, "uri", `not a text: ${typeof uri}`);
   const fail = (what: string): never => {
     throw new SessionError(SESSION_E_INVALID, `uri ${JSON.stringify(uri)}`, what);
   };
@@ -61,6 +62,20 @@ export function endpointOf(address: IpAddress, port: number): Endpoint {
 /** The endpoint on any address of a family. */
 export function anyEndpoint(family: 4 | 6, port: number): Endpoint {
   return { family, address: new Int32Array(4), port };
+}
+
+/** Whether something that came from outside is an endpoint. */
+export function isEndpoint(value: unknown): value is Endpoint {
+  if (typeof value !== "object" || value === null) return false;
+  const { family, address, port } = value as Partial<Endpoint>;
+  return (
+    (family === 4 || family === 6) &&
+    address?.length === 4 &&
+    Object.prototype.toString.call(address) === "[object Int32Array]" &&
+    Number.isInteger(port) &&
+    (port as number) >= 0 &&
+    (port as number) <= 65_535
+  );
 }
 
 /** Whether the address is the unspecified one. */

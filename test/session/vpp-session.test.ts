@@ -102,7 +102,7 @@ describe("namespace", () => {
     // The other is in global scope only: the same port, another table.
     expect(h.listen(h.app("global", {}, options).index, "tcp://0.0.0.0/1234")).toBeGreaterThanOrEqual(0);
     expect(nameOf(h.listen(both, "tcp://0.0.0.0/1234"))).toBe("ALREADY_LISTENING");
-    for (const app of [...h.layer.applications.all()]) h.layer.detach(app.index);
+    for (const app of h.layer.applications.all()) h.layer.detach(app.index);
     expectNothingLeft();
   });
 
