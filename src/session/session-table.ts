@@ -184,6 +184,11 @@ export class SessionTable {
     return s >= 0 && s < this.#fresh && s === (s | 0) && this.#i32[this.row(s) + S_STATE] >= 0;
   }
 
+  /** How often the row was taken, modulo 2^20. */
+  generation(s: SessionIndex): number {
+    return this.#i32[this.row(s) + S_GENERATION];
+  }
+
   /** The handle of a row in use. */
   handle(s: SessionIndex): SessionHandle {
     return makeHandle(this.engine, this.#i32[this.row(s) + S_GENERATION], s);
