@@ -122,7 +122,7 @@ export class SessionUpcalls implements TransportUpcalls {
     return 0;
   }
 
-  connected(proto: number, c: ConnectionIndex, context: number, error: number): number {
+  connected(proto: number, c: ConnectionIndex, context: number, error: number, peer = -1): number {
     const i32 = this.#i32;
     const core = this.#core;
     const s = context & 0xff_ffff;
@@ -135,7 +135,9 @@ export class SessionUpcalls implements TransportUpcalls {
     const worker = core.applications.workerAt(i32[r + S_WORKER]);
     let result = error;
     if (result === 0) {
-      result = worker?.isAttached === true ? core.giveFifos(worker, s, proto, c) : SESSION_E_NOAPP;
+      if (worker?.isAttached !== true) result = SESSION_E_NOAPP;
+      else if (peer >= 0) core.shareFifos(s, proto, c, peer);
+      else result = core.giveFifos(worker, s, proto, c);
     }
     if (result < 0) {
       core.fail(result);
