@@ -17,9 +17,10 @@ import { TransportIcmpSink } from "./session/icmp-sink.js";
 import type { LocalAddresses } from "./session/local-addresses.js";
 import { SessionLookup } from "./session/lookup.js";
 import { DEFAULT_SESSION_CONFIG, type SessionConfig } from "./session/session-config.js";
-import { SESSION_E_NOIP } from "./session/session-errors.js";
+import { SESSION_E_NOIP, SessionError } from "./session/session-errors.js";
 import type { SessionHooks } from "./session/session-core.js";
 import { SessionLayer } from "./session/session-layer.js";
+import { isSessionRecord, type SessionRecord } from "./session/session-record.js";
 import type { Clock } from "./time/clock.js";
 import { CtTransport } from "./transport/ct/ct.js";
 import { DEFAULT_TCP_CONFIG, type TcpConfig } from "./transport/tcp/config.js";
@@ -125,9 +126,11 @@ export class Stack {
     return added;
   }
 
-  /** Applies a change of the forwarding tables. Throws RangeError when it cannot be. */
-  apply(record: FibRecord): void {
-    this.host.ip.fib.apply(record);
+  /** Applies a change of the forwarding tables or of the session layer. Throws RangeError or SessionError when it cannot be. */
+  apply(record: FibRecord | SessionRecord): void {
+    if (!isSessionRecord(record)) return this.host.ip.fib.apply(record);
+    const error = this.host.sessions.apply(record);
+    if (error < 0) throw new SessionError(error, record.kind === "namespace" ? `namespace ${record.id}` : record.kind);
   }
 
   /** Closes the devices and gives the window back. Nothing may be called afterwards. */

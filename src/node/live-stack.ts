@@ -2,7 +2,7 @@ import type { Host } from "../../nodes/host.js";
 import { type App, AppServer } from "../app/attach.js";
 import type { AppCallbacks } from "../app/callbacks.js";
 import { resolveConfig } from "../host/config.js";
-import type { NamespaceConfig, ResolvedConfig, ResolvedInterface, StackConfig } from "../host/config-types.js";
+import type { ResolvedConfig, ResolvedInterface, StackConfig } from "../host/config-types.js";
 import { InlineDriver } from "../host/inline-driver.js";
 import { makeDevice } from "../host/make-device.js";
 import { NativeWindow } from "../host/native-window.js";
@@ -13,7 +13,6 @@ import { SystemRandom } from "../host/system-random.js";
 import { MemoryWindow } from "../mem/window.js";
 import type { ApplicationOptions } from "../session/application.js";
 import { DEFAULT_NAMESPACE } from "../session/app-namespace.js";
-import { SessionError } from "../session/session-errors.js";
 import { Stack } from "../stack.js";
 import { type AppHandle, type AppStack, startApp } from "./apps/index.js";
 import { namespaceScope } from "./namespace-scope.js";
@@ -157,7 +156,7 @@ export async function openStack(
     stack = new LiveStack(core, driver, config, namespaces, runCommand);
     for (const each of config.interfaces) addInterface(core, driver, each, native, namespaces);
     for (const route of config.routes) addRoute(core, route);
-    for (const each of config.namespaces) addNamespace(core, each);
+    for (const each of config.namespaces) core.apply({ kind: "namespace", add: true, ...each });
     native?.touch();
     await stack.startApps();
     return stack;
@@ -216,11 +215,6 @@ function addInterface(
 
 function isPollable(device: object): device is PollableDevice {
   return "fd" in device;
-}
-
-function addNamespace(core: Stack, config: NamespaceConfig): void {
-  const error = core.host.sessions.apply({ kind: "namespace", add: true, ...config });
-  if (error < 0) throw new SessionError(error, `namespace ${config.id}`);
 }
 
 function addRoute(core: Stack, route: ResolvedConfig["routes"][number]): void {

@@ -184,13 +184,13 @@ const delAppNs: Command = {
   name: "app ns del",
   usage: "id ID",
   help: "deletes an application namespace: its applications are detached",
-  run(words, { host, wake }) {
+  run(words, run) {
     if (!words.accept("id"))
       throw new CliError(words.left === 0 ? "id is missing" : `unknown argument "${words.next}"`);
     const id = words.take("id");
     words.end();
-    check(host.sessions.apply({ kind: "namespace", add: false, id }));
-    wake();
+    check(run.host.sessions.apply({ kind: "namespace", add: false, id }));
+    run.wake();
     return "";
   },
 };

@@ -53,7 +53,7 @@ function takeProto(words: Words, host: Host): string {
 /** `10.0.0.1`, `10.0.0.1:80`, `2001:db8::1`, `[2001:db8::1]:80`. */
 function takeEnd(words: Words, what: string): EndMatch {
   const text = words.take(what);
-  const withPort = /^(?:\[([^\]]+)\]|([^:\[\]]+))(?::(\d{1,5}))?$/.exec(text);
+  const withPort = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text);
   const address = tryParseAddress(withPort === null ? text : (withPort[1] ?? withPort[2]));
   const port = withPort?.[3] === undefined ? undefined : Number(withPort[3]);
   if (address === undefined || (port ?? 0) > 65_535) throw new CliError(`${what}: not ADDRESS[:PORT]: "${text}"`);

@@ -151,11 +151,11 @@ function switched(isOn: boolean): Command {
     name,
     usage: "",
     help: isOn ? "lets applications attach" : "detaches every application and lets none attach",
-    run(words, { host, wake }) {
+    run(words, run) {
       if (words.next === "rt-backend") throw new CliError('not supported: "rt-backend"');
       words.end();
-      host.sessions.setEnabled(isOn);
-      wake();
+      run.host.sessions.setEnabled(isOn);
+      run.wake();
       return "";
     },
   };

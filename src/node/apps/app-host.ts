@@ -40,7 +40,8 @@ export async function startNative(
     if (isClosed) return;
     isClosed = true;
     stop();
-    await app.detach();
+    // The stack may have detached it already, with its namespace.
+    if (app.workers.length > 0) await app.detach();
   };
   try {
     const uris: string[] = [];

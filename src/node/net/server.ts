@@ -173,9 +173,9 @@ export class Server extends EventEmitter {
   }
   #closedEpoch = 0;
 
-  /** Destroys all connections; for the end of the stack. */
-  destroyConnections(): void {
-    for (const socket of this.#sockets) socket.destroy();
+  /** Destroys all connections; for the end of the stack, or of the application. */
+  destroyConnections(error?: Error): void {
+    for (const socket of this.#sockets) socket.destroy(error);
   }
 
   /** Where it listens; null while it does not. */
