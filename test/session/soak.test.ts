@@ -211,7 +211,7 @@ class Soak {
       transport.onClose = (c) => h.layer.deleted(transport.session(c));
     for (const app of h.layer.applications.all()) if (app.isAttached) h.layer.detach(app.index);
     h.settle();
-    for (const s of [...h.layer.table]) if (h.layer.table.isUsed(s) && h.layer.connectionOf(s) >= 0) h.layer.deleted(s);
+    for (const s of h.layer.table) if (h.layer.table.isUsed(s) && h.layer.connectionOf(s) >= 0) h.layer.deleted(s);
     h.settle();
   }
 }
