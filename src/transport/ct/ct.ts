@@ -56,7 +56,7 @@ export interface CtParts {
  *     client  CONNECTING ───────────────── connected ─► OPENED        (refused: connected with REFUSED, both rows gone)
  *     server  ACCEPTING ─► accept callback ─ answered ─► OPENED
  *
- * The rows of a pair live and die together: when both applications have closed, or one end was reset.
+ * The rows of a pair live and die together: until both streams have ended, or one end was reset.
  */
 export class CtTransport implements Transport {
   readonly name = "ct";
@@ -131,8 +131,8 @@ export class CtTransport implements Transport {
       return;
     }
     // The server may have written, and closed, before its client was there.
-    this.#tellWritten(server);
-    if ((i32[server + C_FLAGS] & CTF_END_SENT) !== 0) this.#upcalls.closing(i32[client + C_SESSION]);
+    if ((i32[server + C_FLAGS] & CTF_END_SENT) !== 0) this.#end(c);
+    else this.#tellWritten(server);
   }
 
   #refuse(c: ConnectionIndex): void {
@@ -172,34 +172,55 @@ export class CtTransport implements Transport {
     const r = this.rows.row(c);
     if ((i32[r + C_FLAGS] & CTF_END_SENT) !== 0) return;
     i32[r + C_FLAGS] |= CTF_END_SENT;
-    if (i32[r + C_STATE] !== CT_OPENED) return;
-    // What was written comes before the end of the stream.
+    if (i32[r + C_STATE] === CT_OPENED) this.#end(c);
+  }
+
+  /** Tells the other end of the end of the stream, after what was written. When both streams have ended the pair is done. */
+  #end(c: ConnectionIndex): void {
+    const i32 = this.#i32;
+    const r = this.rows.row(c);
+    if (this.#isInVain(r)) {
+      this.#fail(c);
+      return;
+    }
     this.#tellWritten(r);
     this.#upcalls.closing(this.#peerSession(r));
+    if ((this.#peerFlags(r) & CTF_END_SENT) === 0) return;
+    this.#upcalls.closed(this.#peerSession(r));
+    this.#upcalls.closed(i32[r + C_SESSION]);
+    this.#remove(c);
+  }
+
+  #peerFlags(r: number): number {
+    return this.#i32[this.rows.row(this.#i32[r + CT_PEER]) + C_FLAGS];
+  }
+
+  /** What was written will not be read: the other application has closed. */
+  #isInVain(r: number): boolean {
+    return (this.#peerFlags(r) & CTF_APP_CLOSED) !== 0 && this.#fifos.maxDequeue(this.#i32[r + C_TX_FIFO]) > 0;
+  }
+
+  /** Both ends are reset: as TCP answers data to one who has closed. */
+  #fail(c: ConnectionIndex): void {
+    this.#upcalls.reset(this.#i32[this.rows.row(c) + C_SESSION], SESSION_E_UNKNOWN);
+    this.reset(c);
   }
 
   close(c: ConnectionIndex): void {
     const i32 = this.#i32;
-    const fifos = this.#fifos;
     const r = this.rows.row(c);
     if (i32[r + C_STATE] === CT_CONNECTING) {
       this.#upcalls.reset(this.#peerSession(r), SESSION_E_UNKNOWN);
       this.#remove(c);
       return;
     }
-    const isPeerClosed = (i32[this.rows.row(i32[r + CT_PEER]) + C_FLAGS] & CTF_APP_CLOSED) !== 0;
-    const isUnread = fifos.maxDequeue(i32[r + C_RX_FIFO]) > 0;
-    // RFC 9293 3.6.1, SHLD-3: who closes with unread data, or wrote to one who has closed, resets.
-    if (isUnread || (isPeerClosed && fifos.maxDequeue(i32[r + C_TX_FIFO]) > 0)) {
+    // RFC 9293 3.6.1, SHLD-3: who closes with unread data resets.
+    if (this.#fifos.maxDequeue(i32[r + C_RX_FIFO]) > 0) {
       this.reset(c);
       return;
     }
-    this.halfClose(c);
     i32[r + C_FLAGS] |= CTF_APP_CLOSED;
-    if (!isPeerClosed) return;
-    this.#upcalls.closed(this.#peerSession(r));
-    this.#upcalls.closed(i32[r + C_SESSION]);
-    this.#remove(c);
+    this.halfClose(c);
   }
 
   reset(c: ConnectionIndex): void {
@@ -217,15 +238,8 @@ export class CtTransport implements Transport {
     const i32 = this.#i32;
     const r = this.rows.row(c);
     if (i32[r + C_STATE] !== CT_OPENED) return false;
-    if ((i32[this.rows.row(i32[r + CT_PEER]) + C_FLAGS] & CTF_APP_CLOSED) === 0) {
-      this.#tellWritten(r);
-      return false;
-    }
-    // Nobody will read it: as TCP answers data to a closed end with a reset.
-    if (this.#fifos.maxDequeue(i32[r + C_TX_FIFO]) > 0) {
-      this.#upcalls.reset(i32[r + C_SESSION], SESSION_E_UNKNOWN);
-      this.reset(c);
-    }
+    if (this.#isInVain(r)) this.#fail(c);
+    else this.#tellWritten(r);
     return false;
   }
 

@@ -55,10 +55,51 @@ describe.each(["client", "server"] as const)("the %s", (who) => {
     expect([h.news(), readText(a)]).toEqual([[`${an} rx`], "answer"]);
     b.close();
     h.settle();
-    expect(h.news()).toEqual([`${an} disconnect`]);
+    const news = h.news();
+    expect(news.filter((line) => line.startsWith(bn))).toEqual(ENDED.map((what) => `${bn} ${what}`));
+    expect(news.filter((line) => line.startsWith(an))).toEqual(
+      ["disconnect", "transportClosed", "cleanup transport"].map((what) => `${an} ${what}`),
+    );
+    expect(a.state).toBe("transport-deleted");
     a.close();
     h.settle();
-    expect(h.news().sort()).toEqual([an, bn].flatMap((name) => ENDED.map((what) => `${name} ${what}`)).sort());
+    expect(h.news()).toEqual([`${an} cleanup session`]);
+    expectGone();
+  });
+
+  test("half-closes, the other too: both streams have ended, the rest can still be read", () => {
+    a.write(bytes("from a"));
+    b.write(bytes("from b"));
+    a.halfClose();
+    b.halfClose();
+    h.settle();
+    for (const name of [an, bn]) {
+      expect(h.heard.filter((line) => line.startsWith(name))).toEqual(
+        ["rx", "disconnect", "transportClosed", "cleanup transport"].map((what) => `${name} ${what}`),
+      );
+    }
+    h.news();
+    expect(h.pools().rows).toBe(before.rows);
+    expect([readText(a), a.state, a.close()]).toEqual(["from b", "transport-deleted", 0]);
+    h.settle();
+    expect([h.news(), a.state]).toEqual([[`${an} cleanup session`], "gone"]);
+    // The fifos stay for the other end.
+    expect([h.pools().fifos, readText(b), b.close()]).toEqual([2, "from a", 0]);
+    expectGone();
+  });
+
+  test("writes to one who has closed, and half-closes at once: reset", () => {
+    b.close();
+    h.settle();
+    h.news();
+    a.write(bytes("anyone?"));
+    a.halfClose();
+    h.settle();
+    expect(h.news().filter((line) => line.startsWith(an))).toEqual([
+      `${an} reset ECONNRESET`,
+      `${an} cleanup transport`,
+      `${an} cleanup session`,
+    ]);
     expectGone();
   });
 
