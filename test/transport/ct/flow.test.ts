@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { SeededRandom } from "../../../src/random/seeded.js";
 import type { App } from "../../../src/app/attach.js";
+import { Cli } from "../../../src/cli/cli.js";
 import type { Session } from "../../../src/app/session.js";
 import { TRANSPORT_CT } from "../../../src/transport/transport.js";
 import { bytes, CT_FAMILIES, OneStack, readText } from "./one-stack.js";
@@ -124,6 +125,19 @@ describe("what it shows of itself", () => {
     expect(format(client, 1)).toBe("OPENED app-closed");
     const listener = [...sessions.table].find((s) => s !== client.index && s !== server.index) ?? -1;
     expect(transports[TRANSPORT_CT]?.format(sessions.connectionOf(listener), 2)).toBe("LISTEN index 0");
+  });
+
+  test("show session lists both ends and the listener under ct", async () => {
+    const cli = new Cli({ host: h.stack.host, wake: () => {}, sleep: async () => {} });
+    expect((await cli.run("show session")).text.split("\n").slice(2)).toEqual([
+      expect.stringMatching(/^ct +listening +1/),
+      expect.stringMatching(/^ct +ready +2/),
+    ]);
+    const { text } = await cli.run("show session verbose proto ct state ready");
+    const port = client.local?.port;
+    expect(text).toMatch(new RegExp(`\\[ct\\] 127.0.0.1:${port}->127.0.0.1:80 +ready +OPENED +0 +3`));
+    expect(text).toMatch(new RegExp(`\\[ct\\] 127.0.0.1:80->127.0.0.1:${port} +ready +OPENED +3 +0`));
+    expect((await cli.run("show session verbose 2 listeners ct")).text).toMatch(/LISTEN index 0/);
   });
 
   test("attributes are about packets: NOSUPPORT", () => {
