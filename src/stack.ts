@@ -197,7 +197,9 @@ function makeHost(parts: StackParts): Host {
   sessions.register(tcp);
   sessions.register(udp);
   const { maxSessions: maxConnections } = sessionConfig;
-  sessions.register(new CtTransport({ window, fifos, lookup, upcalls: sessions, maxConnections }));
+  const ct = new CtTransport({ window, fifos, lookup, upcalls: sessions, maxConnections });
+  engine.addTimed(ct);
+  sessions.register(ct);
   ip.icmpErrors.add(PROTOCOL_TCP, new TransportIcmpSink(window, lookup, tcp));
   ip.icmpErrors.add(PROTOCOL_UDP, new TransportIcmpSink(window, lookup, udp));
   const transports: readonly (Transport | undefined)[] = sessions.transports;

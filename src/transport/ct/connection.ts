@@ -39,7 +39,13 @@ export const CT_PEER = C_COMMON_WORDS;
 export const CT_CONTEXT = C_COMMON_WORDS + 1;
 /** Tail of the tx fifo of which the peer was told last. */
 export const CT_TOLD = C_COMMON_WORDS + 2;
-const ROW_WORDS = 20;
+/** Of an end that waits for the other to close: tick when it has waited long enough. */
+export const CT_DUE = C_COMMON_WORDS + 3;
+/** Next that waits + 1, 0 at the end. */
+export const CT_NEXT = C_COMMON_WORDS + 4;
+/** Previous that waits + 1, 0 at the start. */
+export const CT_PREVIOUS = C_COMMON_WORDS + 5;
+const ROW_WORDS = 24;
 
 /** The connection rows of one stack: two for each cut-through session pair, one for each listener. */
 export class CtConnections {

@@ -1,3 +1,4 @@
+import type { Timed } from "../../graph/engine.js";
 import type { FifoSegment } from "../../mem/fifo-segment.js";
 import type { MemoryWindow } from "../../mem/window.js";
 import type { SessionLookup } from "../../session/lookup.js";
@@ -36,6 +37,7 @@ import {
   CTF_APP_CLOSED,
   CTF_END_SENT,
 } from "./connection.js";
+import { CtLinger } from "./linger.js";
 
 /** What cut-through is built upon. */
 export interface CtParts {
@@ -56,9 +58,10 @@ export interface CtParts {
  *     client  CONNECTING ───────────────── connected ─► OPENED        (refused: connected with REFUSED, both rows gone)
  *     server  ACCEPTING ─► accept callback ─ answered ─► OPENED
  *
- * The rows of a pair live and die together: until both streams have ended, or one end was reset.
+ * The rows of a pair live and die together: until both streams have ended, or one end was reset. Who has closed is freed
+ * after 30 s if the other has not: as from FIN-WAIT-2.
  */
-export class CtTransport implements Transport {
+export class CtTransport implements Transport, Timed {
   readonly name = "ct";
   readonly proto = TRANSPORT_CT;
   readonly isDatagram = false;
@@ -67,6 +70,8 @@ export class CtTransport implements Transport {
   readonly #fifos: FifoSegment;
   readonly #lookup: SessionLookup;
   readonly #upcalls: TransportUpcalls;
+  readonly #linger: CtLinger;
+  #tick = 0;
 
   /** Reserves the rows. Throws RangeError when the window is full. */
   constructor({ window, fifos, lookup, upcalls, maxConnections }: CtParts) {
@@ -75,6 +80,7 @@ export class CtTransport implements Transport {
     this.#lookup = lookup;
     this.#upcalls = upcalls;
     this.rows = new CtConnections(window, maxConnections);
+    this.#linger = new CtLinger(window.i32, this.rows);
   }
 
   startListen(session: SessionIndex, local: Endpoint, fib: number): ConnectionIndex {
@@ -131,8 +137,11 @@ export class CtTransport implements Transport {
       return;
     }
     // The server may have written, and closed, before its client was there.
-    if ((i32[server + C_FLAGS] & CTF_END_SENT) !== 0) this.#end(c);
-    else this.#tellWritten(server);
+    if ((i32[server + C_FLAGS] & CTF_END_SENT) === 0) this.#tellWritten(server);
+    else {
+      this.#end(c);
+      this.#waitForPeer(c);
+    }
   }
 
   #refuse(c: ConnectionIndex): void {
@@ -149,8 +158,10 @@ export class CtTransport implements Transport {
     const sessions = [c, peer].map((each) => i32[this.rows.row(each) + C_SESSION]);
     // Only the client's end is in the table.
     if (!this.#lookup.delEstablished(TRANSPORT_CT, c)) this.#lookup.delEstablished(TRANSPORT_CT, peer);
-    this.rows.free(c);
-    this.rows.free(peer);
+    for (const each of [c, peer]) {
+      this.#linger.remove(each);
+      this.rows.free(each);
+    }
     for (const s of sessions) this.#upcalls.deleted(s);
   }
 
@@ -221,6 +232,33 @@ export class CtTransport implements Transport {
     }
     i32[r + C_FLAGS] |= CTF_APP_CLOSED;
     this.halfClose(c);
+    this.#waitForPeer(c);
+  }
+
+  /** An application that has closed does not keep its session for ever because the other does not close. */
+  #waitForPeer(c: ConnectionIndex): void {
+    const r = this.rows.row(c);
+    if (this.#i32[r + C_STATE] !== CT_OPENED || (this.#i32[r + C_FLAGS] & CTF_APP_CLOSED) === 0) return;
+    this.#linger.add(c, this.#tick);
+  }
+
+  setNow(tick: number): void {
+    this.#tick = tick;
+  }
+
+  expire(tick: number): void {
+    this.#tick = tick;
+    for (let c = this.#linger.shift(tick); c >= 0; c = this.#linger.shift(tick)) {
+      const at = this.rows.row(c) + C_SESSION;
+      const session = this.#i32[at];
+      // The row stays for the other end, until that ends too.
+      this.#i32[at] = -1;
+      this.#upcalls.deleted(session);
+    }
+  }
+
+  nextExpiry(tick: number): number {
+    return this.#linger.nextExpiry(tick);
   }
 
   reset(c: ConnectionIndex): void {

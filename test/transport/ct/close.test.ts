@@ -223,6 +223,63 @@ describe.each(["client", "server"] as const)("the %s", (who) => {
   });
 });
 
+describe.each(["close", "detach"] as const)("one that has seen a %s", (how) => {
+  beforeEach(async () => {
+    client.write(bytes("last words"));
+    if (how === "close") client.close();
+    else await apps[0].detach();
+    h.settle();
+    h.news();
+  });
+
+  test("is not kept for ever by one who does not close: 30 s, as in FIN-WAIT-2", () => {
+    h.clock.advanceUs(29_999_000);
+    h.settle();
+    expect(h.pools()).toMatchObject({ sessions: before.sessions + 2, applications: 2 });
+    h.clock.advanceUs(2000);
+    h.settle();
+    expect(h.news()).toEqual(how === "close" ? ["c cleanup transport", "c cleanup session"] : []);
+    expect(h.pools()).toMatchObject({ sessions: before.sessions + 1, applications: how === "close" ? 2 : 1 });
+    expect([server.state, readText(server)]).toEqual(["transport-closing", "last words"]);
+    server.write(bytes("anyone?"));
+    h.settle();
+    expect(h.news()).toEqual(["s reset ECONNRESET", "s cleanup transport", "s cleanup session"]);
+    expect({ ...h.pools(), applications: 2 }).toEqual(before);
+  });
+
+  test("after that the other ends in any way", () => {
+    h.clock.advanceUs(31_000_000);
+    h.settle();
+    readText(server);
+    server.close();
+    h.settle();
+    expect({ ...h.pools(), applications: 2 }).toEqual(before);
+    expect(h.stack.host.fifos.stats().badFifos).toBe(0);
+  });
+});
+
+test("those that wait go in order, whoever ends before", async () => {
+  const pairs = [[client, server]];
+  for (let i = 0; i < 4; i++) pairs.push([await h.connect(apps[0], URI), server]);
+  for (const [each] of pairs) {
+    each.close();
+    h.clock.advanceUs(1_000_000);
+    h.settle();
+  }
+  const states = (): string[] => pairs.map(([each]) => each.state);
+  for (const i of [0, 2, 4]) pairs[i][1].close();
+  h.settle();
+  expect(states()).toEqual(["gone", "app-closed", "gone", "app-closed", "gone"]);
+  h.clock.advanceUs(26_500_000);
+  h.settle();
+  expect(states()).toEqual(["gone", "gone", "gone", "app-closed", "gone"]);
+  h.clock.advanceUs(2_000_000);
+  h.settle();
+  expect(states()).toEqual(["gone", "gone", "gone", "gone", "gone"]);
+  for (const i of [1, 3]) pairs[i][1].close();
+  expectGone();
+});
+
 test("both close in the same turn", () => {
   client.write(bytes(""));
   client.close();
