@@ -21,7 +21,7 @@ export class App {
   readonly name: string;
   readonly #objects: SessionObjects;
   readonly #index: number;
-  readonly #workers: AppWorker[] = [];
+  #workers: AppWorker[] = [];
 
   /** Made by {@link AppServer.attach}; throws SessionError. */
   constructor(server: AppServer, options: ApplicationOptions, callbacks: AppCallbacks) {
@@ -63,7 +63,7 @@ export class App {
     const number = this.#sessions.addWorker(this.#index, worker.coreCallbacks());
     if (number < 0) throw new SessionError(number, `add worker to ${this.name}`);
     worker.bind(this.#index, number);
-    this.#workers.push(worker);
+    this.#workers = [...this.workers, worker];
     return worker;
   }
 

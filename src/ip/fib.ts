@@ -76,10 +76,12 @@ export interface NextHops {
 
 /** Who depends on the addresses and tables of interfaces. */
 export interface FibWatcher {
-  /** An address of the interface came or went, or the interface has another table. */
-  interfaceChanged(ifIndex: InterfaceIndex): void;
-  /** What uses a table and keeps it from being removed, as `namespace blue`; undefined when nothing does. */
-  userOf(fib4: FibIndex, fib6: FibIndex): string | undefined;
+  /** An address of the interface came or went. */
+  addressesChanged(ifIndex: InterfaceIndex): void;
+  /** What keeps the interface in its table, as `namespace blue`; undefined when nothing does. */
+  userOfInterface(ifIndex: InterfaceIndex): string | undefined;
+  /** What uses a table and keeps it from being removed; undefined when nothing does. */
+  userOfTable(fib4: FibIndex, fib6: FibIndex): string | undefined;
 }
 
 /** One route, for `show ip fib`. */
@@ -153,9 +155,7 @@ export class Fib {
   /** Applies one record. Throws RangeError, with nothing changed, when it cannot be. */
   apply(record: FibRecord): void {
     this.#apply(record);
-    if (record.kind === "address" || record.kind === "interface-table") {
-      this.#watcher?.interfaceChanged(record.interface);
-    }
+    if (record.kind === "address") this.#watcher?.addressesChanged(record.interface);
   }
 
   #apply(record: FibRecord): void {
@@ -305,7 +305,7 @@ export class Fib {
     for (const { name, fib4, fib6 } of this.#parts.interfaces.all()) {
       if (fib4 === v4 || fib6 === v6) throw new RangeError(`table ${table} is in use by interface ${name}`);
     }
-    const user = this.#watcher?.userOf(v4, v6);
+    const user = this.#watcher?.userOfTable(v4, v6);
     if (user !== undefined) throw new RangeError(`table ${table} is in use by ${user}`);
     this.#rib.clear(4, v4);
     this.#rib.clear(6, v6);
@@ -328,6 +328,8 @@ export class Fib {
     if (this.addresses.of(index, 4).length + this.addresses.of(index, 6).length > 0) {
       throw new RangeError(`interface ${iface.name} has addresses: its table cannot change`);
     }
+    const user = this.#watcher?.userOfInterface(index);
+    if (user !== undefined) throw new RangeError(`interface ${iface.name} is in use by ${user}`);
     iface.fib4 = this.indexOf(4, table);
     iface.fib6 = this.indexOf(6, table);
   }

@@ -24,6 +24,8 @@ export interface AppListener {
   readonly proto: number;
   readonly fib: number;
   readonly local: Endpoint;
+  /** Interface of the namespace when it was made; -1: none. */
+  readonly ifIndex: number;
   /** Where it is in the listener table: `local`, or that port on each address of the namespace's interface. */
   keys: readonly Endpoint[];
   readonly isConnected: boolean;

@@ -108,7 +108,7 @@ export class AppListeners {
   }
 
   /** Keys of the listener table for an endpoint: of any address, those of the namespace's interface if it has one. */
-  #keysOf({ ifIndex }: AppNamespace, local: Endpoint): Endpoint[] {
+  #keysOf(ifIndex: number, local: Endpoint): Endpoint[] {
     if (ifIndex < 0 || !isAnyAddress(local)) return [local];
     const { family, port } = local;
     return this.#core.addresses.addressesOf(ifIndex, family).map((address) => ({ family, address, port }));
@@ -118,7 +118,7 @@ export class AppListeners {
   #find(app: Application, fib: number, proto: number, local: Endpoint): AppListener | undefined {
     const { lookup } = this.#core;
     if (app.hasGlobalScope) {
-      for (const key of this.#keysOf(app.namespace, local)) {
+      for (const key of this.#keysOf(app.namespace.ifIndex, local)) {
         const s = lookup.listenerAt(fib, proto, key);
         if (s >= 0) return this.#bySession.get(s);
       }
@@ -142,7 +142,8 @@ export class AppListeners {
       proto: transport.proto,
       fib,
       local,
-      keys: isGlobal ? this.#keysOf(app.namespace, local) : [],
+      ifIndex: app.namespace.ifIndex,
+      keys: isGlobal ? this.#keysOf(app.namespace.ifIndex, local) : [],
       isConnected,
       session: -1,
       localSession: -1,
@@ -382,20 +383,20 @@ export class AppListeners {
   sourceOn(s: SessionIndex, remote: Int32Array, asked: Int32Array | undefined): Int32Array | undefined {
     const listener = this.#bySession.get(s);
     if (listener === undefined) return undefined;
-    const { app, keys, local } = listener;
+    const { ifIndex, keys, local } = listener;
     if (asked !== undefined)
       for (const { address } of keys) if (address.every((word, i) => word === asked[i])) return address;
-    return this.#core.addresses.sourceOn(app.namespace.ifIndex, local.family, remote);
+    return this.#core.addresses.sourceOn(ifIndex, local.family, remote);
   }
 
   /** The addresses of an interface have changed: listeners on any address of it follow. */
   addressesChanged(ifIndex: number): void {
     const { lookup } = this.#core;
     for (const listener of new Set(this.#bySession.values())) {
-      const { app, fib, proto, local, session } = listener;
-      if (app.namespace.ifIndex !== ifIndex || session < 0 || !isAnyAddress(local)) continue;
+      const { fib, proto, local, session } = listener;
+      if (listener.ifIndex !== ifIndex || session < 0 || !isAnyAddress(local)) continue;
       for (const key of listener.keys) lookup.delListener(fib, proto, key);
-      listener.keys = this.#keysOf(app.namespace, local).filter((key) => {
+      listener.keys = this.#keysOf(ifIndex, local).filter((key) => {
         const isAdded = lookup.addListener(fib, proto, key, session);
         if (!isAdded) this.#core.fail(SESSION_E_ALREADY_LISTENING);
         return isAdded;

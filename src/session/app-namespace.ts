@@ -129,12 +129,9 @@ export class AppNamespaces {
     return this.#addresses.interfaceOf(name) ?? SESSION_E_NOINTF;
   }
 
-  /** The tables of an interface have changed: namespaces on it follow. */
-  interfaceChanged(ifIndex: number): void {
-    for (const each of this.all()) {
-      if (each.ifIndex === ifIndex)
-        Object.assign(each, this.#addresses.interfaceOf(this.#addresses.interfaceName(ifIndex)));
-    }
+  /** The namespace on an interface; undefined when there is none. */
+  onInterface(ifIndex: number): AppNamespace | undefined {
+    return this.all().find((each) => each.ifIndex === ifIndex);
   }
 
   /** The namespace that uses one of these tables; undefined when none does. */

@@ -156,14 +156,19 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     return known.index;
   }
 
-  /** The addresses or tables of an interface have changed: its namespaces and their listeners follow. */
-  interfaceChanged(ifIndex: number): void {
-    this.namespaces.interfaceChanged(ifIndex);
+  /** The addresses of an interface have changed: listeners on any address of it follow. */
+  addressesChanged(ifIndex: number): void {
     this.listeners.addressesChanged(ifIndex);
   }
 
+  /** The namespace that keeps an interface in its table, as text; undefined when none does. */
+  userOfInterface(ifIndex: number): string | undefined {
+    const user = this.namespaces.onInterface(ifIndex);
+    return user === undefined ? undefined : `namespace ${user.id}`;
+  }
+
   /** The namespace that keeps these tables from being removed, as text; undefined when none does. */
-  userOf(fib4: number, fib6: number): string | undefined {
+  userOfTable(fib4: number, fib6: number): string | undefined {
     const user = this.namespaces.userOf(fib4, fib6);
     return user === undefined ? undefined : `namespace ${user.id}`;
   }

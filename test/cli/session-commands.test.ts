@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { formatPrefix } from "../../src/ip/address.js";
 import { Pair } from "./pair.js";
 
 let pair: Pair;
@@ -170,6 +171,19 @@ describe("app ns", () => {
     ["del blue", 'unknown argument "blue"'],
   ])("%s: %s", async (words, message) => {
     expect(await refused(`app ns ${words}`)).toBe(message);
+  });
+
+  it("keeps its interface in its table", async () => {
+    await pair.ok("set interface ip address del w0 198.18.0.2/24");
+    const own = pair.a.host.ip.fib.addresses.of(0, 6).slice();
+    for (const { address, length } of own) {
+      await pair.ok(`set interface ip address del w0 ${formatPrefix({ address, length })}`);
+    }
+    pair.a.apply({ kind: "table", table: 7, add: true });
+    await pair.ok("app ns add id blue if w0");
+    expect((await pair.cli.run("set interface table w0 7")).text).toBe("interface w0 is in use by namespace blue");
+    await pair.ok("app ns del id blue");
+    await pair.ok("set interface table w0 7");
   });
 
   it("keeps the table that it uses", async () => {

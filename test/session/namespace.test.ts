@@ -89,6 +89,23 @@ describe("an interface", () => {
     expect(h.lookup.listener4(0, 0, IF0, 80)).toBe(t);
   });
 
+  test("a changed namespace: listeners stay on the interface that they were made on", () => {
+    add({ id: "one", interface: "if0" });
+    const { index } = h.app("x", {}, { namespace: "one" });
+    const s = h.listen(index, "tcp://0.0.0.0/80");
+    add({ id: "one", interface: "if1" });
+    h.layer.addressesChanged(1);
+    expect([h.lookup.listener4(0, 0, IF0, 80), h.lookup.listener4(0, 0, IF1, 80)]).toEqual([s, -1]);
+    h.addresses.of0 = [IF0 + 8];
+    h.layer.addressesChanged(0);
+    expect([h.lookup.listener4(0, 0, IF0, 80), h.lookup.listener4(0, 0, IF0 + 8, 80)]).toEqual([-1, s]);
+    const t = h.listen(index, "tcp://0.0.0.0/80");
+    expect(h.lookup.listener4(0, 0, IF1, 80)).toBe(t);
+    expect([h.layer.userOfInterface(1), h.layer.userOfInterface(0)]).toEqual(["namespace one", undefined]);
+    h.layer.detach(index);
+    expect(h.lookup.counts().listeners).toBe(0);
+  });
+
   test("an interface without an address of the family: NOIP", () => {
     add({ id: "two", interface: "if1" });
     const { index } = h.app("x", {}, { namespace: "two" });
@@ -110,7 +127,7 @@ describe("an interface", () => {
     const { index } = h.app("x", {}, { namespace: "one" });
     const s = h.listen(index, "tcp://0.0.0.0/80");
     h.addresses.of0 = [IF0 + 8, IF0 + 9];
-    h.layer.interfaceChanged(0);
+    h.layer.addressesChanged(0);
     expect([IF0, IF0 + 8, IF0 + 9].map((address) => h.lookup.listener4(0, 0, address, 80))).toEqual([-1, s, s]);
     expect(h.layer.unlisten(index, s)).toBe(0);
     expect(h.lookup.counts().listeners).toBe(0);
@@ -153,7 +170,7 @@ describe("tables", () => {
 
   test("a table in use by a namespace is named", () => {
     add({ id: "one", table4: 1 });
-    expect([h.layer.userOf(1, 1), h.layer.userOf(3, 3)]).toEqual(["namespace one", undefined]);
+    expect([h.layer.userOfTable(1, 1), h.layer.userOfTable(3, 3)]).toEqual(["namespace one", undefined]);
   });
 });
 

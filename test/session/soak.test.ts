@@ -171,7 +171,7 @@ class Soak {
         break;
       default:
         h.addresses.of0 = this.any([[0x0a000001], [0x0a000001, 0x0a000005], []]);
-        layer.interfaceChanged(0);
+        layer.addressesChanged(0);
         if (this.below(30) === 0) {
           layer.setEnabled(false);
           layer.setEnabled(true);
