@@ -111,7 +111,7 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
           listener = lookup.listener6(fib, TRANSPORT_UDP, d0, d1, d2, d3, port);
         }
         if (listener < 0) return NO_SESSION;
-        c = sessions.connectionOf(listener);
+        c = sessions.datagramConnection(listener, hash);
         if (i32[rows.row(c) + C_RX_FIFO] !== 0) return c;
         // A session's own address is one to answer from: groups and broadcast addresses are not (RFC 1122 4.1.3.5).
         return isGroup ? NO_SESSION : accept(listener, fib, ip, at);

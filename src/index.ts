@@ -2,7 +2,9 @@ import { runCommand } from "./cli/commands/index.js";
 import type { StackConfig } from "./host/config-types.js";
 import { type LiveStack, type OpenOptions, openStack } from "./node/live-stack.js";
 
-export type { App, AppCallbacks, ConnectOptions, Listener } from "./app/attach.js";
+export type { AppWorker, ConnectOptions, ListenOptions } from "./app/app-worker.js";
+export type { App } from "./app/attach.js";
+export type { AppCallbacks, Listener } from "./app/callbacks.js";
 export type { Session, SessionAddress } from "./app/session.js";
 export type { Device, Offloads } from "./device/device.js";
 export { wire, type WireDevice, type WireOptions } from "./device/wire-device.js";

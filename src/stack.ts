@@ -17,9 +17,12 @@ import { TransportIcmpSink } from "./session/icmp-sink.js";
 import type { LocalAddresses } from "./session/local-addresses.js";
 import { SessionLookup } from "./session/lookup.js";
 import { DEFAULT_SESSION_CONFIG, type SessionConfig } from "./session/session-config.js";
-import { SESSION_E_NOIP } from "./session/session-errors.js";
-import { type SessionHooks, SessionLayer } from "./session/session-layer.js";
+import { SESSION_E_NOIP, SessionError } from "./session/session-errors.js";
+import type { SessionHooks } from "./session/session-core.js";
+import { SessionLayer } from "./session/session-layer.js";
+import { isSessionRecord, type SessionRecord } from "./session/session-record.js";
 import type { Clock } from "./time/clock.js";
+import { CtTransport } from "./transport/ct/ct.js";
 import { DEFAULT_TCP_CONFIG, type TcpConfig } from "./transport/tcp/config.js";
 import { TcpTransport } from "./transport/tcp/tcp.js";
 import { C_FIB, C_FLAGS, C_RMT, CF_IP6, type Transport } from "./transport/transport.js";
@@ -123,9 +126,11 @@ export class Stack {
     return added;
   }
 
-  /** Applies a change of the forwarding tables. Throws RangeError when it cannot be. */
-  apply(record: FibRecord): void {
-    this.host.ip.fib.apply(record);
+  /** Applies a change of the forwarding tables or of the session layer. Throws RangeError or SessionError when it cannot be. */
+  apply(record: FibRecord | SessionRecord): void {
+    if (!isSessionRecord(record)) return this.host.ip.fib.apply(record);
+    const error = this.host.sessions.apply(record);
+    if (error < 0) throw new SessionError(error, record.kind === "namespace" ? `namespace ${record.id}` : record.kind);
   }
 
   /** Closes the devices and gives the window back. Nothing may be called afterwards. */
@@ -163,6 +168,7 @@ function makeHost(parts: StackParts): Host {
   const addresses = localAddresses(ip, interfaces);
   const sessions = new SessionLayer({ window, fifos, lookup, addresses, random, config: sessionConfig, hooks });
   engine.addTimed(sessions);
+  ip.fib.useWatcher(sessions);
   const linkMtu = (r: number): number => mtuTowards(window, ip, interfaces, r);
   const tcp = new TcpTransport({
     window,
@@ -190,6 +196,10 @@ function makeHost(parts: StackParts): Host {
   });
   sessions.register(tcp);
   sessions.register(udp);
+  const { maxSessions: maxConnections } = sessionConfig;
+  const ct = new CtTransport({ window, fifos, lookup, upcalls: sessions, maxConnections });
+  engine.addTimed(ct);
+  sessions.register(ct);
   ip.icmpErrors.add(PROTOCOL_TCP, new TransportIcmpSink(window, lookup, tcp));
   ip.icmpErrors.add(PROTOCOL_UDP, new TransportIcmpSink(window, lookup, udp));
   const transports: readonly (Transport | undefined)[] = sessions.transports;
@@ -254,5 +264,17 @@ function localAddresses(ip: Ip, interfaces: InterfaceTable): LocalAddresses {
       const adj = ip.loadBalances.choose(ip.fib.lookup(family, fib, address), 0);
       return ip.adjacencies.get(adj, A_TYPE) === ADJ_BROADCAST;
     },
+    interfaceOf(name) {
+      const found = interfaces.byName(name);
+      return found === undefined ? undefined : { ifIndex: found.index, fib4: found.fib4, fib6: found.fib6 };
+    },
+    interfaceName: (ifIndex) => interfaces.at(ifIndex)?.name ?? "-",
+    addressesOf: (ifIndex, family) => ip.fib.addresses.of(ifIndex, family).map(({ address }) => address.words),
+    sourceOn(ifIndex, family, remote) {
+      if (family === 6) return ip.fib.addresses.source6(ifIndex, remote[0], remote[1], remote[2], remote[3])?.slice();
+      const word = ip.fib.addresses.source4(ifIndex, remote[0]);
+      return word === 0 ? undefined : Int32Array.of(word, 0, 0, 0);
+    },
+    fibOf: (family, table) => ip.fib.indexOf(family, table),
   };
 }

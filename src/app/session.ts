@@ -14,6 +14,14 @@ export interface SessionAddress {
   readonly family: 4 | 6;
 }
 
+/** As a length: to the end of the array. */
+const ALL = 0x7fff_ffff;
+
+/** Bytes of an array that may be none, which is refused later. */
+function lengthOf(src: Uint8Array | undefined): number {
+  return src?.length ?? 0;
+}
+
 /** An endpoint with its address as text. */
 export function addressOf({ family, address, port }: Endpoint): SessionAddress {
   return { address: formatAddress({ family, words: address }), port, family };
@@ -86,17 +94,17 @@ export class Session {
   }
 
   /** Reads up to `len` bytes to `dst[at...]`; 0 when there are none. */
-  read(dst: Uint8Array, at = 0, len = dst.length - at): number {
+  read(dst: Uint8Array, at = 0, len = ALL): number {
     return this.#context.io.read(this.#index, dst, at, len);
   }
 
   /** Writes up to `len` bytes of `src[from...]`; after fewer, `tx` tells of room. */
-  write(src: Uint8Array, from = 0, len = src.length - from): number {
+  write(src: Uint8Array, from = 0, len = ALL): number {
     return this.#context.io.write(this.#index, src, from, len);
   }
 
   /** Writes as {@link write}, as urgent data: the peer is told where it ends. It stays in the stream, in order. */
-  writeUrgent(src: Uint8Array, from = 0, len = src.length - from): number {
+  writeUrgent(src: Uint8Array, from = 0, len = ALL): number {
     return this.#context.io.writeUrgent(this.#index, src, from, len);
   }
 
@@ -131,17 +139,17 @@ export class Session {
   }
 
   /** Reads one datagram, cut to `len` bytes; -1 when there is none. {@link datagram} tells who sent it. */
-  readDatagram(dst: Uint8Array, at = 0, len = dst.length - at): number {
+  readDatagram(dst: Uint8Array, at = 0, len = ALL): number {
     return this.#context.io.readDatagram(this.#index, dst, at, len);
   }
 
   /** Writes one datagram to the peer of a connected session; 0 when there is no room. */
-  writeDatagram(src: Uint8Array, from = 0, len = src.length - from): number {
+  writeDatagram(src: Uint8Array, from = 0, len = lengthOf(src) - from): number {
     return this.#context.io.writeDatagram(this.#index, src, from, len);
   }
 
   /** Answers the datagram that was read last, from the address it came to. */
-  reply(src: Uint8Array, from = 0, len = src.length - from): number {
+  reply(src: Uint8Array, from = 0, len = lengthOf(src) - from): number {
     const { remote, remotePort, local } = this.#context.io.datagram;
     return this.#context.io.writeDatagram(this.#index, src, from, len, remote, remotePort, local);
   }
@@ -151,7 +159,7 @@ export class Session {
     const to = typeof address === "string" ? tryParseAddress(address) : address;
     return to === undefined
       ? undefined
-      : this.#context.io.writeDatagram(this.#index, src, 0, src.length, to.words, port);
+      : this.#context.io.writeDatagram(this.#index, src, 0, lengthOf(src), to.words, port);
   }
 
   /** Ends the writing direction, after what is written. 0 or a negative session error. */

@@ -29,6 +29,7 @@ export function checkConfig(config: StackConfig, source: ConfigSource): void {
       throw new ConfigError(`${where}.interface`, `no such interface: ${quoteValue(name)}`);
     }
   }
+  checkNamespaces(config);
   for (const [i, { kind, listen, root }] of apps.entries()) {
     if (root !== undefined && kind !== "http") throw new ConfigError(`apps[${i}].root`, `kind ${kind} has no files`);
     if (listen?.length === 0) throw new ConfigError(`apps[${i}].listen`, "empty");
@@ -39,6 +40,27 @@ export function checkConfig(config: StackConfig, source: ConfigSource): void {
   }
   const { rtoMinMs = 200, rtoMaxMs = 60_000 } = config.tcp ?? {};
   if (rtoMinMs > rtoMaxMs) throw new ConfigError("tcp.rtoMinMs", `more than rtoMaxMs: ${rtoMinMs} > ${rtoMaxMs}`);
+}
+
+function checkNamespaces({ interfaces, namespaces = [], apps = [] }: StackConfig): void {
+  const ids = namespaces.map(({ id }) => id);
+  const tables = new Set([0, ...interfaces.map(({ table = 0 }) => table)]);
+  for (const [i, { id, interface: name, table4 = 0, table6 = 0 }] of namespaces.entries()) {
+    const where = `namespaces[${i}]`;
+    const first = ids.indexOf(id);
+    if (id === "default") throw new ConfigError(`${where}.id`, 'always there; its secret is session.secret: "default"');
+    if (first < i) throw new ConfigError(`${where}.id`, `the id of namespaces[${first}] already: ${quoteValue(id)}`);
+    if (name !== undefined && !interfaces.some((each) => each.name === name)) {
+      throw new ConfigError(`${where}.interface`, `no such interface: ${quoteValue(name)}`);
+    }
+    if (!tables.has(table4)) throw new ConfigError(`${where}.table4`, `no interface has this table: ${table4}`);
+    if (!tables.has(table6)) throw new ConfigError(`${where}.table6`, `no interface has this table: ${table6}`);
+  }
+  for (const [i, { namespace = "default" }] of apps.entries()) {
+    if (namespace !== "default" && !ids.includes(namespace)) {
+      throw new ConfigError(`apps[${i}].namespace`, `no such namespace: ${quoteValue(namespace)}`);
+    }
+  }
 }
 
 function checkInterface(each: InterfaceConfig, where: string, source: ConfigSource): void {

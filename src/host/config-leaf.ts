@@ -36,6 +36,20 @@ export function intLeaf(min: number, max: number): Leaf {
       : `not a whole number from ${min} to ${max}: ${quoteValue(value)}`;
 }
 
+/** A name: a word without blanks. */
+export function nameLeaf(maxLength: number): Leaf {
+  return (value) =>
+    typeof value === "string" && /^\S+$/.test(value) && value.length <= maxLength
+      ? undefined
+      : `not a name of 1 to ${maxLength} characters: ${quoteValue(value)}`;
+}
+
+/** A namespace's secret: a text, or a whole number as in VPP. The value is not quoted. */
+export const secretLeaf: Leaf = (value) => {
+  if (typeof value === "string") return value.length <= 256 ? undefined : "longer than 256 characters";
+  return Number.isSafeInteger(value) && Number(value) >= 0 ? undefined : "not a text or a whole number from 0";
+};
+
 /** True or false. */
 export const booleanLeaf: Leaf = (value) =>
   typeof value === "boolean" ? undefined : `not true or false: ${quoteValue(value)}`;

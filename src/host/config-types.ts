@@ -67,9 +67,24 @@ export interface RouteConfig {
   readonly table?: number;
 }
 
+/** An application namespace: what its applications see of the host. */
+export interface NamespaceConfig {
+  /** 1 to 64 characters, not `default`: that one is always there. */
+  readonly id: string;
+  /** Asked of who attaches; absent: nothing is. */
+  readonly secret?: string | number;
+  /** Interface by name: its addresses are the only ones to bind to and to connect from; its table overrides the others. */
+  readonly interface?: string;
+  /** Tables; only one of them: the other family is missing. Neither: 0 and 0. */
+  readonly table4?: number;
+  readonly table6?: number;
+}
+
 /** A demo application. */
 export interface AppConfig {
   readonly kind: AppKind;
+  /** Namespace by id. Default: the default namespace. */
+  readonly namespace?: string;
   /** URIs; default: the kind's own port on any address of both families. */
   readonly listen?: readonly string[];
   /** Kind `http`: directory of files to serve. Default: a built-in page. */
@@ -109,8 +124,7 @@ export interface StackConfig {
   /** At least one. */
   readonly interfaces: readonly InterfaceConfig[];
   readonly routes?: readonly RouteConfig[];
-  /** Reserved: must be empty. */
-  readonly namespaces?: readonly never[];
+  readonly namespaces?: readonly NamespaceConfig[];
   readonly apps?: readonly AppConfig[];
   /** The CLI's unix socket; only `weft run` opens one. */
   readonly cli?: { readonly socket?: string };
@@ -147,6 +161,7 @@ export interface ResolvedRoute {
 /** A demo application with its defaults filled in. */
 export interface ResolvedApp {
   readonly kind: AppKind;
+  readonly namespace: string | undefined;
   readonly listen: readonly string[];
   readonly root: string | undefined;
 }
@@ -155,6 +170,7 @@ export interface ResolvedApp {
 export interface ResolvedConfig {
   readonly interfaces: readonly ResolvedInterface[];
   readonly routes: readonly ResolvedRoute[];
+  readonly namespaces: readonly NamespaceConfig[];
   readonly apps: readonly ResolvedApp[];
   /** Undefined: the default path. */
   readonly cliSocket: string | undefined;

@@ -86,6 +86,7 @@ function fillIn(config: StackConfig): ResolvedConfig {
   return {
     interfaces: config.interfaces.map(fillInterface),
     routes: (config.routes ?? []).map(fillRoute),
+    namespaces: config.namespaces ?? [],
     apps: (config.apps ?? []).map(fillApp),
     cliSocket: config.cli?.socket,
     tcp: { ...DEFAULT_TCP_CONFIG, ...defined(config.tcp) },
@@ -124,8 +125,8 @@ function fillRoute({ prefix, via, interface: name, table = 0 }: RouteConfig): Re
   return { prefix, via, interface: name, table };
 }
 
-function fillApp({ kind, listen, root }: AppConfig): ResolvedApp {
-  return { kind, listen: listen ?? defaultListen(kind), root };
+function fillApp({ kind, namespace, listen, root }: AppConfig): ResolvedApp {
+  return { kind, namespace, listen: listen ?? defaultListen(kind), root };
 }
 
 /** Reads a YAML (or JSON) text. Throws {@link ConfigError} that names `where` and the line. */

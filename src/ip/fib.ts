@@ -74,6 +74,16 @@ export interface NextHops {
   adjacencyFor(ifIndex: InterfaceIndex, family: Family, words: Int32Array): AdjIndex;
 }
 
+/** Who depends on the addresses and tables of interfaces. */
+export interface FibWatcher {
+  /** An address of the interface came or went. */
+  addressesChanged(ifIndex: InterfaceIndex): void;
+  /** What keeps the interface in its table, as `namespace blue`; undefined when nothing does. */
+  userOfInterface(ifIndex: InterfaceIndex): string | undefined;
+  /** What uses a table and keeps it from being removed; undefined when nothing does. */
+  userOfTable(fib4: FibIndex, fib6: FibIndex): string | undefined;
+}
+
 /** One route, for `show ip fib`. */
 export interface RouteView {
   readonly prefix: string;
@@ -120,6 +130,7 @@ export class Fib {
   readonly #indices4 = new Map<number, FibIndex>();
   readonly #indices6 = new Map<number, FibIndex>();
   #nextHops: NextHops | undefined;
+  #watcher: FibWatcher | undefined;
 
   constructor(parts: FibParts) {
     this.#parts = parts;
@@ -136,8 +147,18 @@ export class Fib {
     this.#nextHops = nextHops;
   }
 
+  /** Names who depends on addresses and tables: the application namespaces. */
+  useWatcher(watcher: FibWatcher): void {
+    this.#watcher = watcher;
+  }
+
   /** Applies one record. Throws RangeError, with nothing changed, when it cannot be. */
   apply(record: FibRecord): void {
+    this.#apply(record);
+    if (record.kind === "address") this.#watcher?.addressesChanged(record.interface);
+  }
+
+  #apply(record: FibRecord): void {
     switch (record.kind) {
       case "table":
         return record.add ? this.#addTable(record.table) : this.#removeTable(record.table);
@@ -284,6 +305,8 @@ export class Fib {
     for (const { name, fib4, fib6 } of this.#parts.interfaces.all()) {
       if (fib4 === v4 || fib6 === v6) throw new RangeError(`table ${table} is in use by interface ${name}`);
     }
+    const user = this.#watcher?.userOfTable(v4, v6);
+    if (user !== undefined) throw new RangeError(`table ${table} is in use by ${user}`);
     this.#rib.clear(4, v4);
     this.#rib.clear(6, v6);
     this.#parts.fib4.removeTable(v4);
@@ -305,6 +328,8 @@ export class Fib {
     if (this.addresses.of(index, 4).length + this.addresses.of(index, 6).length > 0) {
       throw new RangeError(`interface ${iface.name} has addresses: its table cannot change`);
     }
+    const user = this.#watcher?.userOfInterface(index);
+    if (user !== undefined) throw new RangeError(`interface ${iface.name} is in use by ${user}`);
     iface.fib4 = this.indexOf(4, table);
     iface.fib6 = this.indexOf(6, table);
   }

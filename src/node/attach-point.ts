@@ -1,4 +1,5 @@
-import type { App, AppCallbacks } from "../app/attach.js";
+import type { App } from "../app/attach.js";
+import type { AppCallbacks } from "../app/callbacks.js";
 import type { ApplicationOptions } from "../session/application.js";
 
 /** What the Node-shaped faces and the demo applications need of a stack. */

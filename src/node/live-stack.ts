@@ -1,5 +1,6 @@
 import type { Host } from "../../nodes/host.js";
-import { type App, type AppCallbacks, AppServer } from "../app/attach.js";
+import { type App, AppServer } from "../app/attach.js";
+import type { AppCallbacks } from "../app/callbacks.js";
 import { resolveConfig } from "../host/config.js";
 import type { ResolvedConfig, ResolvedInterface, StackConfig } from "../host/config-types.js";
 import { InlineDriver } from "../host/inline-driver.js";
@@ -11,8 +12,10 @@ import { SystemClock } from "../host/system-clock.js";
 import { SystemRandom } from "../host/system-random.js";
 import { MemoryWindow } from "../mem/window.js";
 import type { ApplicationOptions } from "../session/application.js";
+import { DEFAULT_NAMESPACE } from "../session/app-namespace.js";
 import { Stack } from "../stack.js";
-import { type AppHandle, startApp } from "./apps/index.js";
+import { type AppHandle, type AppStack, startApp } from "./apps/index.js";
+import { namespaceScope } from "./namespace-scope.js";
 import { createNet, type Net } from "./net/index.js";
 
 /** Address space for one stack with kernel devices; memory is taken region by region. */
@@ -43,6 +46,7 @@ export class LiveStack {
   readonly #driver: InlineDriver<Host>;
   readonly #namespaces: readonly NetworkNamespace[];
   readonly #runCommand: RunCommand;
+  readonly #scopes = new Map<string, AppStack>();
   #demoApps: AppHandle[] = [];
   #closing: Promise<void> | undefined = undefined;
 
@@ -61,7 +65,8 @@ export class LiveStack {
     this.#namespaces = namespaces;
     this.#runCommand = runCommand;
     this.#apps = new AppServer(core.host.sessions);
-    this.net = createNet(this);
+    const { secret } = config.session;
+    this.net = secret === "" ? createNet(this) : namespaceScope(this, DEFAULT_NAMESPACE, secret).net;
   }
 
   /** Attaches an application of this process. Rejects with SessionError: INVALID, INVALID_NS, WRONG_NS_SECRET, …. */
@@ -86,7 +91,23 @@ export class LiveStack {
 
   /** Starts the configured demo applications. Rejects when one cannot listen. */
   async startApps(): Promise<void> {
-    for (const app of this.config.apps) this.#demoApps.push(await startApp(this, app));
+    for (const app of this.config.apps)
+      this.#demoApps.push(await startApp(this.#within(app.namespace ?? DEFAULT_NAMESPACE), app));
+  }
+
+  /** What the demo applications of a namespace attach to. */
+  #within(namespace: string): AppStack {
+    const { secret: defaultSecret } = this.config.session;
+    const isDefault = namespace === DEFAULT_NAMESPACE;
+    if (isDefault && defaultSecret === "") return this;
+    let within = this.#scopes.get(namespace);
+    if (within === undefined) {
+      const known = this.config.namespaces.find(({ id }) => id === namespace);
+      const secret = isDefault ? defaultSecret : (known?.secret ?? "");
+      within = namespaceScope(this, namespace, secret);
+      this.#scopes.set(namespace, within);
+    }
+    return within;
   }
 
   /**
@@ -101,6 +122,7 @@ export class LiveStack {
   async #close(): Promise<void> {
     for (const app of this.#demoApps) await app.close();
     this.#demoApps = [];
+    for (const within of this.#scopes.values()) await within.net.close();
     await this.net.close();
     const { sessions } = this.host;
     for (const app of sessions.applications.all()) sessions.detach(app.index);
@@ -134,6 +156,7 @@ export async function openStack(
     stack = new LiveStack(core, driver, config, namespaces, runCommand);
     for (const each of config.interfaces) addInterface(core, driver, each, native, namespaces);
     for (const route of config.routes) addRoute(core, route);
+    for (const each of config.namespaces) core.apply({ kind: "namespace", add: true, ...each });
     native?.touch();
     await stack.startApps();
     return stack;

@@ -1,4 +1,5 @@
 import type { SessionIndex } from "../transport/transport.js";
+import type { AppNamespace } from "./app-namespace.js";
 import type { SessionErrorValue } from "./session-errors.js";
 
 /** Which end of a session goes: first the transport's, then the session itself. */
@@ -43,32 +44,57 @@ export interface ApplicationCallbacks {
   delSegment?(segment: number): void;
   /** Asks how large a fifo may grow. */
   fifoTuning?(session: SessionIndex): void;
+  /** The worker is no longer attached: it was deleted, or its application was detached, maybe with its namespace. `gone`: its sessions. */
+  detached?(gone: readonly SessionIndex[]): void;
 }
 
-/** What an application asks for when it attaches. */
+/** Where an application's listeners can be reached from, and where it connects to. */
+export type AppScope = "global" | "local";
+
+/** What an application asks for when it attaches. README.md says of each of VPP's options what became of it. */
 export interface ApplicationOptions {
+  /** 1 to 64 characters; one application of a stack has it. */
   readonly name: string;
   /** Default: the default namespace. */
   readonly namespace?: string;
-  readonly secret?: string;
-  /** Default: global only. */
-  readonly scope?: readonly ("global" | "local")[];
+  /** The namespace's secret. */
+  readonly secret?: string | number;
+  /** `global`: the tables that packets are looked up in; `local`: its namespace's own, for cut-through. Default: global. */
+  readonly scope?: readonly AppScope[];
+  /** Sizes of a session's fifos, bytes, 1 to 64 MiB. */
   readonly rxFifoBytes?: number;
   readonly txFifoBytes?: number;
 }
 
-/** An attached application. Its sessions form a list through their rows. */
+/**
+ * A worker of an application (VPP app_worker_t): what owns sessions and hears of them. An application has one from the
+ * start, its default worker, number 0. A worker that was deleted stays until its last session is gone.
+ */
+export interface AppWorker {
+  /** Among the workers of all applications: what session rows name. */
+  readonly index: number;
+  readonly app: Application;
+  /** Its number within the application (VPP wrk_map_index). */
+  readonly number: number;
+  readonly callbacks: ApplicationCallbacks;
+  isAttached: boolean;
+  /** First session + 1, 0 without one; the others follow through their rows. */
+  firstSession: number;
+  sessionCount: number;
+}
+
+/** An attached application (VPP application_t). */
 export interface Application {
   readonly index: number;
   readonly name: string;
-  readonly namespace: string;
-  readonly callbacks: ApplicationCallbacks;
-  readonly fib4: number;
-  readonly fib6: number;
-  rxFifoBytes: number;
-  txFifoBytes: number;
+  readonly namespace: AppNamespace;
+  readonly hasGlobalScope: boolean;
+  readonly hasLocalScope: boolean;
+  readonly rxFifoBytes: number;
+  readonly txFifoBytes: number;
+  /** By number: the worker map. The default worker is number 0. */
+  readonly workers: (AppWorker | undefined)[];
   isAttached: boolean;
-  /** First session + 1, 0 without one. */
-  firstSession: number;
+  /** Sessions and listeners of all workers. */
   sessionCount: number;
 }

@@ -1,73 +1,77 @@
-import type { Application, ApplicationCallbacks, ApplicationOptions } from "./application.js";
+import type { SessionIndex } from "../transport/transport.js";
+import type { Application, ApplicationCallbacks, ApplicationOptions, AppScope, AppWorker } from "./application.js";
+import { type AppNamespaces, secretMatches } from "./app-namespace.js";
+import { AppWorkers } from "./app-worker.js";
 import type { SessionConfig } from "./session-config.js";
 import {
   SESSION_E_ALLOC,
   SESSION_E_APP_ATTACHED,
   SESSION_E_INVALID,
   SESSION_E_INVALID_NS,
-  SESSION_E_SCOPE,
   SESSION_E_WRONG_NS_SECRET,
+  type SessionErrorValue,
 } from "./session-errors.js";
-import { S_APP, S_APP_NEXT, S_APP_PREVIOUS, type SessionTable } from "./session-table.js";
-import type { SessionIndex } from "../transport/transport.js";
-
-/** Id of the one namespace there is. */
-const DEFAULT_NAMESPACE = "default";
+import type { SessionTable } from "./session-table.js";
 
 /** Largest fifo an application may ask for, bytes. */
 const MAX_FIFO_BYTES = 64 << 20;
-
-/** Compares in a time that does not tell how far two secrets agree. */
-function secretsDiffer(a: string, b: string): boolean {
-  let difference = a.length ^ b.length;
-  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i % (b.length || 1));
-  return difference !== 0;
-}
+/** Longest name of an application. */
+const MAX_NAME_LENGTH = 64;
 
 function isFifoSize(bytes: number): boolean {
   return Number.isInteger(bytes) && bytes >= 1 && bytes <= MAX_FIFO_BYTES;
 }
 
-/** The attached applications, and which sessions are whose. */
+function isScope(value: unknown): value is readonly AppScope[] {
+  return Array.isArray(value) && value.every((each) => each === "global" || each === "local");
+}
+
+/** The attached applications with their workers. */
 export class Applications {
-  readonly #i32: Int32Array;
-  readonly #table: SessionTable;
+  readonly #workers: AppWorkers;
   readonly #config: SessionConfig;
+  readonly #namespaces: AppNamespaces;
   readonly #list: (Application | undefined)[] = [];
 
-  constructor(i32: Int32Array, table: SessionTable, config: SessionConfig) {
-    this.#i32 = i32;
-    this.#table = table;
+  constructor(i32: Int32Array, table: SessionTable, config: SessionConfig, namespaces: AppNamespaces) {
+    this.#workers = new AppWorkers(i32, table);
     this.#config = config;
+    this.#namespaces = namespaces;
   }
 
-  /** Attaches an application; returns it, or a negative session error. */
-  attach(options: ApplicationOptions, callbacks: ApplicationCallbacks): Application | number {
-    const { name, namespace = DEFAULT_NAMESPACE, secret = "", scope = ["global"] } = options;
+  /**
+   * Attaches an application with its default worker. Returns it, or INVALID, INVALID_NS, WRONG_NS_SECRET, APP_ATTACHED
+   * (by name), ALLOC. Nothing is made before all is checked.
+   */
+  attach(options: ApplicationOptions, callbacks: ApplicationCallbacks): Application | SessionErrorValue {
+    if (typeof options !== "object" || options === null) return SESSION_E_INVALID;
+    if (typeof callbacks !== "object" || callbacks === null) return SESSION_E_INVALID;
+    const { name, namespace = "", secret = "", scope = ["global"] } = options;
     const { rxFifoBytes = this.#config.rxFifoBytes, txFifoBytes = this.#config.txFifoBytes } = options;
-    if (typeof name !== "string" || name === "" || name.length > 64) return SESSION_E_INVALID;
-    if (!isFifoSize(rxFifoBytes) || !isFifoSize(txFifoBytes)) return SESSION_E_INVALID;
-    if (namespace !== DEFAULT_NAMESPACE && namespace !== "") return SESSION_E_INVALID_NS;
-    if (secretsDiffer(secret, this.#config.secret)) return SESSION_E_WRONG_NS_SECRET;
-    if (!scope.includes("global")) return SESSION_E_SCOPE;
-    if (this.#list.some((app) => app?.isAttached === true && app.name === name)) return SESSION_E_APP_ATTACHED;
+    if (typeof name !== "string" || name === "" || name.length > MAX_NAME_LENGTH) return SESSION_E_INVALID;
+    if (!isFifoSize(rxFifoBytes) || !isFifoSize(txFifoBytes) || !isScope(scope)) return SESSION_E_INVALID;
+    const within = this.#namespaces.find(namespace);
+    if (within === undefined) return SESSION_E_INVALID_NS;
+    if (!secretMatches(within, secret)) return SESSION_E_WRONG_NS_SECRET;
+    if (this.byName(name) !== undefined) return SESSION_E_APP_ATTACHED;
     let index = this.#list.indexOf(undefined);
     if (index < 0) index = this.#list.length;
     if (index >= this.#config.maxApplications) return SESSION_E_ALLOC;
+    const hasLocalScope = scope.includes("local");
     const app: Application = {
       index,
       name,
-      namespace: DEFAULT_NAMESPACE,
-      callbacks,
-      fib4: 0,
-      fib6: 0,
+      namespace: within,
+      hasGlobalScope: scope.includes("global") || !hasLocalScope,
+      hasLocalScope,
       rxFifoBytes,
       txFifoBytes,
+      workers: [],
       isAttached: true,
-      firstSession: 0,
       sessionCount: 0,
     };
     this.#list[index] = app;
+    this.#workers.add(app, 0, callbacks);
     return app;
   }
 
@@ -76,55 +80,79 @@ export class Applications {
     return this.#list[index];
   }
 
-  /** All of them, for listings. */
+  /** The application of that index while it is attached. */
+  attached(index: number): Application | undefined {
+    const app = typeof index === "number" ? this.#list[index] : undefined;
+    return app?.isAttached === true ? app : undefined;
+  }
+
+  /** The attached application of that name. */
+  byName(name: string): Application | undefined {
+    return this.#list.find((app) => app?.isAttached === true && app.name === name);
+  }
+
+  /** The worker of that number while it is attached. */
+  worker(app: Application, number: number): AppWorker | undefined {
+    const worker = typeof number === "number" ? app.workers[number] : undefined;
+    return worker?.isAttached === true ? worker : undefined;
+  }
+
+  /** All of them, attached or with sessions left, for listings. */
   all(): Application[] {
     return this.#list.filter((app) => app !== undefined);
   }
 
-  /** Puts a session into its application's list. */
-  adopt(app: Application, s: SessionIndex): void {
-    const i32 = this.#i32;
-    const r = this.#table.row(s);
-    i32[r + S_APP] = app.index;
-    i32[r + S_APP_NEXT] = app.firstSession;
-    i32[r + S_APP_PREVIOUS] = 0;
-    if (app.firstSession > 0) i32[this.#table.row(app.firstSession - 1) + S_APP_PREVIOUS] = s + 1;
-    app.firstSession = s + 1;
-    app.sessionCount++;
+  /** Adds a worker to an attached application. Returns it, or INVALID, ALLOC. */
+  addWorker(app: Application, callbacks: ApplicationCallbacks): AppWorker | SessionErrorValue {
+    if (typeof callbacks !== "object" || callbacks === null) return SESSION_E_INVALID;
+    const free = app.workers.indexOf(undefined);
+    const number = free < 0 ? app.workers.length : free;
+    return number >= this.#config.maxAppWorkers ? SESSION_E_ALLOC : this.#workers.add(app, number, callbacks);
   }
 
-  /** Takes a session out of its application's list; the last one of a detached application takes that with it. */
+  /** The worker that session rows name by `index`, attached or with sessions left. */
+  workerAt(index: number): AppWorker | undefined {
+    return this.#workers.at(index);
+  }
+
+  /** Ends a worker; with the last one its application. What has sessions left goes with its last session. */
+  delWorker(worker: AppWorker): void {
+    worker.isAttached = false;
+    const { app } = worker;
+    if (!app.workers.some((each) => each?.isAttached === true)) app.isAttached = false;
+    this.#workers.forget(worker);
+    this.#forget(app);
+  }
+
+  /** Puts a session into its worker's list. */
+  adopt(worker: AppWorker, s: SessionIndex): void {
+    this.#workers.adopt(worker, s);
+  }
+
+  /** Takes a session out of its worker's list; the last one of a deleted worker takes that with it. */
   disown(s: SessionIndex): void {
-    const i32 = this.#i32;
-    const r = this.#table.row(s);
-    const app = this.#list[i32[r + S_APP]];
-    if (app === undefined) return;
-    const next = i32[r + S_APP_NEXT];
-    const previous = i32[r + S_APP_PREVIOUS];
-    if (next > 0) i32[this.#table.row(next - 1) + S_APP_PREVIOUS] = previous;
-    if (previous > 0) i32[this.#table.row(previous - 1) + S_APP_NEXT] = next;
-    else app.firstSession = next;
-    i32[r + S_APP] = -1;
-    app.sessionCount--;
-    this.#forget(app);
+    const worker = this.#workers.disown(s);
+    if (worker !== undefined && this.#workers.forget(worker)) this.#forget(worker.app);
   }
 
-  /** Ends an application's attachment; its row stays until its last session is gone. */
-  detach(app: Application): void {
-    app.isAttached = false;
-    this.#forget(app);
+  /** Moves a session to another worker. */
+  move(s: SessionIndex, worker: AppWorker): void {
+    this.disown(s);
+    this.#workers.adopt(worker, s);
   }
 
-  /** Sessions of an application, as a copy: they may be closed while it is walked. */
+  /** Sessions of a worker, as a copy: they may be closed while it is walked. */
+  sessionsOfWorker(worker: AppWorker): SessionIndex[] {
+    return this.#workers.sessionsOf(worker);
+  }
+
+  /** Sessions of all workers of an application, as a copy. */
   sessionsOf(app: Application): SessionIndex[] {
-    const sessions: SessionIndex[] = [];
-    for (let next = app.firstSession; next > 0; next = this.#i32[this.#table.row(next - 1) + S_APP_NEXT]) {
-      sessions.push(next - 1);
-    }
-    return sessions;
+    return app.workers.flatMap((worker) => (worker === undefined ? [] : this.#workers.sessionsOf(worker)));
   }
 
   #forget(app: Application): void {
-    if (!app.isAttached && app.sessionCount === 0 && this.#list[app.index] === app) this.#list[app.index] = undefined;
+    if (app.isAttached || app.sessionCount > 0 || this.#list[app.index] !== app) return;
+    this.#list[app.index] = undefined;
   }
 }

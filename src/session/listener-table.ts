@@ -19,6 +19,7 @@ export class ListenerTable {
   readonly #maxEntries: number;
   readonly #key: number;
   #entries = 0;
+  #proxies = 0;
 
   /** Reserves room for `maxEntries` listeners. Throws RangeError when the window is full. */
   constructor(window: MemoryWindow, name: string, maxEntries: number, key: number) {
@@ -34,6 +35,11 @@ export class ListenerTable {
   /** Listeners in the table. */
   get entries(): number {
     return this.#entries;
+  }
+
+  /** Listeners on port 0, which take every port. */
+  get proxies(): number {
+    return this.#proxies;
   }
 
   #home(a: number, b: number, c: number, d: number, name: number, fib: number): number {
@@ -87,6 +93,7 @@ export class ListenerTable {
     i32[at + L_FIB] = fib;
     i32[at + L_SESSION] = session + 1;
     this.#entries++;
+    if (port === 0) this.#proxies++;
     return true;
   }
 
@@ -97,6 +104,7 @@ export class ListenerTable {
     const at = this.#slot(fib, name, address[0], address[1], address[2], address[3]);
     if (i32[at + L_SESSION] === 0) return false;
     this.#entries--;
+    if (port === 0) this.#proxies--;
     let hole = (at - this.#base) >> 3;
     for (let next = (hole + 1) & this.#mask; ; next = (next + 1) & this.#mask) {
       const from = this.#base + (next << 3);

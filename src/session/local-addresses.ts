@@ -1,5 +1,12 @@
 import type { SessionErrorValue } from "./session-errors.js";
 
+/** An interface as a namespace sees it. */
+export interface InterfaceView {
+  readonly ifIndex: number;
+  readonly fib4: number;
+  readonly fib6: number;
+}
+
 /** What the session layer needs to know of the host's addresses. Control plane. */
 export interface LocalAddresses {
   /** Whether packets to the address are for this host. `address` has four words. */
@@ -8,4 +15,14 @@ export interface LocalAddresses {
   sourceFor(fib: number, family: 4 | 6, remote: Int32Array, out: Int32Array): SessionErrorValue;
   /** Whether packets to the address are for every host of a link. `address` has four words. */
   isBroadcast(fib: number, family: 4 | 6, address: Int32Array): boolean;
+  /** The interface of that name; undefined when there is none. */
+  interfaceOf(name: string): InterfaceView | undefined;
+  /** The interface's name, for listings. */
+  interfaceName(ifIndex: number): string;
+  /** The addresses of an interface, four words each. */
+  addressesOf(ifIndex: number, family: 4 | 6): readonly Int32Array[];
+  /** The interface's own address that suits `remote` best (RFC 6724 5); undefined when it has none of the family. */
+  sourceOn(ifIndex: number, family: 4 | 6, remote: Int32Array): Int32Array | undefined;
+  /** FIB index of a table by its number; -1 when there is no such table. */
+  fibOf(family: 4 | 6, table: number): number;
 }

@@ -14,6 +14,7 @@ import {
 } from "../transport/transport.js";
 import { ConnectionRows, ConnectionTable, tableTag } from "./connection-table.js";
 import { ListenerTable } from "./listener-table.js";
+import { isLoopback } from "./uri.js";
 
 /** How much the lookup tables hold. */
 export interface LookupLimits {
@@ -26,7 +27,7 @@ export interface LookupLimits {
 
 /**
  * Who a packet is for, in VPP's order (session_lookup_connection_wt4): established by full key, half-open by full key,
- * listener on the exact address, listener on any address. Each step is a call of its own, so that nodes can touch,
+ * listener on the exact address, listener on any address, proxy. Each step is a call of its own, so that nodes can touch,
  * batch, and leave out what cannot be.
  *
  * Everything is seen from this host: local is the packet's destination; `ports` is local port << 16 | remote port. The hash is keyed
@@ -197,16 +198,50 @@ export class SessionLookup {
     return c >= 0 ? c : this.halfOpen6(fib, proto, l0, l1, l2, l3, r0, r1, r2, r3, ports, hash);
   }
 
-  /** The listener for packets to this address and port: on the address itself, else on any; -1 when nobody listens. */
+  /**
+   * The listener for packets to this address and port: on the address itself, else on any address, else a proxy: one on
+   * the address and every port, or (only with `anyProxy`) on every address and port. -1 when nobody listens.
+   */
   listener4(fib: number, proto: number, lcl: number, port: number): SessionIndex {
-    const exact = this.#listeners.find(fib, proto, 0, lcl, 0, 0, 0, port);
-    return exact >= 0 ? exact : this.#listeners.find(fib, proto, 0, 0, 0, 0, 0, port);
+    const listeners = this.#listeners;
+    const exact = listeners.find(fib, proto, 0, lcl, 0, 0, 0, port);
+    if (exact >= 0) return exact;
+    const any = listeners.find(fib, proto, 0, 0, 0, 0, 0, port);
+    if (any >= 0 || listeners.proxies === 0) return any;
+    const proxy = listeners.find(fib, proto, 0, lcl, 0, 0, 0, 0);
+    return proxy >= 0 ? proxy : listeners.find(fib, proto, 0, 0, 0, 0, 0, 0);
   }
 
   /** As {@link listener4}. */
   listener6(fib: number, proto: number, l0: number, l1: number, l2: number, l3: number, port: number): SessionIndex {
-    const exact = this.#listeners.find(fib, proto, 1, l0, l1, l2, l3, port);
-    return exact >= 0 ? exact : this.#listeners.find(fib, proto, 1, 0, 0, 0, 0, port);
+    const listeners = this.#listeners;
+    const exact = listeners.find(fib, proto, 1, l0, l1, l2, l3, port);
+    if (exact >= 0) return exact;
+    const any = listeners.find(fib, proto, 1, 0, 0, 0, 0, port);
+    if (any >= 0 || listeners.proxies === 0) return any;
+    const proxy = listeners.find(fib, proto, 1, l0, l1, l2, l3, 0);
+    return proxy >= 0 ? proxy : listeners.find(fib, proto, 1, 0, 0, 0, 0, 0);
+  }
+
+  /**
+   * The listener of a namespace's local table for a connect of an application of this host (VPP
+   * session_lookup_local_endpoint): on the address itself; on any address, if the target is one of them (`isOwn`: loopback,
+   * or an address of the namespace); a proxy, on the address or on all. -1: nobody.
+   */
+  localListener(table: number, proto: number, target: Endpoint, isOwn = isLoopback(target)): SessionIndex {
+    const { family, address, port } = target;
+    const isIp6 = family === 6 ? 1 : 0;
+    const [a, b, c, d] = address;
+    const listeners = this.#listeners;
+    const exact = listeners.find(table, proto, isIp6, a, b, c, d, port);
+    if (exact >= 0) return exact;
+    if (isOwn) {
+      const any = listeners.find(table, proto, isIp6, 0, 0, 0, 0, port);
+      if (any >= 0) return any;
+    }
+    if (listeners.proxies === 0) return -1;
+    const proxy = listeners.find(table, proto, isIp6, a, b, c, d, 0);
+    return proxy >= 0 ? proxy : listeners.find(table, proto, isIp6, 0, 0, 0, 0, 0);
   }
 
   // ---- Control: keys are read from the connection's common row words, which must not change while it is in a table ----

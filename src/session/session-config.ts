@@ -4,11 +4,17 @@ export interface SessionConfig {
   readonly maxSessions: number;
   readonly maxListeners: number;
   readonly maxApplications: number;
+  /** Workers of one application. */
+  readonly maxAppWorkers: number;
+  /** Application namespaces, the default one counted. */
+  readonly maxNamespaces: number;
   /** Half-open connections of a listener that names no backlog of its own. */
   readonly backlog: number;
   /** Range of the ports of sessions that name none (VPP min-src-port, max-src-port). */
   readonly minSrcPort: number;
   readonly maxSrcPort: number;
+  /** Proxies may listen on every address and port; VPP has no such step in its lookup, so it is off. */
+  readonly anyProxy: boolean;
   /** Fifo sizes of applications that name none, bytes. */
   readonly rxFifoBytes: number;
   readonly txFifoBytes: number;
@@ -21,9 +27,12 @@ export const DEFAULT_SESSION_CONFIG: SessionConfig = {
   maxSessions: 16_384,
   maxListeners: 1024,
   maxApplications: 256,
+  maxAppWorkers: 64,
+  maxNamespaces: 256,
   backlog: 1024,
   minSrcPort: 1024,
   maxSrcPort: 65535,
+  anyProxy: false,
   rxFifoBytes: 512 * 1024,
   txFifoBytes: 512 * 1024,
   secret: "",

@@ -17,13 +17,13 @@ import {
 } from "./event-queue.js";
 import type { SessionHandle } from "./session-handle.js";
 import {
-  S_APP,
   S_ERROR,
   S_EVENTS,
   S_FLAGS,
   S_LISTENER,
   S_SOFT_ERROR,
   S_STATE,
+  S_WORKER,
   SESSION_ACCEPTING,
   SESSION_READY,
   type SessionTable,
@@ -43,6 +43,8 @@ export interface SessionOwner {
   close(s: SessionIndex): number;
   /** Resets a session on behalf of its application. */
   terminate(s: SessionIndex): number;
+  /** Tells the transport that the application took an accepted session, or ended before it was asked. */
+  answered(s: SessionIndex, isTaken: boolean): void;
   /** Frees a session that both ends are done with. */
   release(s: SessionIndex): void;
   /** A callback threw. */
@@ -56,7 +58,7 @@ export class SessionDelivery {
   readonly #queue: EventQueue;
   readonly #applications: Applications;
   readonly #owner: SessionOwner;
-  /** What a detached application hears. */
+  /** What a detached worker hears. */
   readonly #silence: ApplicationCallbacks = {};
 
   constructor(
@@ -88,8 +90,8 @@ export class SessionDelivery {
       if (events === 0) return;
       const event = events & -events;
       i32[at] = events & ~event;
-      const app = this.#applications.at(i32[this.#table.row(s) + S_APP]);
-      const callbacks = app?.isAttached === true ? app.callbacks : this.#silence;
+      const worker = this.#applications.workerAt(i32[this.#table.row(s) + S_WORKER]);
+      const callbacks = worker?.isAttached === true ? worker.callbacks : this.#silence;
       try {
         this.#deliver(s, event, callbacks);
       } catch (error) {
@@ -114,13 +116,16 @@ export class SessionDelivery {
         this.#connected(s, r, callbacks);
         break;
       case EV_ACCEPTED:
-        if (isAppClosed) break;
+        if (isAppClosed) {
+          this.#owner.answered(s, false);
+          break;
+        }
         i32[r + S_FLAGS] |= SF_KNOWN;
         if (i32[r + S_STATE] === SESSION_ACCEPTING) i32[r + S_STATE] = SESSION_READY;
         if (callbacks.accept === undefined || callbacks.accept(s, i32[r + S_LISTENER]) === false) {
           i32[r + S_FLAGS] &= ~SF_KNOWN;
           this.#owner.terminate(s);
-        }
+        } else this.#owner.answered(s, true);
         break;
       case EV_RX:
         if (!isAppClosed) callbacks.rx?.(s);

@@ -110,6 +110,10 @@ export const SESSION_E_SEG_NO_SPACE = -23;
 export const SESSION_E_FILTERED = -26;
 /** The scope is not supported. */
 export const SESSION_E_SCOPE = -27;
+/** There is no extended configuration. */
+export const SESSION_E_NOEXTCFG = -34;
+/** Nobody of this stack listens there: go on in global scope. */
+export const SESSION_E_LOCAL_CONNECT = -37;
 /** The namespace's secret is another one. */
 export const SESSION_E_WRONG_NS_SECRET = -38;
 

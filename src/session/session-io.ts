@@ -14,7 +14,7 @@ import type { FifoSegment } from "../mem/fifo-segment.js";
 import type { Offset } from "../mem/flavor.js";
 import type { MemoryWindow } from "../mem/window.js";
 import type { SessionIndex } from "../transport/transport.js";
-import { SESSION_E_INVALID, SESSION_E_NOSESSION, SESSION_E_NOSUPPORT } from "./session-errors.js";
+import { SESSION_E_INVALID, SESSION_E_NOIP, SESSION_E_NOSESSION, SESSION_E_NOSUPPORT } from "./session-errors.js";
 import type { SessionLayer } from "./session-layer.js";
 import {
   S_CONNECTION,
@@ -28,6 +28,7 @@ import {
   SF_APP_CLOSED,
   SF_DATAGRAM,
   SF_IP6,
+  SF_ON_INTERFACE,
 } from "./session-table.js";
 
 /** Most bytes of a datagram over IPv4: 65535 less the headers. */
@@ -36,6 +37,11 @@ export const MAX_DATAGRAM4_BYTES = 65507;
 export const MAX_DATAGRAM6_BYTES = 65527;
 /** Spans that {@link SessionIo.peek} shows at most. */
 const MAX_SPANS = 16;
+
+/** Whether something is an array of bytes, of whatever realm. */
+function isBytes(value: Uint8Array | undefined): boolean {
+  return value?.BYTES_PER_ELEMENT === 1;
+}
 
 /** Looks at lent bytes [offset, offset + length) of the window; returns how many it is done with. Must not keep them. */
 export type PeekCallback = (u8: Uint8Array, offset: number, length: number) => number;
@@ -122,10 +128,11 @@ export class SessionIo {
     return tx === 0 ? 0 : this.#fifos.maxDequeue(tx);
   }
 
-  /** Reads up to `len` bytes to `dst[at...]`; 0 when there are none, NOSESSION after close. */
+  /** Reads up to `len` bytes to `dst[at...]`; 0 when there are none, NOSESSION after close, INVALID for no array. */
   read(s: SessionIndex, dst: Uint8Array, at: number, len: number): number {
     const rx = this.#rx(s);
     if (rx === 0) return SESSION_E_NOSESSION;
+    if (!isBytes(dst)) return SESSION_E_INVALID;
     const n = this.#fifos.read(rx, dst, at, len);
     if (n > 0) this.#dequeued(s);
     return n;
@@ -134,6 +141,7 @@ export class SessionIo {
   /** Writes up to `len` bytes; fewer when the fifo fills up (tx follows), NOSESSION after halfClose, close or the end. */
   write(s: SessionIndex, src: Uint8Array, from: number, len: number): number {
     if (!this.#layer.isWritable(s)) return SESSION_E_NOSESSION;
+    if (!isBytes(src)) return SESSION_E_INVALID;
     const there = src.length - from;
     const all = len < there ? len : there;
     const n = this.#fifos.write(this.#window.i32[this.#table.row(s) + S_TX_FIFO], src, from, all);
@@ -161,6 +169,7 @@ export class SessionIo {
   peek(s: SessionIndex, callback: PeekCallback): number {
     const rx = this.#rx(s);
     if (rx === 0) return SESSION_E_NOSESSION;
+    if (typeof callback !== "function") return SESSION_E_INVALID;
     const { u8 } = this.#window;
     const spans = this.#spans;
     const count = this.#fifos.spans(rx, 0, this.#fifos.maxDequeue(rx), spans, MAX_SPANS);
@@ -192,6 +201,7 @@ export class SessionIo {
   readDatagram(s: SessionIndex, dst: Uint8Array, at: number, len: number): number {
     const rx = this.#rx(s);
     if (rx === 0) return SESSION_E_NOSESSION;
+    if (!isBytes(dst)) return SESSION_E_INVALID;
     const header = this.#header;
     const n = readDatagram(this.#fifos, this.#window, rx, header, dst, at, len);
     if (n < 0) return -1;
@@ -213,7 +223,8 @@ export class SessionIo {
   /**
    * Writes one datagram, all of it or nothing. A listener's goes to `remote` (big-endian words) and `remotePort`, from
    * `local` when given, else from its own address or the one that routing chooses; a connected session's goes to its peer.
-   * Returns `len`; 0 when there is no room (tx follows); INVALID when it is too large or has no destination; NOSESSION.
+   * Returns `len`; 0 when there is no room (tx follows); INVALID when it is too large or has no destination; NOIP when the
+   * namespace's interface has no address; NOSESSION.
    */
   writeDatagram(
     s: SessionIndex,
@@ -225,6 +236,7 @@ export class SessionIo {
     local?: Int32Array,
   ): number {
     if (!this.#layer.isWritable(s)) return SESSION_E_NOSESSION;
+    if (!isBytes(src)) return SESSION_E_INVALID;
     const { i32, dv, u8 } = this.#window;
     const r = this.#table.row(s);
     const flags = i32[r + S_FLAGS];
@@ -234,12 +246,17 @@ export class SessionIo {
       return SESSION_E_INVALID;
     }
     if (isListener && (remote === undefined || !(remotePort > 0 && remotePort <= 65535))) return SESSION_E_INVALID;
+    let source = local;
+    if (isListener && (flags & SF_ON_INTERFACE) !== 0 && remote !== undefined) {
+      source = this.#layer.listeners.sourceOn(s, remote, local);
+      if (source === undefined) return SESSION_E_NOIP;
+    }
     const header = this.#header;
     for (let w = (header + DGRAM_REMOTE_IP) >> 2; w < (header + DGRAM_REMOTE_PORT) >> 2; w++) i32[w] = 0;
     const skip = isIp6 ? 0 : 12;
     for (let i = 0; i < (isIp6 ? 4 : 1); i++) {
       if (remote !== undefined) dv.setInt32(header + DGRAM_REMOTE_IP + skip + 4 * i, remote[i]);
-      if (local !== undefined) dv.setInt32(header + DGRAM_LOCAL_IP + skip + 4 * i, local[i]);
+      if (source !== undefined) dv.setInt32(header + DGRAM_LOCAL_IP + skip + 4 * i, source[i]);
     }
     dv.setUint16(header + DGRAM_REMOTE_PORT, remotePort);
     dv.setUint16(header + DGRAM_LOCAL_PORT, 0);

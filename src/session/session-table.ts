@@ -65,8 +65,8 @@ export const S_CONNECTION = 3;
 export const S_RX_FIFO = 4;
 /** Window offset of the tx fifo, 0 without one. */
 export const S_TX_FIFO = 5;
-/** Application worker; for now each application has one. */
-export const S_APP = 6;
+/** Application worker that owns the session, by its index. */
+export const S_WORKER = 6;
 /** Transport protocol. */
 export const S_PROTO = 7;
 /** Listener of an accepted session, -1 of others. */
@@ -75,16 +75,18 @@ export const S_LISTENER = 8;
 export const S_ERROR = 9;
 /** Next session that has events + 1, 0 at the end; of a free row: next free row. */
 export const S_NEXT_EVENT = 10;
-/** Next session of the same application + 1, 0 at the end. */
-export const S_APP_NEXT = 11;
-/** Previous session of the same application + 1, 0 at the start. */
-export const S_APP_PREVIOUS = 12;
+/** Next session of the same worker + 1, 0 at the end. */
+export const S_WORKER_NEXT = 11;
+/** Previous session of the same worker + 1, 0 at the start. */
+export const S_WORKER_PREVIOUS = 12;
 /** How often the row was taken, modulo 2^20. */
 export const S_GENERATION = 13;
-/** Of a listener: half-open connections. Of others: the caller's context of an active open. */
+/** Of a listener: half-open connections. */
 export const S_HALF_OPENS = 14;
 /** Of a listener: half-open connections it may have. */
 export const S_BACKLOG = 15;
+/** Of a session with SF_SHARED_FIFOS: the one that has the same fifos crosswise + 1, 0 once that has gone. */
+export const S_FIFO_PEER = S_HALF_OPENS;
 /** Of others: kind of the soft error that the application has to hear of. */
 export const S_SOFT_ERROR = S_BACKLOG;
 /** A row has 16 words: row s starts at word `base + (s << SESSION_ROW_SHIFT)`. */
@@ -112,6 +114,12 @@ export const SF_CONNECTED_MODE = 256;
 export const SF_KNOWN = 512;
 /** Runs over IPv6. */
 export const SF_IP6 = 1024;
+/** A datagram listener whose flows are spread over several workers. */
+export const SF_SPREAD = 2048;
+/** A listener on any address of its namespace's interface: what it sends comes from one of those. */
+export const SF_ON_INTERFACE = 4096;
+/** The fifos are also those of the other end, an application of this stack: who goes last frees them. */
+export const SF_SHARED_FIFOS = 8192;
 
 /** The session rows of one engine: a pool in the window. */
 export class SessionTable {
@@ -161,7 +169,7 @@ export class SessionTable {
     i32[r + S_GENERATION] = generation;
     i32[r + S_CONNECTION] = -1;
     i32[r + S_LISTENER] = -1;
-    i32[r + S_APP] = -1;
+    i32[r + S_WORKER] = -1;
     this.#used++;
     return s;
   }
@@ -177,7 +185,12 @@ export class SessionTable {
 
   /** Whether the index names a row in use. */
   isUsed(s: SessionIndex): boolean {
-    return s >= 0 && s < this.#fresh && this.#i32[this.row(s) + S_STATE] >= 0;
+    return s >= 0 && s < this.#fresh && s === (s | 0) && this.#i32[this.row(s) + S_STATE] >= 0;
+  }
+
+  /** How often the row was taken, modulo 2^20. */
+  generation(s: SessionIndex): number {
+    return this.#i32[this.row(s) + S_GENERATION];
   }
 
   /** The handle of a row in use. */

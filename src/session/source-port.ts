@@ -2,6 +2,7 @@ import type { Random } from "../random/random.js";
 import type { Endpoint } from "../transport/transport.js";
 import type { SessionLookup } from "./lookup.js";
 import { SESSION_E_NOPORT, SESSION_E_PORTINUSE } from "./session-errors.js";
+import { anyEndpoint } from "./uri.js";
 
 /** Random draws before the range is searched from end to end. */
 const MAX_TRIES = 32;
@@ -31,12 +32,7 @@ export class SourcePorts {
 
   /** A free port for a connection from `local` (its port is ignored) to `remote`; NOPORT when none is left. */
   choose(fib: number, proto: number, local: Endpoint, remote: Endpoint): number {
-    return this.#search((port) => this.#isFree(fib, proto, { ...local, port }, remote));
-  }
-
-  /** A free port to listen on. */
-  chooseForListener(fib: number, proto: number, local: Endpoint): number {
-    return this.#search((port) => this.#lookup.listenerAt(fib, proto, { ...local, port }) < 0);
+    return this.search((port) => this.#isFree(fib, proto, { ...local, port }, remote));
   }
 
   /** Whether a connection may use the port that `local` names: 0, or PORTINUSE. */
@@ -44,7 +40,8 @@ export class SourcePorts {
     return this.#lookup.isTaken(fib, proto, local, remote) ? SESSION_E_PORTINUSE : 0;
   }
 
-  #search(isFree: (port: number) => boolean): number {
+  /** A port of the range that `isFree` takes: drawn at random, else the first from a random one on; NOPORT when there is none. */
+  search(isFree: (port: number) => boolean): number {
     const { minPort, maxPort } = this.#range;
     const ports = maxPort - minPort + 1;
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
@@ -62,11 +59,9 @@ export class SourcePorts {
 
   #isFree(fib: number, proto: number, local: Endpoint, remote: Endpoint): boolean {
     const lookup = this.#lookup;
-    const { address, port } = local;
-    const listener =
-      local.family === 4
-        ? lookup.listener4(fib, proto, address[0], port)
-        : lookup.listener6(fib, proto, address[0], address[1], address[2], address[3], port);
-    return listener < 0 && !lookup.isTaken(fib, proto, local, remote);
+    const { family, port } = local;
+    const isListening =
+      lookup.listenerAt(fib, proto, local) >= 0 || lookup.listenerAt(fib, proto, anyEndpoint(family, port)) >= 0;
+    return !isListening && !lookup.isTaken(fib, proto, local, remote);
   }
 }

@@ -21,6 +21,7 @@ export interface SessionUri {
  * `proto://v4:port`. Throws {@link SessionError} INVALID that names the part at fault.
  */
 export function parseUri(uri: string): SessionUri {
+  if (typeof uri !== "string") throw new SessionError(SESSION_E_INVALID, "uri", `not a text: ${typeof uri}`);
   const fail = (what: string): never => {
     throw new SessionError(SESSION_E_INVALID, `uri ${JSON.stringify(uri)}`, what);
   };
@@ -63,9 +64,33 @@ export function anyEndpoint(family: 4 | 6, port: number): Endpoint {
   return { family, address: new Int32Array(4), port };
 }
 
+/** Whether something that came from outside is an endpoint. */
+export function isEndpoint(value: unknown): value is Endpoint {
+  if (typeof value !== "object" || value === null) return false;
+  const { family, address, port } = value as Partial<Endpoint>;
+  return (
+    (family === 4 || family === 6) &&
+    address?.length === 4 &&
+    Object.prototype.toString.call(address) === "[object Int32Array]" &&
+    Number.isInteger(port) &&
+    (port as number) >= 0 &&
+    (port as number) <= 65_535
+  );
+}
+
 /** Whether the address is the unspecified one. */
-export function isAnyAddress({ address }: Endpoint): boolean {
+export function isAnyAddress({ address }: Pick<Endpoint, "address">): boolean {
   return (address[0] | address[1] | address[2] | address[3]) === 0;
+}
+
+/** Whether the address is of this host only: 127.0.0.0/8 or ::1. */
+export function isLoopback({ family, address: [a, b, c, d] }: Endpoint): boolean {
+  return family === 4 ? a >>> 24 === 127 : (a | b | c) === 0 && d === 1;
+}
+
+/** 127.0.0.1 or ::1. */
+export function loopbackAddress(family: 4 | 6): Int32Array<ArrayBuffer> {
+  return family === 4 ? Int32Array.of(0x7f00_0001, 0, 0, 0) : Int32Array.of(0, 0, 0, 1);
 }
 
 /** `address:port`, IPv6 in brackets. */

@@ -1,4 +1,5 @@
-import { App, type AppCallbacks, AppServer } from "../app/attach.js";
+import { App, AppServer } from "../app/attach.js";
+import type { AppCallbacks } from "../app/callbacks.js";
 import { MemoryWindow } from "../mem/window.js";
 import type { SeededRandom } from "../random/seeded.js";
 import type { ApplicationOptions } from "../session/application.js";

@@ -1,5 +1,7 @@
 // The simulated network, for programs: `weft/sim`.
-export type { App, AppCallbacks, ConnectOptions, Listener } from "../app/attach.js";
+export type { AppWorker, ConnectOptions, ListenOptions } from "../app/app-worker.js";
+export type { App } from "../app/attach.js";
+export type { AppCallbacks, Listener } from "../app/callbacks.js";
 export type { Session, SessionAddress } from "../app/session.js";
 export { DecodedPacket, type DecodedTcp, type DecodedTcpOptions, type DecodedUdp } from "./decoded-packet.js";
 export { SimHost } from "./host.js";

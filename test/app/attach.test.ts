@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { type App, type AppCallbacks, AppServer, type Listener } from "../../src/app/attach.js";
+import { type App, AppServer } from "../../src/app/attach.js";
+import type { AppCallbacks, Listener } from "../../src/app/callbacks.js";
 import type { Session } from "../../src/app/session.js";
 import type { SessionError } from "../../src/session/session-errors.js";
 import { SessionHarness } from "../session/fake-transport.js";

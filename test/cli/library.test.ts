@@ -1,4 +1,7 @@
-import { once } from "node:events";
+import { type EventEmitter, once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { createStack, type LiveStack, wire } from "../../src/index.js";
 
@@ -34,6 +37,88 @@ describe("a stack of a program", () => {
     const socket = b.net.connect(8080, "198.18.0.1");
     const [bytes] = (await once(socket, "data", { signal: AbortSignal.timeout(3000) })) as [Buffer];
     expect(bytes.toString()).toBe("hello");
+  });
+
+  it("serves each application namespace by its own applications, one address in two tables", async () => {
+    const root = await mkdtemp(join(tmpdir(), "weft-ns-"));
+    for (const name of ["red", "blue", "green"]) {
+      await mkdir(join(root, name));
+      await writeFile(join(root, name, "index.html"), `page of ${name}`);
+    }
+    const wires = [wire(), wire()];
+    const page = (kind: string, listen: string[]) => ({
+      kind: "http" as const,
+      namespace: kind,
+      root: join(root, kind),
+      listen,
+    });
+    const stack = await createStack({
+      interfaces: wires.map(([device], i) => ({
+        name: `w${i}`,
+        kind: "wire" as const,
+        device,
+        addresses: ["198.18.0.2/24"],
+        table: i,
+      })),
+      namespaces: [
+        { id: "red", secret: "r", interface: "w0" },
+        { id: "blue", secret: 1234, interface: "w1" },
+        { id: "green", table4: 1 },
+      ],
+      session: { secret: "host" },
+      apps: [
+        page("red", ["tcp://0.0.0.0/80"]),
+        page("blue", ["tcp://0.0.0.0/80"]),
+        page("green", ["tcp://198.18.0.2/81"]),
+        { kind: "echo", namespace: "red", listen: ["tcp://0.0.0.0/7"] },
+        { kind: "echo", listen: ["tcp://0.0.0.0/7"] },
+      ],
+      limits: LIMITS,
+    });
+    stacks.push(stack);
+    for (const [, device] of wires) {
+      const addresses = ["198.18.0.1/24"];
+      stacks.push(await createStack({ interfaces: [{ name: "w", kind: "wire", device, addresses }], limits: LIMITS }));
+    }
+    const get = async (side: number, port: number): Promise<string> => {
+      const socket = stacks[side].net.connect(port, "198.18.0.2");
+      let text = "";
+      socket.on("data", (bytes: Buffer) => (text += bytes.toString()));
+      socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+      await once(socket, "close", { signal: AbortSignal.timeout(3000) });
+      return text.split("\r\n\r\n")[1];
+    };
+    expect([await get(1, 80), await get(2, 80), await get(2, 81)]).toEqual([
+      "page of red",
+      "page of blue",
+      "page of green",
+    ]);
+    await expect(get(1, 81)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    await expect(stack.attach({ name: "x", namespace: "blue" }, {})).rejects.toMatchObject({
+      sessionError: "WRONG_NS_SECRET",
+    });
+    expect(await stack.cli("show app")).toMatch(/net@red +red/);
+    await stack.cli("app ns del id red");
+    await expect(get(1, 80)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    expect(await get(2, 80)).toBe("page of blue");
+    // Off and on again: what was open is gone, and the stack's own net attaches anew.
+    const server = stack.net.createServer(() => {});
+    server.listen(90, "198.18.0.2");
+    await once(server, "listening");
+    const socket = stacks[1].net.connect(90, "198.18.0.2");
+    const [inside] = (await once(server, "connection")) as [EventEmitter];
+    const broken = once(inside, "error");
+    const closed = once(server, "close");
+    await stack.cli("session disable");
+    await expect(broken).resolves.toMatchObject([{ code: "ECONNABORTED" }]);
+    await closed;
+    socket.destroy();
+    await stack.cli("session enable");
+    stack.net.createServer((peer) => peer.end("again")).listen(91, "198.18.0.2");
+    const again = stacks[1].net.connect(91, "198.18.0.2");
+    const [bytes] = (await once(again, "data", { signal: AbortSignal.timeout(3000) })) as [Buffer];
+    expect(bytes.toString()).toBe("again");
+    await rm(root, { recursive: true });
   });
 
   it("refuses a configuration that names the key at fault", async () => {

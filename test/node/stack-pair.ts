@@ -1,4 +1,5 @@
-import { type AppCallbacks, type App, AppServer } from "../../src/app/attach.js";
+import { type App, AppServer } from "../../src/app/attach.js";
+import type { AppCallbacks } from "../../src/app/callbacks.js";
 import { wire } from "../../src/device/wire-device.js";
 import { SystemClock } from "../../src/host/system-clock.js";
 import { MemoryWindow } from "../../src/mem/window.js";

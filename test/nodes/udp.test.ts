@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { App, AppCallbacks } from "../../src/app/attach.js";
+import type { App } from "../../src/app/attach.js";
+import type { AppCallbacks } from "../../src/app/callbacks.js";
 import type { Session } from "../../src/app/session.js";
 import {
   F_CHECKSUM_PARTIAL,

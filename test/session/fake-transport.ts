@@ -1,8 +1,8 @@
 import { FifoSegment } from "../../src/mem/fifo-segment.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { SeededRandom } from "../../src/random/seeded.js";
-import type { ApplicationCallbacks } from "../../src/session/application.js";
-import type { LocalAddresses } from "../../src/session/local-addresses.js";
+import type { ApplicationCallbacks, ApplicationOptions } from "../../src/session/application.js";
+import type { InterfaceView, LocalAddresses } from "../../src/session/local-addresses.js";
 import { SessionLookup } from "../../src/session/lookup.js";
 import { DEFAULT_SESSION_CONFIG, type SessionConfig } from "../../src/session/session-config.js";
 import { SessionIo } from "../../src/session/session-io.js";
@@ -26,9 +26,9 @@ import {
 
 /** A stream transport whose peer is the test: it remembers what was asked of it, and does nothing by itself. */
 export class FakeTransport implements Transport {
-  readonly name = "tcp";
-  readonly proto = 0;
-  readonly isDatagram = false;
+  readonly name: string;
+  readonly proto: number;
+  readonly isDatagram: boolean;
   readonly rows: { base: number; stride: number; capacity: number };
   readonly calls: string[] = [];
   /** The request of each active open, by connection. */
@@ -40,8 +40,11 @@ export class FakeTransport implements Transport {
   readonly #window: MemoryWindow;
   #next = 0;
 
-  constructor(window: MemoryWindow, capacity: number) {
+  constructor(window: MemoryWindow, capacity: number, name = "tcp", proto = 0, isDatagram = false) {
     this.#window = window;
+    this.name = name;
+    this.proto = proto;
+    this.isDatagram = isDatagram;
     this.rows = {
       base: window.reserve("fake rows", capacity * C_COMMON_WORDS * 4) >> 2,
       stride: C_COMMON_WORDS,
@@ -141,6 +144,9 @@ export class FakeTransport implements Transport {
 
 /** Addresses of the test's host: 10.0.0.1, 10.0.0.2 and 2001:db8::1; a route everywhere but to 203.0.113.0/24. */
 export class FakeAddresses implements LocalAddresses {
+  /** IPv4 addresses of interface if0. */
+  of0 = [0x0a000001];
+
   isLocal(_fib: number, family: 4 | 6, [a, b, c, d]: Int32Array): boolean {
     if (family === 4) return a === 0x0a000001 || a === 0x0a000002;
     return a === 0x20010db8 && b === 0 && c === 0 && d === 1;
@@ -155,6 +161,30 @@ export class FakeAddresses implements LocalAddresses {
   isBroadcast(_fib: number, family: 4 | 6, [a]: Int32Array): boolean {
     return family === 4 && a === 0x0a0000ff;
   }
+
+  interfaceOf(name: string): InterfaceView | undefined {
+    const ifIndex = ["if0", "if1"].indexOf(name);
+    return ifIndex < 0 ? undefined : { ifIndex, fib4: 0, fib6: 0 };
+  }
+
+  interfaceName(ifIndex: number): string {
+    return `if${ifIndex}`;
+  }
+
+  /** Interface if0 has the addresses that end in 1, if1 10.0.0.2 and no IPv6 address. */
+  addressesOf(ifIndex: number, family: 4 | 6): readonly Int32Array[] {
+    if (family === 4) return (ifIndex === 0 ? this.of0 : [0x0a000002]).map((word) => Int32Array.of(word, 0, 0, 0));
+    return ifIndex === 0 ? [Int32Array.of(0x20010db8, 0, 0, 1)] : [];
+  }
+
+  sourceOn(ifIndex: number, family: 4 | 6): Int32Array | undefined {
+    return this.addressesOf(ifIndex, family)[0];
+  }
+
+  /** Tables 0 to 3. */
+  fibOf(_family: 4 | 6, table: number): number {
+    return table >= 0 && table <= 3 ? table : -1;
+  }
 }
 
 /** A session layer over the fake transport. */
@@ -165,6 +195,7 @@ export class SessionHarness {
   readonly layer: SessionLayer;
   readonly io: SessionIo;
   readonly tcp: FakeTransport;
+  readonly addresses = new FakeAddresses();
   readonly errors: unknown[] = [];
   wakes = 0;
 
@@ -179,7 +210,7 @@ export class SessionHarness {
       window,
       fifos: this.fifos,
       lookup: this.lookup,
-      addresses: new FakeAddresses(),
+      addresses: this.addresses,
       random,
       config: { ...DEFAULT_SESSION_CONFIG, maxSessions: 256, ...config },
       hooks: { wake: () => this.wakes++, reportError: (error) => this.errors.push(error) },
@@ -189,10 +220,21 @@ export class SessionHarness {
     this.io = new SessionIo(this.layer);
   }
 
+  /** Registers another fake transport. */
+  add(name: string, proto: number, isDatagram = false): FakeTransport {
+    const transport = new FakeTransport(this.window, 256, name, proto, isDatagram);
+    this.layer.register(transport);
+    return transport;
+  }
+
   /** Attaches an application that writes what it hears to the list that is returned. */
-  app(name = "app", callbacks: ApplicationCallbacks = {}): { index: number; heard: string[] } {
+  app(
+    name = "app",
+    callbacks: ApplicationCallbacks = {},
+    options: Omit<ApplicationOptions, "name"> = {},
+  ): { index: number; heard: string[] } {
     const heard: string[] = [];
-    const index = this.layer.attach({ name }, { ...recorder(heard), ...callbacks });
+    const index = this.layer.attach({ ...options, name }, { ...recorder(heard), ...callbacks });
     if (index < 0) throw new Error(`attach: ${index}`);
     return { index, heard };
   }
@@ -202,7 +244,8 @@ export class SessionHarness {
   }
 
   connect(app: number, uri: string, from?: string): number {
-    return this.layer.connect(app, 0, parseUri(uri).endpoint, from === undefined ? undefined : parseUri(from).endpoint);
+    const local = from === undefined ? undefined : parseUri(from).endpoint;
+    return this.layer.connect(app, 0, parseUri(uri).endpoint, { local });
   }
 
   /** A peer's connection to a listener is established. Returns its connection, or the session layer's refusal. */

@@ -2,10 +2,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { EventQueue } from "../../src/session/event-queue.js";
-import { formatApplications, formatLookup, formatSessions, formatSessionStats } from "../../src/session/format.js";
 import { S_EVENTS, SessionTable } from "../../src/session/session-table.js";
 import { TransmitQueue } from "../../src/session/transmit-queue.js";
-import { FakeTransport, SessionHarness } from "./fake-transport.js";
+import { FakeTransport } from "./fake-transport.js";
 
 /** As expect, where the step decides what is asked. */
 function same(got: number, wanted: number): void {
@@ -87,21 +86,4 @@ test("rows of the session table come back, with new generations, and never too m
   expect(table.handle(1)).not.toBe(handles[1]);
   expect(table.available).toBe(0);
   expect(() => new SessionTable(window, 0)).toThrow(RangeError);
-});
-
-test("listings name sessions, states, counters and applications", () => {
-  const h = new SessionHarness();
-  const { index } = h.app("web");
-  const { s } = h.accepted(index);
-  h.feed(s, "abc");
-  h.listen(index, "tcp://0.0.0.0/80");
-  expect(formatSessions(h.layer, 0)).toBe("Thread 0: 2 sessions");
-  const lines = formatSessions(h.layer, 2).split("\n");
-  expect(lines[0]).toMatch(/^\[0:0\.1\].*fake 0.*listening/);
-  expect(lines[2]).toMatch(/fake 1.*ready.*rx-f 3 tx-f 0/);
-  expect(lines[3]).toContain("app web listener 0");
-  expect(lines.at(-1)).toBe("Thread 0: active sessions 2");
-  expect(formatSessionStats(h.layer)).toContain("1 ip port pair already listened on (ALREADY_LISTENING)");
-  expect(formatLookup(h.layer)).toContain("listeners: 1");
-  expect(formatApplications(h.layer)).toMatch(/0 +web +default +2/);
 });

@@ -503,7 +503,7 @@ describe("what befalls a connection", () => {
   test("attributes of an active open go with the request; addresses of many are refused", () => {
     const { index } = h.app();
     const remote = parseUri("tcp://10.0.0.9/80").endpoint;
-    const s = h.layer.connect(index, 0, remote, undefined, { dscp: 46 });
+    const s = h.layer.connect(index, 0, remote, { attributes: { dscp: 46 } });
     expect(h.tcp.requests[h.layer.connectionOf(s)].attributes).toEqual({ dscp: 46 });
     expect(nameOf(h.connect(index, "tcp://10.0.0.255/80"))).toBe("INVALID_RMT_IP");
   });
@@ -515,7 +515,8 @@ describe("applications", () => {
     expect(attach({ name: "" })).toBe("INVALID");
     expect(attach({ namespace: "blue" })).toBe("INVALID_NS");
     expect(attach({ secret: "guess" })).toBe("WRONG_NS_SECRET");
-    expect(attach({ scope: ["local"] })).toBe("SCOPE");
+    expect(attach({ scope: ["here"] })).toBe("INVALID");
+    expect(attach({ scope: "global" })).toBe("INVALID");
     expect(attach({ rxFifoBytes: 0 })).toBe("INVALID");
     expect(attach({ txFifoBytes: 1.5 })).toBe("INVALID");
     expect(attach({ namespace: "default", scope: ["global", "local"] })).toBe("ok 0");

@@ -1,4 +1,5 @@
 import type { Command } from "../command.js";
+import { APP_COMMANDS } from "./app.js";
 import { ENGINE_COMMANDS } from "./engine.js";
 import { HELP_COMMANDS } from "./help.js";
 import { INTERFACE_COMMANDS } from "./interface.js";
@@ -16,6 +17,7 @@ export const COMMANDS: readonly Command[] = [
   ...IP_COMMANDS,
   ...PING_COMMANDS,
   ...SESSION_COMMANDS,
+  ...APP_COMMANDS,
   ...TCP_COMMANDS,
   ...HELP_COMMANDS,
 ];

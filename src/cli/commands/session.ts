@@ -1,97 +1,22 @@
 import type { Host } from "../../../nodes/host.js";
 import { SESSION_ERRORS } from "../../session/session-errors.js";
 import { formatHandle } from "../../session/session-handle.js";
-import {
-  S_APP,
-  S_CONNECTION,
-  S_PROTO,
-  S_RX_FIFO,
-  S_STATE,
-  S_TX_FIFO,
-  SESSION_LISTENING,
-  SESSION_STATE_NAMES,
-} from "../../session/session-table.js";
-import { formatEndpoint } from "../../session/uri.js";
-import type { SessionIndex } from "../../transport/transport.js";
+import { S_CONNECTION, S_PROTO, S_RX_FIFO, S_TX_FIFO, SESSION_STATE_NAMES } from "../../session/session-table.js";
+import { C_FIB, type SessionIndex } from "../../transport/transport.js";
 import { columns, pairs } from "../columns.js";
 import type { Command } from "../command.js";
-import { CliError, type Words } from "../words.js";
-
-/** Sessions that a listing shows unless told otherwise. */
-const DEFAULT_MAX = 1000;
-
-interface Filter {
-  proto: string | undefined;
-  state: string | undefined;
-  app: number | undefined;
-  max: number;
-}
-
-function field(host: Host, s: SessionIndex, at: number): number {
-  return host.window.i32[host.sessions.table.row(s) + at];
-}
-
-function protoName(host: Host, s: SessionIndex): string {
-  return host.transports[field(host, s, S_PROTO)]?.name ?? "?";
-}
-
-function stateName(host: Host, s: SessionIndex): string {
-  return SESSION_STATE_NAMES[field(host, s, S_STATE)] ?? "?";
-}
-
-/** `[tcp] 198.18.0.2:80->198.18.0.1:40000`, as VPP writes connections. */
-export function formatConnectionName(host: Host, s: SessionIndex): string {
-  const local = host.sessions.localEndpoint(s);
-  const remote = host.sessions.remoteEndpoint(s);
-  const name = `[${protoName(host, s)}]`;
-  if (local === undefined) return `${name} -`;
-  const isListener = field(host, s, S_STATE) === SESSION_LISTENING;
-  const to = isListener || remote === undefined ? "*" : formatEndpoint(remote);
-  return `${name} ${formatEndpoint(local)}->${to}`;
-}
-
-function fifoBytes(host: Host, s: SessionIndex, at: number): number | string {
-  const fifo = field(host, s, at);
-  return fifo === 0 ? "-" : host.fifos.maxDequeue(fifo);
-}
-
-/** The transport's state of a session's connection, several lines with `verbose` 2. */
-function transportText(host: Host, s: SessionIndex, verbose: number): string {
-  const c = field(host, s, S_CONNECTION);
-  return c < 0 ? "-" : (host.transports[field(host, s, S_PROTO)]?.format(c, verbose) ?? "-");
-}
-
-function takeFilter(words: Words, host: Host): Filter & { verbose: number } {
-  const filter = { proto: undefined, state: undefined, app: undefined, max: DEFAULT_MAX, verbose: 0 } as Filter & {
-    verbose: number;
-  };
-  while (words.left > 0) {
-    if (words.accept("verbose")) filter.verbose = /^\d+$/.test(words.next) ? words.integer("verbose", 0, 2) : 1;
-    else if (words.accept("proto")) {
-      filter.proto = words.take("proto");
-      if (host.sessions.transportByName(filter.proto) === undefined) {
-        throw new CliError(`no transport "${filter.proto}"`);
-      }
-    } else if (words.accept("state")) {
-      filter.state = words.take("state");
-      if (!SESSION_STATE_NAMES.includes(filter.state)) {
-        throw new CliError(`no state "${filter.state}" (${SESSION_STATE_NAMES.join(", ")})`);
-      }
-    } else if (words.accept("app")) filter.app = words.integer("app", 0, 0x7fff_ffff);
-    else if (words.accept("max")) filter.max = words.integer("max", 1, 1_000_000);
-    else throw new CliError(`unknown argument "${words.next}"`);
-  }
-  return filter;
-}
-
-function matching(host: Host, { proto, state, app }: Filter): SessionIndex[] {
-  return [...host.sessions.table].filter(
-    (s) =>
-      (proto === undefined || protoName(host, s) === proto) &&
-      (state === undefined || stateName(host, s) === state) &&
-      (app === undefined || field(host, s, S_APP) === app),
-  );
-}
+import { CliError } from "../words.js";
+import { matchingSessions, takeSessionFilter, takeThread } from "./session-filter.js";
+import {
+  fifoBytes,
+  formatConnectionName,
+  isListener,
+  protoName,
+  sessionField,
+  sessionRecord,
+  stateName,
+  transportText,
+} from "./session-view.js";
 
 function summary(host: Host, sessions: readonly SessionIndex[]): string {
   const counts = new Map<string, number>();
@@ -104,47 +29,60 @@ function summary(host: Host, sessions: readonly SessionIndex[]): string {
   return rows.length === 0 ? head : `${head}\n${columns(["Proto", "State", "Sessions"], rows)}`;
 }
 
+function table(host: Host, sessions: readonly SessionIndex[], verbose: number): string {
+  const rows = sessions.map((s) => [
+    formatHandle(host.sessions.table.handle(s)),
+    formatConnectionName(host, s),
+    stateName(host, s),
+    transportText(host, s, 1).split("\n")[0],
+    fifoBytes(host, s, S_RX_FIFO) ?? "-",
+    fifoBytes(host, s, S_TX_FIFO) ?? "-",
+  ]);
+  if (verbose < 2) return columns(["Session", "Connection", "State", "Transport", "Rx-f", "Tx-f"], rows);
+  return sessions
+    .flatMap((s, i) => [
+      rows[i].slice(0, 3).join("  "),
+      ...transportText(host, s, 2)
+        .split("\n")
+        .map((line) => `  ${line.trim()}`),
+    ])
+    .join("\n");
+}
+
 const showSession: Command = {
   name: "show session",
-  usage: "[verbose [1|2]] [proto P] [state S] [app INDEX] [max N]",
+  usage:
+    "[verbose [1|2]] [THREAD:INDEX] [proto P] [state S] [listeners P] [app INDEX] [thread 0] [index I] [range MIN [MAX]] " +
+    "[lcl|rmt|ep ADDRESS[:PORT]] [max N] [protos] [states] [--json]",
   help: "sessions: how many, one a line (verbose), or with all variables (verbose 2)",
   run(words, { host }) {
-    const filter = takeFilter(words, host);
-    const sessions = matching(host, filter);
-    if (filter.verbose === 0) return summary(host, sessions);
+    const filter = takeSessionFilter(words, host);
+    if (filter.listing === "protos") return host.transports.flatMap((each) => each?.name ?? []).join("\n");
+    if (filter.listing === "states") return SESSION_STATE_NAMES.join("\n");
+    const sessions = matchingSessions(host, filter);
     const shown = sessions.slice(0, filter.max);
-    const rows = shown.map((s) => [
-      formatHandle(host.sessions.table.handle(s)),
-      formatConnectionName(host, s),
-      stateName(host, s),
-      transportText(host, s, 1).split("\n")[0],
-      fifoBytes(host, s, S_RX_FIFO),
-      fifoBytes(host, s, S_TX_FIFO),
-    ]);
-    const headings = ["Session", "Connection", "State", "Transport", "Rx-f", "Tx-f"];
+    if (filter.isJson) return JSON.stringify(shown.map((s) => sessionRecord(host, s)));
+    if (filter.verbose === 0 && filter.index === undefined) return summary(host, sessions);
     const more = sessions.length > shown.length ? `\n${sessions.length - shown.length} more: max N shows them` : "";
-    if (filter.verbose === 1) return `${columns(headings, rows)}${more}`;
-    const detailed = shown.map((s, i) => {
-      const detail = transportText(host, s, 2)
-        .split("\n")
-        .map((line) => `  ${line.trim()}`);
-      return [rows[i].slice(0, 3).join("  "), ...detail].join("\n");
-    });
-    return `${detailed.join("\n")}${more}`;
+    return `${table(host, shown, filter.index === undefined ? filter.verbose : 2)}${more}`;
   },
 };
 
 const clearSession: Command = {
   name: "clear session",
-  usage: "INDEX|all",
+  usage: "INDEX | thread 0 session INDEX | all",
   help: "ends a session at once, by a reset; all: every one that is no listener",
   run(words, { host }) {
     const { sessions } = host;
     const isAll = words.accept("all");
+    if (!isAll && words.accept("thread")) {
+      takeThread(words);
+      if (!words.accept("session")) throw new CliError(`unknown argument "${words.next}"`);
+    }
     const index = isAll ? -1 : words.integer("session", 0, sessions.table.capacity - 1);
     words.end();
     if (!isAll && !sessions.table.isUsed(index)) throw new CliError(`no session ${index}`);
-    const chosen = isAll ? [...sessions.table].filter((s) => field(host, s, S_STATE) !== SESSION_LISTENING) : [index];
+    const chosen = isAll ? [...sessions.table].filter((s) => !isListener(host, s)) : [index];
     for (const s of chosen) sessions.terminate(s);
     return `${chosen.length} sessions ended`;
   },
@@ -152,14 +90,16 @@ const clearSession: Command = {
 
 const showSessionStats: Command = {
   name: "show session stats",
-  usage: "",
+  usage: "[--json]",
   help: "how often each session error was answered",
   run(words, { host }) {
+    const isJson = words.accept("--json");
     words.end();
     const { errorCounts } = host.sessions;
     const rows = SESSION_ERRORS.map(({ name, text }, i) => [errorCounts[i], name, text]).filter(
       ([count]) => count !== 0,
     );
+    if (isJson) return JSON.stringify(Object.fromEntries(rows.map(([count, name]) => [name, count])));
     return columns(["Count", "Error", "Reason"], rows);
   },
 };
@@ -175,37 +115,51 @@ const clearSessionStats: Command = {
   },
 };
 
-const showApp: Command = {
-  name: "show app",
-  usage: "[INDEX]",
-  help: "attached applications, or one with its listeners and sessions",
+/** FIB of a session's connection, -1 without one. */
+function fibOf(host: Host, s: SessionIndex): number {
+  const c = sessionField(host, s, S_CONNECTION);
+  const rows = host.transports[sessionField(host, s, S_PROTO)]?.rows;
+  return c < 0 || rows === undefined ? -1 : host.window.i32[rows.base + c * rows.stride + C_FIB];
+}
+
+const showSessionLookup: Command = {
+  name: "show session lookup",
+  usage: "[table FIB-INDEX] [--json]",
+  help: "entries of the lookup tables, or the sessions of one FIB",
   run(words, { host }) {
-    const { applications } = host.sessions;
-    if (words.left === 0) {
-      const rows = applications
-        .all()
-        .map((app) => [app.index, app.name, app.namespace, app.sessionCount, app.isAttached ? "attached" : "detached"]);
-      return columns(["Index", "Name", "Namespace", "Sessions", "State"], rows);
+    let fib: number | undefined;
+    let isJson = false;
+    while (words.left > 0) {
+      if (words.accept("table")) fib = words.integer("table", 0, 0x7fff_ffff);
+      else if (words.accept("--json")) isJson = true;
+      else words.end();
     }
-    const index = words.integer("app", 0, 0x7fff_ffff);
-    words.end();
-    const app = applications.at(index);
-    if (app === undefined) throw new CliError(`no app ${index}`);
-    const sessions = applications.sessionsOf(app);
-    const listeners = sessions.filter((s) => field(host, s, S_STATE) === SESSION_LISTENING);
-    const lines = [
-      pairs([
-        ["name", app.name],
-        ["namespace", app.namespace],
-        ["rx fifo bytes", app.rxFifoBytes],
-        ["tx fifo bytes", app.txFifoBytes],
-        ["sessions", sessions.length - listeners.length],
-      ]),
-      ...listeners.map((s) => `  listener ${s} ${formatConnectionName(host, s)}`),
-    ];
-    return lines.join("\n");
+    if (fib === undefined) {
+      const counts = { ...host.lookup.counts() };
+      return isJson ? JSON.stringify(counts) : pairs(Object.entries(counts));
+    }
+    const sessions = [...host.sessions.table].filter((s) => fibOf(host, s) === fib);
+    if (isJson) return JSON.stringify(sessions.map((s) => sessionRecord(host, s)));
+    const rows = sessions.map((s) => [formatHandle(host.sessions.table.handle(s)), formatConnectionName(host, s)]);
+    return columns(["Session", "Connection"], rows);
   },
 };
+
+function switched(isOn: boolean): Command {
+  const name = isOn ? "session enable" : "session disable";
+  return {
+    name,
+    usage: "",
+    help: isOn ? "lets applications attach" : "detaches every application and lets none attach",
+    run(words, run) {
+      if (words.next === "rt-backend") throw new CliError('not supported: "rt-backend"');
+      words.end();
+      run.host.sessions.setEnabled(isOn);
+      run.wake();
+      return "";
+    },
+  };
+}
 
 const showSegmentManager: Command = {
   name: "show segment-manager",
@@ -230,12 +184,14 @@ const showSegmentManager: Command = {
   },
 };
 
-/** Commands about sessions and applications. */
+/** Commands about sessions. */
 export const SESSION_COMMANDS: readonly Command[] = [
   showSession,
   clearSession,
   showSessionStats,
   clearSessionStats,
-  showApp,
+  showSessionLookup,
+  switched(true),
+  switched(false),
   showSegmentManager,
 ];

@@ -1,4 +1,5 @@
-import type { App, AppCallbacks } from "../../app/attach.js";
+import type { App } from "../../app/attach.js";
+import type { AppCallbacks } from "../../app/callbacks.js";
 import type { AppConfig } from "../../host/config-types.js";
 import type { ApplicationOptions } from "../../session/application.js";
 import type { AttachPoint } from "../attach-point.js";
@@ -39,7 +40,8 @@ export async function startNative(
     if (isClosed) return;
     isClosed = true;
     stop();
-    await app.detach();
+    // The stack may have detached it already, with its namespace.
+    if (app.workers.length > 0) await app.detach();
   };
   try {
     const uris: string[] = [];

@@ -1,5 +1,6 @@
 import { isIP, isIPv4, isIPv6 } from "node:net";
-import type { App, Listener } from "../../app/attach.js";
+import type { App } from "../../app/attach.js";
+import type { Listener } from "../../app/callbacks.js";
 import type { Session } from "../../app/session.js";
 import type { AttachPoint } from "../attach-point.js";
 import { type ConnectArguments, normalizeConnect, type Target, tcpUri } from "./arguments.js";
@@ -50,8 +51,20 @@ class NetApp implements ServerHome {
   app(): Promise<App> {
     const callbacks = linkCallbacks((session, listener) => this.#servers.get(listener)?.take(session) ?? false);
     const unlistened = (listener: Listener): void => void this.#servers.delete(listener);
-    this.#app ??= this.#stack.attach({ name: "net" }, { ...callbacks, unlistened });
+    const detached = (): void => this.#detached();
+    this.#app ??= this.#stack.attach({ name: "net" }, { ...callbacks, unlistened, detached });
     return this.#app;
+  }
+
+  /** The stack took the application away, maybe with its namespace: connections break, and what comes next attaches anew. */
+  #detached(): void {
+    this.#app = undefined;
+    for (const server of new Set(this.#servers.values())) {
+      server.close();
+      server.destroyConnections(detachedError());
+    }
+    this.#servers.clear();
+    for (const socket of this.#sockets) socket.destroy(detachedError());
   }
 
   own(listener: Listener, server: Server): void {
@@ -84,6 +97,10 @@ class NetApp implements ServerHome {
     // It rejects when the application has left already, which is what is wanted.
     await app?.detach().catch(() => undefined);
   }
+}
+
+function detachedError(): Error {
+  return Object.assign(new Error("the application was detached"), { code: "ECONNABORTED" });
 }
 
 /** Makes the net of a stack. Nothing is attached before the first socket or server needs it. */

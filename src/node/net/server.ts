@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
-import type { App, Listener } from "../../app/attach.js";
+import type { App } from "../../app/attach.js";
+import type { Listener } from "../../app/callbacks.js";
 import type { Session } from "../../app/session.js";
 import { checkPort, type ListenArguments, type ListenOptions, normalizeListen, tcpUri } from "./arguments.js";
 import { asNetError } from "./net-error.js";
@@ -172,9 +173,9 @@ export class Server extends EventEmitter {
   }
   #closedEpoch = 0;
 
-  /** Destroys all connections; for the end of the stack. */
-  destroyConnections(): void {
-    for (const socket of this.#sockets) socket.destroy();
+  /** Destroys all connections; for the end of the stack, or of the application. */
+  destroyConnections(error?: Error): void {
+    for (const socket of this.#sockets) socket.destroy(error);
   }
 
   /** Where it listens; null while it does not. */

@@ -1,4 +1,4 @@
-import type { AppCallbacks, Listener } from "../../app/attach.js";
+import type { AppCallbacks, Listener } from "../../app/callbacks.js";
 import type { Session } from "../../app/session.js";
 
 /** Who hears of a session. */

@@ -1,5 +1,6 @@
 import { afterEach, assert } from "vitest";
-import { App, AppServer, type Listener } from "../../../src/app/attach.js";
+import { App, AppServer } from "../../../src/app/attach.js";
+import type { Listener } from "../../../src/app/callbacks.js";
 import type { Session } from "../../../src/app/session.js";
 import type { Offloads } from "../../../src/device/device.js";
 import { ManualDriver } from "../../../src/graph/manual-driver.js";

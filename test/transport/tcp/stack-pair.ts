@@ -1,4 +1,5 @@
-import { App, type AppCallbacks, AppServer } from "../../../src/app/attach.js";
+import { App, AppServer } from "../../../src/app/attach.js";
+import type { AppCallbacks } from "../../../src/app/callbacks.js";
 import type { Session } from "../../../src/app/session.js";
 import type { Offloads } from "../../../src/device/device.js";
 import { wire } from "../../../src/device/wire-device.js";

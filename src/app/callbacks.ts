@@ -1,0 +1,75 @@
+import type { CleanupPhase } from "../session/application.js";
+import type { SessionError } from "../session/session-errors.js";
+import type { SessionIndex } from "../transport/transport.js";
+import type { Session, SessionAddress } from "./session.js";
+
+/** What an application hears, by VPP's names. All are optional; each is called between vectors of packets. */
+export interface AppCallbacks {
+  /** A listener accepted a session. Return false to refuse it. */
+  accept?(session: Session, listener: Listener): boolean | void;
+  /** An active open ended: with a session, or with an error. Before the promise of connect settles. */
+  connected?(session: Session | undefined, error: SessionError | undefined): void;
+  /** The peer sends no more. Without this callback the session is closed. */
+  disconnect?(session: Session): void;
+  /** The connection was reset; `error` says why. */
+  reset?(session: Session, error: SessionError): void;
+  /** All is sent and acknowledged, and both ends are closed. */
+  transportClosed?(session: Session): void;
+  /** The transport's part, and then the session itself, is about to be freed. */
+  cleanup?(session: Session, phase: CleanupPhase): void;
+  /** The half-open part of an active open has gone. */
+  halfOpenCleanup?(index: SessionIndex): void;
+  /** The session moved to another engine. */
+  migrate?(session: Session): void;
+  /** A listener was made. */
+  listened?(listener: Listener): void;
+  /** A listener is about to be freed. */
+  unlistened?(listener: Listener): void;
+  /** Something came in. */
+  rx?(session: Session): void;
+  /** Urgent data was announced, or its end moved on: `urgentBytes` says how far it is. Before rx. */
+  urgent?(session: Session): void;
+  /** Something befell the connection that does not end it: an ICMP error, or retransmissions without an answer. */
+  softError?(session: Session, error: SessionError): void;
+  /** There is room again. */
+  tx?(session: Session): void;
+  /** A fifo segment was added. */
+  addSegment?(segment: number): void;
+  /** A fifo segment is about to go. */
+  delSegment?(segment: number): void;
+  /** Asks how large a fifo may grow. */
+  fifoTuning?(session: Session): void;
+  /** The worker is attached no more: deleted, or detached with its application, maybe by the stack. Its sessions are gone. */
+  detached?(): void;
+}
+
+/** Who can end a listener. */
+export interface ListenerOwner {
+  /** Throws SessionError. */
+  unlisten(listener: Listener): void;
+}
+
+/** A listener of one worker. */
+export class Listener {
+  /** The listener's own session: what datagrams are read from and sent by. */
+  readonly session: Session;
+  readonly uri: string;
+  readonly #owner: ListenerOwner;
+
+  /** Made by listen. */
+  constructor(owner: ListenerOwner, uri: string, session: Session) {
+    this.#owner = owner;
+    this.uri = uri;
+    this.session = session;
+  }
+
+  /** Where it listens; undefined once closed. */
+  get local(): SessionAddress | undefined {
+    return this.session.local;
+  }
+
+  /** Stops listening. Accepted sessions live on. Rejects with NOLISTEN when it was closed before. */
+  async close(): Promise<void> {
+    this.#owner.unlisten(this);
+  }
+}

@@ -1,0 +1,36 @@
+import type { SessionLayer } from "../session/session-layer.js";
+import type { SessionIndex } from "../transport/transport.js";
+import { AppContext } from "./context.js";
+import { Session } from "./session.js";
+
+/** The session objects of all applications of this process. */
+export class SessionObjects {
+  readonly context: AppContext;
+  /** By session index: an array, so that a session costs no more than its object and a slot. */
+  readonly #objects: (Session | undefined)[] = [];
+
+  /** Reserves what the applications share. Throws RangeError when the window is full. */
+  constructor(sessions: SessionLayer) {
+    this.context = new AppContext(sessions);
+  }
+
+  /** The object of a session, made now. */
+  adopt(s: SessionIndex): Session {
+    while (this.#objects.length <= s) this.#objects.push(undefined);
+    this.#objects[s]?.invalidate();
+    const session = new Session(this.context, s);
+    this.#objects[s] = session;
+    return session;
+  }
+
+  /** The object of a session. */
+  at(s: SessionIndex): Session {
+    return this.#objects[s] ?? this.adopt(s);
+  }
+
+  /** A session has gone: its object names nothing any more. */
+  forget(s: SessionIndex): void {
+    this.#objects[s]?.invalidate();
+    this.#objects[s] = undefined;
+  }
+}

@@ -1,0 +1,11 @@
+import type { NamespaceRecord } from "./app-namespace.js";
+import type { SourceAddressRecord } from "./source-address.js";
+
+/** A change of the session layer, which can be kept, sent and applied again in the same order. */
+export type SessionRecord = NamespaceRecord | SourceAddressRecord;
+
+/** Whether something that came from outside may be a record. */
+export function isSessionRecord(value: unknown): value is SessionRecord {
+  const kind: unknown = typeof value === "object" && value !== null ? Reflect.get(value, "kind") : undefined;
+  return kind === "namespace" || kind === "source-addresses";
+}

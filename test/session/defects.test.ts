@@ -1,0 +1,123 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { resolveConfig } from "../../src/host/config.js";
+import { AppServer } from "../../src/app/attach.js";
+import { SESSION_ERRORS } from "../../src/session/session-errors.js";
+import { formatEndpoint, parseUri } from "../../src/session/uri.js";
+import { SessionHarness } from "./fake-transport.js";
+
+// Defects of VPP's session code, past and present, that this one does not have: one test each. Those of rules and of the
+// attach socket belong where these are tested.
+
+const nameOf = (value: number): string => (value < 0 ? SESSION_ERRORS[-value].name : `ok ${value}`);
+const IF0 = 0x0a000001;
+
+let h: SessionHarness;
+beforeEach(() => {
+  h = new SessionHarness();
+});
+
+describe("URIs", () => {
+  test("one that begins with one read before is read for itself", () => {
+    const texts = ["tcp://10.0.0.1/8", "tcp://10.0.0.1/80", "tcp://10.0.0.1/8080", "tcp://10.0.0.1/8"];
+    expect(texts.map((uri) => parseUri(uri).endpoint.port)).toEqual([8, 80, 8080, 8]);
+    expect(formatEndpoint(parseUri("tcp://10.0.0.11/8").endpoint)).toBe("10.0.0.11:8");
+    expect(() => parseUri("tcp://10.0.0.1/8x")).toThrow("bad port");
+  });
+
+  test("what was parsed is the caller's own: changing it changes no other", () => {
+    const first = parseUri("tcp://10.0.0.1/80").endpoint;
+    first.address[0] = 0;
+    expect(parseUri("tcp://10.0.0.1/80").endpoint.address[0]).toBe(IF0);
+  });
+
+  test.each(["quic", "sctp", "dtls", "tls"])(
+    "%s without its transport is refused by name, listening and connecting",
+    async (name) => {
+      const app = await new AppServer(h.layer).attach({ name: "app" }, {});
+      for (const call of [app.listen(`${name}://10.0.0.1/443`), app.connect(`${name}://10.0.0.9/443`)]) {
+        await expect(call).rejects.toMatchObject({ sessionError: "NOSUPPORT", message: expect.stringContaining(name) });
+      }
+      expect(h.layer.table.used).toBe(0);
+    },
+  );
+});
+
+describe("attach", () => {
+  test("one that fails, for whatever reason, leaves no application behind", () => {
+    h = new SessionHarness({ maxApplications: 1, secret: "s" });
+    const attempts = [{ name: "a" }, { name: "a", secret: "t" }, { name: "a", secret: "s", rxFifoBytes: -1 }];
+    for (const options of attempts) expect(h.layer.attach(options, {})).toBeLessThan(0);
+    expect(h.layer.applications.all()).toEqual([]);
+    expect(h.layer.attach({ name: "a", secret: "s" }, {})).toBe(0);
+  });
+
+  test("the secret is asked for on every path: by an application, by the configuration's, with a worker's application", async () => {
+    h.layer.apply({ kind: "namespace", add: true, id: "blue", secret: 5 });
+    const server = new AppServer(h.layer);
+    await expect(server.attach({ name: "a", namespace: "blue" }, {})).rejects.toMatchObject({
+      sessionError: "WRONG_NS_SECRET",
+    });
+    expect(nameOf(h.layer.addWorker(0, {}))).toBe("NOAPP");
+    // The configuration's applications get the secret from its namespaces section, and attach with it like all others.
+    const config = await resolveConfig(
+      {
+        interfaces: [{ name: "t0" }],
+        namespaces: [{ id: "blue", secret: 5 }],
+        apps: [{ kind: "echo", namespace: "blue" }],
+      },
+      "file",
+    );
+    expect(config.apps[0].namespace).toBe("blue");
+  });
+});
+
+describe("listeners", () => {
+  test("unlisten looks in the application's own table, not in the default one", () => {
+    h.layer.apply({ kind: "namespace", add: true, id: "one", table4: 1, table6: 1 });
+    const inOne = h.app("a", {}, { namespace: "one" }).index;
+    const inDefault = h.app("b").index;
+    const s = h.listen(inOne, "tcp://0.0.0.0/80");
+    const t = h.listen(inDefault, "tcp://0.0.0.0/80");
+    expect(h.layer.unlisten(inOne, s)).toBe(0);
+    expect([h.lookup.listener4(0, 0, IF0, 80), h.lookup.listener4(1, 0, IF0, 80)]).toEqual([t, -1]);
+  });
+
+  test("detach takes listeners out of the table that they are in", () => {
+    h.layer.apply({ kind: "namespace", add: true, id: "one", table4: 1, table6: 2 });
+    const { index } = h.app("a", {}, { namespace: "one" });
+    h.listen(index, "tcp://0.0.0.0/80");
+    h.listen(index, "tcp://[::]:80");
+    h.layer.detach(index);
+    expect(h.lookup.counts().listeners).toBe(0);
+  });
+
+  test("what the table holds for a proxy is its listening session, and accepts", () => {
+    h.layer.apply({ kind: "namespace", add: true, id: "p", interface: "if0" });
+    const { index, heard } = h.app("proxy", {}, { namespace: "p" });
+    const s = h.layer.listen(index, 0, parseUri("tcp://0.0.0.0/0").endpoint, { proxy: true });
+    const found = h.lookup.listener4(0, 0, IF0, 4242);
+    expect(found).toBe(s);
+    h.arrive(found);
+    h.settle();
+    expect(heard.at(-1)).toMatch(/^accept /);
+  });
+});
+
+describe("lookup", () => {
+  test("a local proxy is found for UDP as for TCP: only its port is a wildcard", () => {
+    h.add("ct", 2);
+    const { index } = h.app("proxy", {}, { scope: ["local"] });
+    const { localTable } = h.layer.namespaces.find("") ?? { localTable: 0 };
+    const at = parseUri("udp://0.0.0.0/0").endpoint;
+    const s = h.layer.listen(index, 0, at, { proxy: true });
+    h.lookup.addListener(localTable, 1, at, 77);
+    const target = parseUri("udp://10.1.1.1/53").endpoint;
+    expect([0, 1, 3].map((proto) => h.lookup.localListener(localTable, proto, target))).toEqual([s, 77, -1]);
+  });
+
+  test("IPv6 keys are IPv6 keys: a listener of one family is not the other's", () => {
+    const { index } = h.app();
+    const s = h.listen(index, "tcp://[::]:80");
+    expect([h.lookup.listener6(0, 0, 0, 0, 0, 9, 80), h.lookup.listener4(0, 0, 0, 80)]).toEqual([s, -1]);
+  });
+});
