@@ -64,6 +64,14 @@ describe("a path of 20 ms", () => {
   });
 });
 
+describe("a path of 10 ms that loses 3 %", () => {
+  it.each([1, 2, 3, 4, 5])("does not stall longer than two timeouts, seed %i", (seed) => {
+    const path = { ...TRANSFER, seed, rttUs: 10_000, untilUs: 10_000_000, lossRate: 0.03, tcp: { rack: true } };
+    // Not below 200 ms each.
+    expect(runTransfer(path).longestPauseUs).toBeLessThanOrEqual(400_000);
+  });
+});
+
 describe("a transfer", () => {
   it("fills the link when nothing is lost", () => {
     const { goodputKbps, queueMaxBytes } = runTransfer(TRANSFER);
