@@ -8,12 +8,12 @@ import { onCpu } from "./protect.js";
 /** Ports of the peer programs. */
 export const PORT = 5001;
 
-function sourceOfPeer(): string {
+function sourceOf(name: string): string {
   for (let at = dirname(fileURLToPath(import.meta.url)); at !== dirname(at); at = dirname(at)) {
-    const path = join(at, "bench", "support", "peer.c");
+    const path = join(at, "bench", "support", `${name}.c`);
     if (existsSync(path)) return path;
   }
-  throw new Error("bench/support/peer.c is missing");
+  throw new Error(`bench/support/${name}.c is missing`);
 }
 
 /** Ends the program, which is no failure, where there can be no namespaces and devices. */
@@ -24,17 +24,17 @@ function leaveOutWithoutDevices(): void {
   process.exit(0);
 }
 
-/** Compiles peer.c unless this version of it was compiled before. */
-function compilePeer(): string {
-  const source = sourceOfPeer();
+/** Compiles `bench/support/NAME.c` unless this version of it was compiled before; the program's path. Throws without a compiler. */
+export function compile(name: string): string {
+  const source = sourceOf(name);
   const hash = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16);
   const directory = join(dirname(source), "..", "..", "dist", "bench", "support");
-  const program = join(directory, `peer-${hash}`);
+  const program = join(directory, `${name}-${hash}`);
   if (existsSync(program)) return program;
   mkdirSync(directory, { recursive: true });
   const half = `${program}.${process.pid}`;
   const done = spawnSync("cc", ["-O2", "-o", half, source], { stdio: "inherit" });
-  if (done.status !== 0) throw new Error("cannot compile bench/support/peer.c: is there a C compiler?");
+  if (done.status !== 0) throw new Error(`cannot compile ${source}: is there a C compiler?`);
   renameSync(half, program);
   return program;
 }
@@ -45,6 +45,14 @@ function must(command: readonly string[]): void {
   if (done.status !== 0) throw new Error(`${command.join(" ")}: ${done.stderr || done.error?.message}`);
 }
 
+/** A program started by {@link Kernel.start}. */
+export interface KernelProgram {
+  /** What it has written, once it has ended. */
+  readonly ended: Promise<string>;
+  /** Asks it to end. */
+  end(): void;
+}
+
 /**
  * Network namespaces, veths between them, and kernel programs in them. Gone after {@link close}, or when this program is
  * ended from outside.
@@ -52,11 +60,11 @@ function must(command: readonly string[]): void {
 export class Kernel {
   readonly #peer: string;
   readonly #namespaces: string[] = [];
-  readonly #servers: ChildProcess[] = [];
+  readonly #programs: ChildProcess[] = [];
 
   constructor() {
     leaveOutWithoutDevices();
-    this.#peer = compilePeer();
+    this.#peer = compile("peer");
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
     process.on("exit", () => this.#removeNamespaces());
   }
@@ -84,24 +92,36 @@ export class Kernel {
     }
   }
 
-  #command(namespace: string, cpu: number, args: readonly string[]): [string, string[]] {
-    return ["nsenter", [`--net=/run/netns/${namespace}`, ...onCpu(cpu, [this.#peer, ...args])]];
+  #command(namespace: string, cpu: number, command: readonly string[]): [string, string[]] {
+    return ["nsenter", [`--net=/run/netns/${namespace}`, ...onCpu(cpu, command)]];
+  }
+
+  /**
+   * Starts a program in a namespace and on a processor. Resolves when it has said that it is ready; {@link stop} ends it.
+   * Its standard input ends with this program.
+   */
+  async start(namespace: string, cpu: number, command: readonly string[]): Promise<KernelProgram> {
+    const [program, args] = this.#command(namespace, cpu, command);
+    const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+    this.#programs.push(child);
+    let text = "";
+    child.stdout.setEncoding("utf8").on("data", (part: string) => (text += part));
+    const ended = new Promise<string>((resolve) => child.once("close", () => resolve(text)));
+    await new Promise((resolve, reject) => {
+      child.stdout.once("data", resolve);
+      child.once("close", () => reject(new Error(`${command.join(" ")} ended`)));
+    });
+    return { ended, end: () => child.kill() };
   }
 
   /** Starts a server, `sink`, `source` or `pong`, in a namespace. Resolves when it listens on {@link PORT}. */
   async serve(namespace: string, cpu: number, mode: string): Promise<void> {
-    const [program, args] = this.#command(namespace, cpu, [mode, String(PORT)]);
-    const server = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
-    this.#servers.push(server);
-    await new Promise((resolve, reject) => {
-      server.stdout.once("data", resolve);
-      server.once("exit", () => reject(new Error(`peer ${mode} ended`)));
-    });
+    await this.start(namespace, cpu, [this.#peer, mode, String(PORT)]);
   }
 
   /** Runs a client, `send`, `receive` or `ping`, against `address`; its figure. */
   async measure(namespace: string, cpu: number, mode: string, address: string, amount: number): Promise<number> {
-    const [program, args] = this.#command(namespace, cpu, [mode, address, String(PORT), String(amount)]);
+    const [program, args] = this.#command(namespace, cpu, [this.#peer, mode, address, String(PORT), String(amount)]);
     const client = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
     let text = "";
     client.stdout.setEncoding("utf8").on("data", (part: string) => (text += part));
@@ -110,18 +130,17 @@ export class Kernel {
     return Number(text);
   }
 
-  /** Ends the servers. */
+  /** Ends the programs. */
   async stop(): Promise<void> {
-    for (const server of this.#servers.splice(0)) {
-      if (server.exitCode !== null || server.signalCode !== null) continue;
-      const ended = new Promise((resolve) => server.once("close", resolve));
-      server.removeAllListeners("exit");
-      server.kill();
+    for (const program of this.#programs.splice(0)) {
+      if (program.exitCode !== null || program.signalCode !== null) continue;
+      const ended = new Promise((resolve) => program.once("close", resolve));
+      program.kill();
       await ended;
     }
   }
 
-  /** Ends the servers and removes the namespaces. */
+  /** Ends the programs and removes the namespaces. */
   async close(): Promise<void> {
     await this.stop();
     this.#removeNamespaces();

@@ -102,7 +102,7 @@ const SYNCHRONIZED: readonly (readonly [string, (family: Family, isOpen: boolean
       if (!isOpen) host.session.halfClose();
       host.settle();
       host.pass(250);
-      peer.send({ flags: "A", ack: 1001, ts: [peer.tsNow, sentMs] });
+      peer.send({ flags: "A", ack: isOpen ? 1001 : 1002, ts: [peer.tsNow, sentMs] });
       return [host, ["spurious_retransmit"]];
     },
   ],

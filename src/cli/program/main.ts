@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import { client, type ClientOptions } from "./client.js";
 import { EXIT_OK, reportFailure, UsageError } from "./failure.js";
 import type { RunOptions } from "./run-options.js";
+import type { SimCommandOptions } from "./sim.js";
 
 /** The package's version: package.json lies above src/cli/program and dist/src/cli/program. */
 function version(): string {
@@ -83,6 +84,18 @@ export async function main(args: readonly string[]): Promise<number> {
     .option("--json", "print the counters as JSON")
     .action(async (capture: string, options: { config?: string; out?: string; json?: boolean }) => {
       code = await (await import("./replay.js")).replay(capture, options);
+    });
+  command("sim [scenario]")
+    .description("run a scenario over simulated networks, one for each seed; without one, list them")
+    .option("--seed <n>", "seed of the first run; default 1")
+    .option("--runs <n>", "runs, each with the next seed; default 1")
+    .option("--out <dir>", "leave capture and link script of each failing seed there")
+    .option("--shrink", "make failing cases smaller first")
+    .option("--case <file>", "instead of a scenario: the link script of an earlier failure")
+    .option("--table", "print the tables of goodput, fairness and queues; takes minutes")
+    .option("--json", "print results as JSON, one line each")
+    .action(async (scenario: string | undefined, options: SimCommandOptions) => {
+      code = await (await import("./sim.js")).sim(scenario, options);
     });
   command("demo")
     .description("run the demo: a stack with all demo applications behind a TAP")

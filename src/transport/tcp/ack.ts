@@ -4,6 +4,7 @@ import {
   P_ACK,
   P_DUPACK_MAX,
   RF_REO_TIMER,
+  RF_TLP_OUT,
   RF_TLP_TIMER,
   T_BACKOFF,
   T_DUP_ACKS_IN,
@@ -30,13 +31,14 @@ import {
 import { answerBadAck } from "./challenge.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMERS } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
-import { countDuplicate, detectLosses, forgetDuplicates } from "./loss-detection.js";
+import { countDuplicate, detectLosses, forgetDuplicates, loseAll } from "./loss-detection.js";
 import { rackUpdate, usesRack } from "./rack.js";
 import { afterAck } from "./recovery.js";
 import { armRetransmit, takeRtt } from "./rtt.js";
 import { processSack } from "./sack-in.js";
 import type { Segment } from "./segment.js";
 import { armTimer, probeAnswered } from "./tail-loss-probe.js";
+import { tryUndo } from "./undo.js";
 
 /** The ACK is unacceptable: the segment is dropped. */
 export const ACK_DROP = 0;
@@ -69,12 +71,12 @@ export function processAck(core: TcpCore, c: ConnectionIndex, r: number, seg: Se
     // Overtaken by later ones, it may still be the only one to report something.
     const hasSack = (seg.options[TCP_OPT_PRESENT] & TCP_HAS_SACK) !== 0;
     if (hasSack && i32[r + T_SND_NXT] !== una) acknowledge(core, c, r, seg, acked);
+    else if (hasSack) acknowledgeAgain(core, r, seg);
     return ACK_CONTINUE;
   }
   let isFinAcked = false;
-  // With nothing outstanding a D-SACK may still tell of the tail loss probe, or of a recovery that was for nothing.
-  const hasSack = (i32[r + C_FLAGS] & TF_SACK) !== 0 && (seg.options[TCP_OPT_PRESENT] & TCP_HAS_SACK) !== 0;
-  if (acked > 0 || i32[r + T_SND_NXT] !== una || hasSack) isFinAcked = acknowledge(core, c, r, seg, acked);
+  if (acked > 0 || i32[r + T_SND_NXT] !== una) isFinAcked = acknowledge(core, c, r, seg, acked);
+  else acknowledgeAgain(core, r, seg);
   updateWindow(core, c, r, seg);
   return isFinAcked ? ACK_FIN_ACKED : ACK_CONTINUE;
 }
@@ -92,6 +94,7 @@ function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment,
   delivery.begin();
   const isFinAcked = acked > 0 && advance(core, r, seg.ack, acked);
   if (isSack && (seg.options[TCP_OPT_PRESENT] & TCP_HAS_SACK) !== 0) processSack(core, r, seg);
+  if (delivery.hasOriginal) delivery.rttUs = (core.nowUs32() - delivery.originalSentUs) | 0;
   const isDuplicate = acked === 0 && countIfDuplicate(core, r, seg, isSack);
   const ackedBytes = Math.max(acked, 0);
   if (acked > 0) {
@@ -110,6 +113,24 @@ function acknowledge(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment,
   if (acked > 0 && i32[r + C_SESSION] >= 0) core.upcalls.acknowledged(i32[r + C_SESSION]);
   wakeSender(core, c, r);
   return isFinAcked;
+}
+
+/**
+ * Nothing is outstanding. A duplicate ACK may still tell that what was sent again had arrived before: a probe that
+ * repaired nothing (RFC 8985 7.4), a recovery that was for nothing (RFC 3708).
+ */
+function acknowledgeAgain(core: TcpCore, r: number, seg: Segment): void {
+  const { i32 } = core.window;
+  const { delivery } = core;
+  const hasSack = (seg.options[TCP_OPT_PRESENT] & TCP_HAS_SACK) !== 0;
+  const isProbed = (i32[r + T_RECOVERY] & RF_TLP_OUT) !== 0;
+  if ((i32[r + C_FLAGS] & TF_SACK) === 0 || (!hasSack && !(isProbed && isPlain(core, r, seg)))) return;
+  delivery.begin();
+  if (hasSack) processSack(core, r, seg);
+  if (hasSack && !delivery.hasDsack) return;
+  if (usesRack(core, r)) rackUpdate(core, r, seg);
+  probeAnswered(core, r, 0, 0);
+  tryUndo(core, r, 0, seg);
 }
 
 /** Moves sndUna to `ack`: what the peer has leaves the tx fifo. True when FIN is among it. */
@@ -134,20 +155,25 @@ function advance(core: TcpCore, r: number, ack: number, acked: number): boolean 
  */
 function countIfDuplicate(core: TcpCore, r: number, seg: Segment, isSack: boolean): boolean {
   const { i32 } = core.window;
-  const sameWindow = seg.window << (i32[r + T_SCALES] >> 8) === i32[r + T_SND_WND];
-  const isPlain = seg.len === 0 && sameWindow && i32[r + T_SND_WND] !== 0;
-  if (isPlain || (isSack && core.delivery.sackedBytes > 0)) {
+  const isDuplicate = isPlain(core, r, seg);
+  if (isDuplicate || (isSack && core.delivery.sackedBytes > 0)) {
     core.events.count(TCP_ERROR.ack_dup);
     i32[r + T_DUP_ACKS_IN]++;
   }
   if (isSack) {
     if (core.delivery.sackedBytes > 0) i32[r + T_DUPACKS]++;
-    return isPlain;
+    return isDuplicate;
   }
-  if (!isPlain) return false;
+  if (!isDuplicate) return false;
   i32[r + T_DUPACKS]++;
   countDuplicate(core, r);
   return true;
+}
+
+/** No data, and the window that is known, which is open. */
+function isPlain(core: TcpCore, r: number, seg: Segment): boolean {
+  const window = core.window.i32[r + T_SND_WND];
+  return seg.len === 0 && window !== 0 && seg.window << (core.window.i32[r + T_SCALES] >> 8) === window;
 }
 
 /** RFC 6298 5.2, 5.3; the timer may run for a tail loss probe or the reordering window instead. */
@@ -169,24 +195,31 @@ function wakeSender(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
   const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
   const isWaiting = unsent > 0 || i32[r + T_LOST] > 0 || (i32[r + T_PENDING] & OWED) !== 0;
-  // In recovery the last segment may go once more (RFC 6675 4 NextSeg 4), though nothing else waits.
-  if (isWaiting || (i32[r + C_FLAGS] & (TF_FIN_WANTED | TF_FAST_RECOVERY)) !== 0) core.wantTransmit(c);
+  // In recovery by counting the last segment may have to go again, though nothing is known to be lost.
+  const mayRescue = (i32[r + C_FLAGS] & TF_FAST_RECOVERY) !== 0 && !usesRack(core, r);
+  if (isWaiting || mayRescue || (i32[r + C_FLAGS] & TF_FIN_WANTED) !== 0) core.wantTransmit(c);
 }
 
-/** RFC 9293 3.10.7.4: the newest segment's window counts, by WL1 and WL2. */
+/**
+ * RFC 9293 3.10.7.4: the newest segment's window counts, by WL1 and WL2. So does that of a later acknowledgement in an old
+ * segment: the window is counted from sndUna, which has moved, and the edge must not move with it.
+ */
 function updateWindow(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): void {
   const { i32 } = core.window;
-  const newer = (i32[r + T_SND_WL1] - seg.seq) | 0;
-  if (newer > 0 || (newer === 0 && ((i32[r + T_SND_WL2] - seg.ack) | 0) > 0)) return;
+  const isOld = ((i32[r + T_SND_WL1] - seg.seq) | 0) > 0;
+  const later = (seg.ack - i32[r + T_SND_WL2]) | 0;
+  if (later < 0 || (isOld && later === 0)) return;
   const before = i32[r + T_SND_WND];
   const window = seg.window << (i32[r + T_SCALES] >> 8);
   i32[r + T_SND_WND] = window;
-  i32[r + T_SND_WL1] = seg.seq;
+  if (!isOld) i32[r + T_SND_WL1] = seg.seq;
   i32[r + T_SND_WL2] = seg.ack;
   if (window > i32[r + T_SND_WND_MAX]) i32[r + T_SND_WND_MAX] = window;
   // MUST-37: while probes are answered the connection lives, however long the window stays closed. But nobody waits for
   // one that the application has closed.
   if (window === 0 && (i32[r + C_FLAGS] & TF_APP_CLOSED) === 0) i32[r + C_FLAGS] |= TF_ANSWERED;
+  // Into a closed window no tail loss probe goes, but a probe of the window: after an RTO (RFC 9293 SHLD-29).
+  if (window === 0 && (i32[r + T_RECOVERY] & RF_TLP_TIMER) !== 0) armRetransmit(core, c, r);
   if (window > before && core.queued(r) > 0) {
     if (before === 0) reopen(core, c, r);
     core.wantTransmit(c);
@@ -197,7 +230,9 @@ function updateWindow(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment
 function reopen(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
   i32[r + T_BACKOFF] = 0;
-  core.scoreboard.markAllLost(r);
+  loseAll(core, r);
   i32[r + T_RECOVERY] &= ~(RF_REO_TIMER | RF_TLP_TIMER);
-  core.stopTimer(c, TIMER_RETRANSMIT);
+  // All that is outstanding may be what the peer reports to hold: then nothing is sent now that would start the timer.
+  if (i32[r + T_SND_UNA] === i32[r + T_SND_NXT]) core.stopTimer(c, TIMER_RETRANSMIT);
+  else armRetransmit(core, c, r);
 }

@@ -120,7 +120,9 @@ function processReset(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment
     refuse(core, c, r, SESSION_E_REFUSED);
     return;
   }
-  if (i32[r + C_SESSION] >= 0) core.upcalls.reset(i32[r + C_SESSION], SESSION_E_UNKNOWN);
+  // In TIME_WAIT both streams are through (RFC 9293 3.10.7.4, second: the connection goes, nobody is told).
+  if (i32[r + C_SESSION] >= 0 && i32[r + C_STATE] !== TIME_WAIT)
+    core.upcalls.reset(i32[r + C_SESSION], SESSION_E_UNKNOWN);
   core.remove(c);
 }
 

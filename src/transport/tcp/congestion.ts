@@ -9,7 +9,7 @@ export interface CongestionControl {
   /** A connection is established, its MSS known. */
   init(r: number): void;
   /**
-   * `ackedBytes` were newly acknowledged outside fast recovery; `flightBytes` were in flight before. `isLimited`: cwnd
+   * `ackedBytes` were newly acknowledged outside fast recovery, none by a selective acknowledgement alone; `flightBytes` were in flight before. `isLimited`: cwnd
    * held the sender back; when it did not, the acknowledgement proves nothing about a larger one (RFC 7661 3).
    * `rttUs` is a round trip measured by it, -1 for none.
    */

@@ -258,7 +258,7 @@ export const TF_HALF_OPEN = 1 << 16;
 export const TF_ANSWERED = 1 << 17;
 /** A probe is due: one byte past the window may go. */
 export const TF_PROBE_NOW = 1 << 18;
-/** The sender was held back by cwnd since the last ACK: cwnd may grow (RFC 7661 3). */
+/** The sender was held back by cwnd in this round trip: cwnd may grow (RFC 7661 3). */
 export const TF_CWND_LIMITED = 1 << 19;
 /** Urgent data was announced up to T_RCV_UP. */
 export const TF_URGENT = 1 << 20;
@@ -308,6 +308,11 @@ export const RF_RTO_NOW = 2048;
 export const RF_RESCUED = 256;
 /** RACK.dsack_round counts. */
 export const RF_DSACK_ROUND = 512;
+/** The sender was held back by cwnd in the round trip before this one. */
+export const RF_WAS_LIMITED = 8192;
+
+/** A retransmission of this recovery was acknowledged before its original: the reduction was for a reason. */
+export const RF_REPAIRED = 4096;
 
 // Bits of T_PENDING.
 /** An ACK is owed. */

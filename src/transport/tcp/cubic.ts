@@ -74,6 +74,8 @@ export class Cubic implements CongestionControl {
     const { i32 } = this.#window;
     let rest = ackedBytes;
     if (i32[r + T_CWND] < i32[r + T_SSTHRESH]) {
+      // Congestion avoidance begins anew behind it: an older epoch's W_est would make cwnd jump.
+      i32[r + HAS_EPOCH] = 0;
       // RFC 9406 4.3: only the first slow start, whose ssthresh nothing has set yet.
       const isFirst = i32[r + T_SSTHRESH] === MAX_CWND_BYTES;
       const growth = isFirst ? this.#hystart.acked(i32, r, ackedBytes, rttUs) : ackedBytes;

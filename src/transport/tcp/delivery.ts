@@ -6,7 +6,8 @@ export class Delivery {
   sackedBytes = 0;
   /** Something arrived that was sent only once. */
   hasOriginal = false;
-  /** Highest end of what arrived and was sent only once; counts with {@link hasOriginal}. */
+  /** Of what arrived and was sent only once the one sent last: when, and its end; counts with {@link hasOriginal}. */
+  originalSentUs = 0;
   originalEnd = 0;
   /** Lowest such end, and when that was sent. */
   lowestOriginalEnd = 0;
@@ -15,6 +16,8 @@ export class Delivery {
   firstSentUs = 0;
   /** Something arrived that was sent more than once. */
   hasRetrans = false;
+  /** Such a segment was acknowledged cumulatively. */
+  hasAckedRetrans = false;
   /** A range was delivered: the following count. */
   hasLatest = false;
   /** Of all that arrived the one sent last: when, its end, and whether more than once. */
@@ -30,7 +33,7 @@ export class Delivery {
   hasUndoDsack = false;
   /** F-RTO found that the timeout was spurious (RFC 5682). */
   isSpuriousTimeout = false;
-  /** Round trip of what was delivered first and sent once, microseconds; -1 when there is none. */
+  /** Round trip of what was sent last, and only once, of all that arrived, microseconds; -1 when there is none. */
   rttUs = -1;
   /** Something was found to be lost. */
   hasLoss = false;
@@ -42,7 +45,7 @@ export class Delivery {
   begin(): void {
     this.bytes = this.sackedBytes = 0;
     this.hasOriginal = this.hasLatest = this.hasDsack = this.hasLoss = this.hasLostRetrans = false;
-    this.isSpuriousTimeout = this.hasRetrans = false;
+    this.isSpuriousTimeout = this.hasRetrans = this.hasAckedRetrans = false;
     this.rttUs = -1;
     this.hasProbeDsack = this.hasUndoDsack = false;
   }
@@ -54,7 +57,11 @@ export class Delivery {
     if (isRetrans) this.hasRetrans = true;
     else {
       if (!this.hasOriginal || ((sentUs - this.firstSentUs) | 0) < 0) this.firstSentUs = sentUs;
-      if (!this.hasOriginal || ((end - this.originalEnd) | 0) > 0) this.originalEnd = end;
+      const later = (sentUs - this.originalSentUs) | 0;
+      if (!this.hasOriginal || later > 0 || (later === 0 && ((end - this.originalEnd) | 0) > 0)) {
+        this.originalSentUs = sentUs;
+        this.originalEnd = end;
+      }
       if (!this.hasOriginal || ((end - this.lowestOriginalEnd) | 0) < 0) {
         this.lowestOriginalEnd = end;
         this.lowestOriginalUs = sentUs;
@@ -68,6 +75,12 @@ export class Delivery {
       this.latestIsRetrans = isRetrans;
     }
     this.hasLatest = true;
+  }
+
+  /** The same for what is acknowledged cumulatively. */
+  takeAcked(bytes: number, end: number, sentUs: number, isRetrans: boolean): void {
+    this.take(bytes, end, sentUs, isRetrans);
+    if (isRetrans) this.hasAckedRetrans = true;
   }
 
   /** The same for a SACK block's part. */

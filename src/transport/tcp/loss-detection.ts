@@ -93,8 +93,7 @@ function partialAck(core: TcpCore, r: number): void {
 export function countDuplicate(core: TcpCore, r: number): void {
   const { i32 } = core.window;
   const mss = i32[r + T_SND_MSS];
-  const most = ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0) - core.scoreboard.lost(r) - mss;
-  const bytes = Math.min(mss, most - i32[r + T_SACKED]);
+  const bytes = Math.min(mss, mostDuplicates(core, r) - i32[r + T_SACKED]);
   if (bytes > 0) i32[r + T_SACKED] += bytes;
   core.delivery.bytes += Math.min(mss, (i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
 }
@@ -107,6 +106,19 @@ export function forgetDuplicates(core: TcpCore, r: number, ackedBytes: number): 
   // Outside recovery whatever they told of is acknowledged now.
   if ((i32[r + C_FLAGS] & TF_FAST_RECOVERY) === 0) i32[r + T_SACKED] = 0;
   else i32[r + T_SACKED] -= counted;
-  const most = ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0) - core.scoreboard.lost(r);
-  i32[r + T_SACKED] = Math.max(0, Math.min(i32[r + T_SACKED], most));
+  i32[r + T_SACKED] = Math.max(0, Math.min(i32[r + T_SACKED], mostDuplicates(core, r)));
+}
+
+/** Without SACK: bytes that may have arrived when one segment more is lost. */
+function mostDuplicates(core: TcpCore, r: number): number {
+  const { i32 } = core.window;
+  const flight = (i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0;
+  return flight - core.scoreboard.lost(r) - i32[r + T_SND_MSS];
+}
+
+/** Everything that the peer has not reported is lost; without SACK that is everything, whatever duplicate ACKs told. */
+export function loseAll(core: TcpCore, r: number): void {
+  const { i32 } = core.window;
+  if ((i32[r + C_FLAGS] & TF_SACK) === 0) i32[r + T_SACKED] = 0;
+  core.scoreboard.markAllLost(r);
 }

@@ -1,5 +1,6 @@
 import { FRAME_SIZE, type Frame } from "../../graph/frame.js";
 import type { BufferIndex } from "../../graph/packet-pool.js";
+import { TICK_US } from "../../time/clock.js";
 import { TCP_FLAG_ACK, TCP_FLAG_FIN } from "../../wire/tcp.js";
 import { C_FLAGS, C_STATE, CF_IP6, type ConnectionIndex } from "../transport.js";
 import {
@@ -7,7 +8,6 @@ import {
   ESTABLISHED,
   FIN_WAIT_1,
   LAST_ACK,
-  P_ACK_DELAYED,
   RF_FRTO,
   RF_FRTO_NEW,
   RF_TLP_NOW,
@@ -17,6 +17,8 @@ import {
   T_LOST,
   T_PENDING,
   T_PRR_OUT,
+  T_RACK_END,
+  T_RACK_XMIT_US,
   T_RECOVERY,
   T_RTO_US,
   T_SND_MSS,
@@ -116,15 +118,17 @@ function nextSegment(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex 
   return b;
 }
 
-/** Pacing holds segments back, if there are any: a timer lets them go. One that runs for a delayed ACK is not put off. */
+/** Pacing holds segments back, if there are any: a timer lets them go. One that fires sooner, for a delayed ACK, stays. */
 function waitForPace(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
   const { i32 } = core.window;
   const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
   if (unsent <= 0 && i32[r + T_LOST] === 0 && (i32[r + C_FLAGS] & TF_FIN_WANTED) === 0) return -1;
   if ((i32[r + C_FLAGS] & (TF_FIN_WANTED | TF_FIN_SENT)) === TF_FIN_WANTED && unsent === 0)
     return finSegment(core, c, r);
-  const isAckTimer = (i32[r + T_PENDING] & P_ACK_DELAYED) !== 0 && core.timers.isRunning(c * TIMERS + TIMER_OUTPUT);
-  if (!isAckTimer) core.startTimerUs(c, TIMER_OUTPUT, paceWaitUs(core, r));
+  const waitUs = paceWaitUs(core, r);
+  const timer = c * TIMERS + TIMER_OUTPUT;
+  const runsTicks = (core.timers.expiryTick(timer) - core.engine.tick) | 0;
+  if (!core.timers.isRunning(timer) || runsTicks * TICK_US > waitUs) core.startTimerUs(c, TIMER_OUTPUT, waitUs);
   return -1;
 }
 
@@ -133,7 +137,8 @@ function tailLossProbe(core: TcpCore, c: ConnectionIndex, r: number): BufferInde
   const { i32 } = core.window;
   i32[r + T_RECOVERY] &= ~RF_TLP_NOW;
   const inFlight = (i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0;
-  if (inFlight <= 0) return -1;
+  // All was acknowledged meanwhile.
+  if (inFlight <= 0) return nextSegment(core, c, r);
   const unsent = core.queued(r) - inFlight;
   const bytes = Math.min(unsent, i32[r + T_SND_MSS]);
   const isNew = bytes > 0 && i32[r + T_SND_WND] - inFlight >= bytes;
@@ -166,7 +171,7 @@ function newSegment(core: TcpCore, c: ConnectionIndex, r: number, allowance: num
   }
   let bytes = Math.min(usable, unsent, core.config.maxGsoBytes, Math.max(allowance, mss));
   // Whole segments, but for the last one: a superframe is cut on arrival at multiples of the MSS (SHLD-28).
-  if (bytes > mss) bytes -= bytes === unsent ? 0 : bytes % mss;
+  if (bytes > mss && (bytes !== unsent || nagleHolds(flags, inFlight))) bytes -= bytes % mss;
   const b = sendNew(core, c, r, bytes, unsent);
   if (b < 0) return retryLater(core, c, r);
   if (cwndRoom - bytes < mss && cwndRoom < unsent && cwndRoom <= windowRoom) i32[r + C_FLAGS] |= TF_CWND_LIMITED;
@@ -185,15 +190,17 @@ function congestionRoom(core: TcpCore, r: number, mss: number): number {
 function sendNew(core: TcpCore, c: ConnectionIndex, r: number, bytes: number, unsent: number): BufferIndex {
   const { i32 } = core.window;
   const nxt = i32[r + T_SND_NXT];
+  const pending = i32[r + T_PENDING];
   const b = dataSegment(core, c, r, nxt, (nxt - i32[r + T_SND_UNA]) | 0, bytes, 0);
   if (b < 0) return -1;
   const sent = payloadOf(core, r, b);
   if (!advance(core, c, r, (nxt + sent) | 0)) {
     core.pool.free(b);
+    i32[r + T_PENDING] = pending; // The ACK that it carried is still owed.
     return -1;
   }
   if (sent === unsent) setPush(core, b);
-  if (sent < i32[r + T_SND_MSS]) i32[r + C_FLAGS] |= TF_SMALL_SENT;
+  if (sent % i32[r + T_SND_MSS] !== 0) i32[r + C_FLAGS] |= TF_SMALL_SENT;
   return b;
 }
 
@@ -206,11 +213,14 @@ function isUseful(core: TcpCore, r: number, usable: number, unsent: number, mss:
   if (usable <= 0) return false;
   if (usable >= mss && unsent >= mss) return true;
   const { i32 } = core.window;
-  const flags = i32[r + C_FLAGS];
-  if (inFlight > 0 && (flags & (TF_NO_DELAY | TF_FIN_WANTED | TF_SMALL_SENT)) === TF_SMALL_SENT) return false;
+  if (nagleHolds(i32[r + C_FLAGS], inFlight)) return false;
   if (usable >= unsent) return true;
   // Only the peer's window makes windows silly: cwnd grows with the next ACK.
   return usable >= i32[r + T_SND_WND_MAX] >> 1 && (inFlight === 0 || i32[r + T_SND_WND] <= i32[r + T_CWND]);
+}
+
+function nagleHolds(flags: number, inFlight: number): boolean {
+  return inFlight > 0 && (flags & (TF_NO_DELAY | TF_FIN_WANTED | TF_SMALL_SENT)) === TF_SMALL_SENT;
 }
 
 /** Nothing may go: remembers whose fault it is. With nothing in flight only a probe can reopen the peer's window. */
@@ -233,6 +243,9 @@ function noteBlocked(
 
 /** There was no packet buffer: the retransmission timer tries again, for no ACK will come that could. */
 function retryLater(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
+  const { i32 } = core.window;
+  // The peer owes nothing: its silence so far does not count.
+  if (i32[r + T_SND_NXT] === i32[r + T_SND_UNA]) i32[r + C_FLAGS] |= TF_ANSWERED;
   if (!core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
   return -1;
 }
@@ -240,10 +253,12 @@ function retryLater(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
 function finSegment(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
   const { i32 } = core.window;
   const nxt = i32[r + T_SND_NXT];
+  const pending = i32[r + T_PENDING];
   const b = controlSegment(core, c, r, nxt, TCP_FLAG_FIN | TCP_FLAG_ACK);
   if (b < 0) return retryLater(core, c, r);
   if (!advance(core, c, r, (nxt + 1) | 0)) {
     core.pool.free(b);
+    i32[r + T_PENDING] = pending;
     return retryLater(core, c, r);
   }
   i32[r + C_FLAGS] |= TF_FIN_SENT;
@@ -255,6 +270,11 @@ function advance(core: TcpCore, c: ConnectionIndex, r: number, to: number): bool
   const { i32 } = core.window;
   if (!core.scoreboard.append(r, to, core.nowUs32())) return false;
   startPatience(core, r);
+  if (i32[r + T_SND_NXT] === i32[r + T_SND_UNA]) {
+    // Nothing sent from now on was sent before what was delivered last: after half an hour's silence it would seem so.
+    i32[r + T_RACK_XMIT_US] = core.nowUs32();
+    i32[r + T_RACK_END] = i32[r + T_SND_UNA];
+  }
   i32[r + T_SND_NXT] = to;
   i32[r + T_LAST_SENT_MS] = core.engine.nowMs | 1;
   const isProbeTimer = (i32[r + T_RECOVERY] & RF_TLP_TIMER) !== 0;

@@ -82,14 +82,21 @@ export function rackUpdate(core: TcpCore, r: number, seg: Segment): void {
     const ageUs = (core.nowUs32() - delivery.latestSentUs) | 0;
     if (!delivery.latestIsRetrans) updateMinRtt(core, r, ageUs);
     if (!delivery.latestIsRetrans || !isOfEarlier(core, r, ageUs, seg)) {
-      i32[r + T_RACK_RTT_US] = ageUs;
-      if (isSentAfter(delivery.latestSentUs, delivery.latestEnd, i32[r + T_RACK_XMIT_US], i32[r + T_RACK_END])) {
-        i32[r + T_RACK_XMIT_US] = delivery.latestSentUs;
-        i32[r + T_RACK_END] = delivery.latestEnd;
-      }
-    }
+      noteDelivered(core, r, delivery.latestSentUs, delivery.latestEnd);
+    } else if (delivery.hasOriginal) noteDelivered(core, r, delivery.originalSentUs, delivery.originalEnd);
   }
   if (delivery.hasDsack) widenReorderingWindow(core, r);
+  // The round is over: 2^31 bytes later it would seem to lie ahead.
+  else if (((i32[r + T_SND_UNA] - i32[r + T_DSACK_ROUND]) | 0) >= 0) i32[r + T_RECOVERY] &= ~RF_DSACK_ROUND;
+}
+
+/** Step 2: what was sent at `sentUs` up to `end` has arrived. */
+function noteDelivered(core: TcpCore, r: number, sentUs: number, end: number): void {
+  const { i32 } = core.window;
+  i32[r + T_RACK_RTT_US] = (core.nowUs32() - sentUs) | 0;
+  if (!isSentAfter(sentUs, end, i32[r + T_RACK_XMIT_US], i32[r + T_RACK_END])) return;
+  i32[r + T_RACK_XMIT_US] = sentUs;
+  i32[r + T_RACK_END] = end;
 }
 
 /**

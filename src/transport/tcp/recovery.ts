@@ -6,6 +6,7 @@ import {
   RF_RTO_NOW,
   RF_TLP_NOW,
   RF_TLP_OUT,
+  RF_WAS_LIMITED,
   T_CWND,
   T_DUPACKS,
   T_FAST_RETRAN,
@@ -13,7 +14,6 @@ import {
   T_RECOVER,
   T_RECOVERY,
   T_REDUCED_US,
-  T_SACKED,
   T_SB_FIRST,
   T_SB_OLDEST,
   T_SND_NXT,
@@ -25,6 +25,7 @@ import {
   TF_SACK,
 } from "./connection.js";
 import type { TcpCore } from "./core.js";
+import { detectLosses, loseAll } from "./loss-detection.js";
 import { initPrr, updatePrr } from "./prr.js";
 import { rackRecovered, reorderingWindowUs, usesRack } from "./rack.js";
 import { R_FLAGS, R_LATER, R_SENT_US, RANGE_SACKED } from "./scoreboard.js";
@@ -43,7 +44,8 @@ export function afterAck(core: TcpCore, r: number, ackedBytes: number, flightByt
   if ((before & TF_LOSS_RECOVERY) !== 0 && (i32[r + T_RECOVERY] & (RF_FRTO | RF_FRTO_NEW)) !== 0) {
     forwardRto(core, r, ackedBytes);
   }
-  tryUndo(core, r, ackedBytes, seg);
+  // What is still missing may be lost all the same; the acknowledgement that says so need not be followed by another.
+  if (tryUndo(core, r, ackedBytes, seg)) detectLosses(core, core.connections.at(r), r, ackedBytes);
   const isPast = ((i32[r + T_SND_UNA] - i32[r + T_RECOVER]) | 0) >= 0;
   if ((i32[r + C_FLAGS] & (TF_FAST_RECOVERY | TF_LOSS_RECOVERY)) !== 0 && isPast) leaveRecovery(core, r);
   const flags = i32[r + C_FLAGS];
@@ -55,13 +57,13 @@ export function afterAck(core: TcpCore, r: number, ackedBytes: number, flightByt
   } else if ((flags & TF_LOSS_RECOVERY) === 0 && delivery.hasLoss) {
     enterRecovery(core, r, flightBytes);
     updatePrr(core, r, delivery.bytes, false);
-  } else if ((before & TF_FAST_RECOVERY) === 0 && ackedBytes > 0) {
+  } else if ((before & TF_FAST_RECOVERY) === 0 && (ackedBytes > 0 || delivery.rttUs >= 0)) {
     // In slow start half a window in flight is enough: it doubles each round trip, ahead of what the sender uses.
     const isLimited =
       (flags & (TF_CWND_LIMITED | TF_LOSS_RECOVERY)) !== 0 ||
+      (i32[r + T_RECOVERY] & RF_WAS_LIMITED) !== 0 ||
       (i32[r + T_CWND] < i32[r + T_SSTHRESH] && flightBytes * 2 > i32[r + T_CWND]);
     core.congestion.acked(r, ackedBytes, flightBytes, isLimited, delivery.rttUs);
-    i32[r + C_FLAGS] &= ~TF_CWND_LIMITED;
   }
   // It follows along: 2^31 bytes later it would seem to lie ahead, and recoveries would never end.
   if ((i32[r + C_FLAGS] & (TF_FAST_RECOVERY | TF_LOSS_RECOVERY)) === 0 && isPast)
@@ -148,12 +150,11 @@ export function timeoutLoss(core: TcpCore, r: number): void {
 function markTimedOut(core: TcpCore, r: number): void {
   const { i32 } = core.window;
   const { scoreboard } = core;
-  if ((i32[r + C_FLAGS] & TF_SACK) === 0) i32[r + T_SACKED] = 0;
   const first = i32[r + T_SB_FIRST];
   // The peer holds the next byte and does not acknowledge it: it has dropped what it reported (RFC 2018 8).
   if (first !== 0 && (i32[first + R_FLAGS] & RANGE_SACKED) !== 0) scoreboard.renege(r);
   if (!usesRack(core, r)) {
-    scoreboard.markAllLost(r);
+    loseAll(core, r);
     return;
   }
   const allowanceUs = i32[r + T_RACK_RTT_US] + reorderingWindowUs(core, r);
@@ -174,9 +175,10 @@ function forwardRto(core: TcpCore, r: number, ackedBytes: number): void {
   const { i32 } = core.window;
   const { delivery } = core;
   const isFirst = (i32[r + T_RECOVERY] & RF_FRTO_NEW) === 0;
-  // Without SACK the first may cover what had arrived behind a true loss.
-  const mayTell = !isFirst || (i32[r + C_FLAGS] & TF_SACK) !== 0;
-  if (mayTell && delivery.hasOriginal && ((delivery.lowestOriginalEnd - i32[r + T_RECOVER]) | 0) <= 0) {
+  if (isFirst) {
+    // The first may cover what had arrived behind a true loss, and duplicates tell nothing yet: only the second decides.
+    if (ackedBytes === 0 && !delivery.hasLoss) return;
+  } else if (delivery.hasOriginal && ((delivery.lowestOriginalEnd - i32[r + T_RECOVER]) | 0) <= 0) {
     delivery.isSpuriousTimeout = true;
     return;
   }

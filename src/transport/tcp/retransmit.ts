@@ -2,6 +2,7 @@ import type { BufferIndex } from "../../graph/packet-pool.js";
 import { TCP_FLAG_ACK, TCP_FLAG_FIN } from "../../wire/tcp.js";
 import { C_FLAGS, type ConnectionIndex } from "../transport.js";
 import {
+  RF_REO_TIMER,
   RF_RESCUED,
   RF_RTO_NOW,
   T_CWND,
@@ -54,6 +55,8 @@ export function lostSegment(core: TcpCore, c: ConnectionIndex, r: number, allowa
 
 function lostFin(core: TcpCore, c: ConnectionIndex, r: number, range: number): BufferIndex {
   const { i32 } = core.window;
+  const isForced = (i32[r + C_FLAGS] & TF_PROBE_NOW) !== 0 || (i32[r + T_RECOVERY] & RF_RTO_NOW) !== 0;
+  if (!isForced && i32[r + T_CWND] - core.scoreboard.pipe(r) <= 0) return -1;
   i32[r + T_RECOVERY] &= ~RF_RTO_NOW;
   i32[r + C_FLAGS] &= ~TF_PROBE_NOW;
   return sendFinAgain(core, c, r, range);
@@ -111,12 +114,15 @@ function sendFinAgain(core: TcpCore, c: ConnectionIndex, r: number, range: numbe
 }
 
 function noteSentAgain(core: TcpCore, c: ConnectionIndex, r: number, range: number, bytes: number): void {
-  core.window.i32[r + T_SEGS_RETRANS]++;
+  const { i32 } = core.window;
+  i32[r + T_SEGS_RETRANS]++;
+  const isHead = i32[range + R_START] === i32[r + T_SND_UNA] && (i32[r + T_RECOVERY] & RF_REO_TIMER) === 0;
   core.scoreboard.retransmitted(r, range, bytes, core.nowUs32());
   noteRetransmission(core, r, bytes);
   startPatience(core, r);
-  // RFC 6298 5.1: data is outstanding, so the timer must run.
-  if (!core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
+  // RFC 6298 5.1: data is outstanding, so the timer must run. For what was just sent again it runs anew: the answer takes
+  // a round trip, and much of the timeout has gone by while the loss was noticed.
+  if (isHead || !core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
 }
 
 /** There was no packet buffer: the retransmission timer tries again. */

@@ -4,6 +4,7 @@ import {
   ESTABLISHED,
   RF_REO_TIMER,
   RF_TLP_TIMER,
+  RF_WAS_LIMITED,
   SYN_SENT,
   T_BACKOFF,
   T_PROGRESS_MS,
@@ -20,6 +21,7 @@ import {
   T_USER_TIMEOUT_MS,
   TF_ANSWERED,
   TF_APP_CLOSED,
+  TF_CWND_LIMITED,
   TF_TIMESTAMPS,
 } from "./connection.js";
 import { type TcpCore, TIMER_RETRANSMIT } from "./core.js";
@@ -74,7 +76,7 @@ export function stopSynTiming(core: TcpCore, r: number): void {
 }
 
 /**
- * An acknowledgement moved sndUna: takes a sample once for each round trip, from what was sent only once (Karn), or
+ * An acknowledgement moved sndUna: takes a sample once for each round trip, and the first after a timeout, from what was sent only once (Karn), or
  * from the echoed timestamp when retransmissions are among it (RFC 7323 4.1). A timeout that was backed off stays so
  * until then (RFC 6298 5).
  */
@@ -84,14 +86,23 @@ export function takeRtt(core: TcpCore, r: number, seg: Segment): void {
   let rttUs = -1;
   if (delivery.hasOriginal && !delivery.hasRetrans) {
     rttUs = (core.nowUs32() - delivery.firstSentUs) | 0;
-    delivery.rttUs = rttUs;
   } else if ((i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 && seg.hasTimestamps && seg.tsEcr !== 0) {
     rttUs = ((core.tsNow(r) - seg.tsEcr) | 0) * 1000;
   }
-  if (rttUs < 0 || ((i32[r + T_SND_UNA] - i32[r + T_RTT_SEQ]) | 0) <= 0) return;
+  const isSameRound = ((i32[r + T_SND_UNA] - i32[r + T_RTT_SEQ]) | 0) <= 0;
+  if (rttUs < 0 || (isSameRound && i32[r + T_BACKOFF] === 0)) return;
   sampleRtt(core, r, rttUs);
   i32[r + T_RTT_SEQ] = i32[r + T_SND_NXT];
   i32[r + T_BACKOFF] = 0;
+  nextRound(i32, r);
+}
+
+/** A round trip begins. Whether cwnd was used up in the last one counts on: a whole window's ACKs may come in one turn. */
+function nextRound(i32: Int32Array, r: number): void {
+  i32[r + T_RECOVERY] &= ~RF_WAS_LIMITED;
+  if ((i32[r + C_FLAGS] & TF_CWND_LIMITED) === 0) return;
+  i32[r + T_RECOVERY] |= RF_WAS_LIMITED;
+  i32[r + C_FLAGS] &= ~TF_CWND_LIMITED;
 }
 
 /** R2 in the present state, milliseconds: how long a lack of answers is borne (RFC 9293 3.8.3). */

@@ -33,7 +33,7 @@ const RANGE_WORDS = 8;
 export const RANGE_SACKED = 1;
 /** It is taken for lost, and was not sent again. */
 export const RANGE_LOST = 2;
-/** It was sent more than once: no round trip is taken from it (Karn). */
+/** It was sent more than once, or nobody knows when: no round trip is taken from it (Karn). */
 export const RANGE_RETRANS = 4;
 
 // A range that is neither sacked nor lost is in flight, and in the list by time.
@@ -43,7 +43,8 @@ const NOT_IN_FLIGHT = RANGE_SACKED | RANGE_LOST;
  * What became of the sent bytes of each connection (RFC 6675 scoreboard, RFC 8985 transmission times): ranges by
  * sequence number, disjoint and without a gap from sndUna to sndNxt, and those in flight in the order in which they were
  * sent. Bytes sent at one moment are one range until something tells them apart; what the peer has is one range again.
- * The lists hang on the connection's row; ranges come from one pool, of which the last part is kept for connections that have none.
+ * The lists hang on the connection's row; ranges come from one pool, of which the last parts are kept for
+ * retransmissions and for connections that have none.
  */
 export class Scoreboard {
   /** Ranges of all connections at most. */
@@ -108,12 +109,16 @@ export class Scoreboard {
     return true;
   }
 
-  /** No range is left: the last one takes the new bytes as well, and the later time with them. Not one the peer has. */
+  /**
+   * No range is left: the last one takes the new bytes as well, and the later time with them, so that no round trip may be
+   * taken from it. Not one the peer has.
+   */
   #stretch(r: number, last: number, end: number, sentUs: number): boolean {
     const { i32 } = this.#window;
     if ((i32[last + R_FLAGS] & NOT_IN_FLIGHT) !== 0) return false;
     i32[last + R_END] = end;
     i32[last + R_SENT_US] = sentUs;
+    i32[last + R_FLAGS] |= RANGE_RETRANS;
     this.#unlinkTime(r, last);
     this.#pushNewest(r, last);
     return true;
@@ -129,7 +134,7 @@ export class Scoreboard {
       const end = isWhole ? i32[range + R_END] : ack;
       const bytes = (end - i32[range + R_START]) | 0;
       if ((flags & RANGE_SACKED) !== 0) i32[r + T_SACKED] -= bytes;
-      else delivery.take(bytes, end, i32[range + R_SENT_US], (flags & RANGE_RETRANS) !== 0);
+      else delivery.takeAcked(bytes, end, i32[range + R_SENT_US], (flags & RANGE_RETRANS) !== 0);
       if ((flags & RANGE_LOST) !== 0) i32[r + T_LOST] -= bytes;
       if (!isWhole) {
         i32[range + R_START] = ack;
@@ -192,8 +197,12 @@ export class Scoreboard {
 
   /** Cuts a range in two at `seq`, strictly inside it; returns the second part, 0 when rows are short. */
   split(r: number, range: number, seq: number): number {
+    return this.#split(r, range, seq, this.capacity >> 2);
+  }
+
+  #split(r: number, range: number, seq: number, reserve: number): number {
     const { i32 } = this.#window;
-    const part = this.#take(this.capacity >> 2);
+    const part = this.#take(reserve);
     if (part === 0) return 0;
     const next = i32[range + R_NEXT];
     i32[part + R_START] = seq;
@@ -280,6 +289,15 @@ export class Scoreboard {
     return it;
   }
 
+  /** Whether something that was sent again is not known to have arrived. */
+  hasRetransmissions(r: number): boolean {
+    const { i32 } = this.#window;
+    for (let range = i32[r + T_SB_FIRST]; range !== 0; range = i32[range + R_NEXT]) {
+      if ((i32[range + R_FLAGS] & (RANGE_RETRANS | RANGE_SACKED)) === RANGE_RETRANS) return true;
+    }
+    return false;
+  }
+
   /** Where the lost ranges end that follow lost `range` without a gap. */
   lostEnd(range: number): number {
     const { i32 } = this.#window;
@@ -296,12 +314,16 @@ export class Scoreboard {
   retransmitted(r: number, range: number, bytes: number, sentUs: number): void {
     const { i32 } = this.#window;
     const end = (i32[range + R_START] + bytes) | 0;
-    while (((i32[range + R_END] - end) | 0) < 0) {
-      const next = i32[range + R_NEXT];
-      i32[range + R_END] = i32[next + R_END];
-      this.#remove(r, next);
+    let last = range;
+    while (((i32[last + R_END] - end) | 0) < 0) last = i32[last + R_NEXT];
+    // From a reserve of its own: a long loss of which each cut fails goes out one segment per timeout.
+    if (((i32[last + R_END] - end) | 0) > 0) this.#split(r, last, end, this.capacity >> 4);
+    while (last !== range) {
+      const previous = i32[last + R_PREVIOUS];
+      i32[previous + R_END] = i32[last + R_END];
+      this.#remove(r, last);
+      last = previous;
     }
-    if (((i32[range + R_END] - end) | 0) > 0) this.split(r, range, end);
     const flags = i32[range + R_FLAGS];
     if ((flags & RANGE_LOST) !== 0) i32[r + T_LOST] -= (i32[range + R_END] - i32[range + R_START]) | 0;
     else this.#unlinkTime(r, range);

@@ -44,7 +44,6 @@ import {
   T_INITIAL_WND,
   T_ISS,
   T_PENDING,
-  T_RCV_EDGE,
   T_RCV_NXT,
   T_SCALES,
   T_SEGS_OUT,
@@ -245,6 +244,5 @@ export function sendSyn(core: TcpCore, c: ConnectionIndex, r: number, isAnswer: 
   const scale = i32[r + T_SCALES] & 0xff;
   tcpEmitSynOptions(dv, at + TCP_HEADER_LEN, present, ownMss(core, r), scale, core.tsNow(r), tsEcr);
   i32[m + M_LEN] = headerLen;
-  if (isAnswer) i32[r + T_RCV_EDGE] = (ack + window) | 0;
   core.output(r, b);
 }

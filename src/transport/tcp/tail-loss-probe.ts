@@ -5,6 +5,7 @@ import {
   RF_TLP_RETRANS,
   RF_TLP_TIMER,
   T_BACKOFF,
+  T_PROGRESS_MS,
   T_RECOVERY,
   T_RTO_US,
   T_SACKED,
@@ -49,8 +50,10 @@ export function armTimer(core: TcpCore, c: ConnectionIndex, r: number): void {
   const flight = (i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0;
   const srtt = i32[r + T_SRTT_US];
   const delay = srtt === 0 ? NO_SAMPLE_US : 2 * srtt + (flight <= i32[r + T_SND_MSS] ? MAX_ACK_DELAY_US : 0);
+  // New data does not put off the retransmission timer, which would have started when the peer was heard last.
+  const silentUs = ((core.engine.nowMs - i32[r + T_PROGRESS_MS]) | 0) * 1000;
   i32[r + T_RECOVERY] = (i32[r + T_RECOVERY] & ~RF_REO_TIMER) | RF_TLP_TIMER;
-  core.startTimerUs(c, TIMER_RETRANSMIT, Math.min(delay, i32[r + T_RTO_US]));
+  core.startTimerUs(c, TIMER_RETRANSMIT, Math.min(delay, i32[r + T_RTO_US] - silentUs));
 }
 
 /** A probe was sent: the next that comes of it is its acknowledgement or the retransmission timer (RFC 8985 7.3). */

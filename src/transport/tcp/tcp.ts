@@ -44,12 +44,14 @@ import {
 import { attribute, initAttributes, setAttribute, setAttributes } from "./attributes.js";
 import { TcpCore, type TcpParts, TIMER_WAIT } from "./core.js";
 import { formatConnection } from "./format.js";
+import { loseAll } from "./loss-detection.js";
 import { activeOpen, refuse } from "./open.js";
 import { transmit, wantFin } from "./output.js";
 import { updateIsDue } from "./receive-window.js";
 import { oweAck, sendReset } from "./segment-out.js";
 import { softError } from "./soft-error.js";
 import { connectionStatistics } from "./statistics.js";
+import { mayReceive } from "./text.js";
 import { expireTimers } from "./timers.js";
 import { markUrgent, urgentRead } from "./urgent.js";
 
@@ -176,7 +178,8 @@ export class TcpTransport implements Transport, Timed {
     const { core } = this;
     const r = core.connections.row(c);
     if ((core.window.i32[r + C_FLAGS] & TF_URGENT) !== 0) urgentRead(core, r);
-    if (updateIsDue(core, r)) oweAck(core, c, r);
+    // Behind the peer's FIN nothing comes that a window could be for; in TIME_WAIT an ACK may find nobody, and draw a reset.
+    if (mayReceive(core.window.i32[r + C_STATE]) && updateIsDue(core, r)) oweAck(core, c, r);
   }
 
   /**
@@ -210,7 +213,7 @@ export class TcpTransport implements Transport, Timed {
     if (mss >= i32[r + T_SND_MSS]) return;
     i32[r + T_SND_MSS] = mss;
     if (i32[r + C_STATE] < ESTABLISHED) return;
-    core.scoreboard.markAllLost(r);
+    loseAll(core, r);
     core.wantTransmit(c);
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { established, FAMILIES, listening, ScriptedPeer } from "./scripted-peer.js";
+import { established, FAMILIES, listening, pattern, ScriptedPeer } from "./scripted-peer.js";
 
 // Segments of one vector are sent to the node of their connection's state before the first of them has changed it.
 describe.each(FAMILIES)("bursts over IPv%i", (family) => {
@@ -62,6 +62,17 @@ describe.each(FAMILIES)("bursts over IPv%i", (family) => {
     peer.expect({ flags: "A", ack: 2001 });
     peer.expectNothing();
     expect(host.count("established", "enqueued")).toBe(20);
+  });
+
+  it("a window's acknowledgements in one go let cwnd double", () => {
+    const [peer, host] = established({ family }, { mss: 1000 });
+    host.session.write(pattern(0, 100_000));
+    host.settle();
+    expect(peer.takeAll()).toHaveLength(10);
+    host.together(() => {
+      for (let i = 1; i <= 10; i++) peer.send({ flags: "A", ack: 1 + i * 1000 });
+    });
+    expect(peer.takeAll()).toHaveLength(20);
   });
 
   it("a SYN-ACK, data and FIN in one go end up in CLOSE_WAIT", () => {

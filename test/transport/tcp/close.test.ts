@@ -44,6 +44,29 @@ describe.each(FAMILIES)("closing over IPv%i", (family) => {
     expect(host.heardSince().slice(-2)).toEqual(["cleanup transport", "cleanup session"]);
   });
 
+  it("what was received can be read in TIME_WAIT, without a window update, and after a reset", () => {
+    const [peer, host] = established({ family, rxFifoBytes: 4096 });
+    host.session.halfClose();
+    host.settle();
+    peer.takeAll();
+    peer.send({ flags: "A" });
+    for (let i = 0; i < 3; i++) peer.send({ flags: "PA", data: 1000 });
+    peer.send({ flags: "FA" });
+    peer.takeAll();
+    expect(peer.state).toBe("TIME_WAIT");
+    const read = new Uint8Array(4096);
+    expect(host.session.read(read, 0, 2500)).toBe(2500);
+    host.settle();
+    // The peer may have forgotten the connection: an update would draw a reset.
+    peer.expectNothing();
+    peer.send({ flags: "R" });
+    expect(peer.state).toBe("CLOSED");
+    expect(host.session.read(read, 2500)).toBe(500);
+    expect(read.subarray(0, 3000)).toEqual(pattern(0, 3000));
+    expect(host.log).not.toContain("reset ECONNRESET");
+    close(host);
+  });
+
   it("data in FIN_WAIT_1 is delivered before our FIN is acknowledged", () => {
     const [peer, host] = established({ family });
     host.session.halfClose();

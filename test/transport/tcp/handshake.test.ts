@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { T_BACKOFF, T_RTO_US } from "../../../src/transport/tcp/connection.js";
+import { T_BACKOFF, T_RCV_EDGE, T_RTO_US } from "../../../src/transport/tcp/connection.js";
 import { connecting, FAMILIES, listening } from "./scripted-peer.js";
 
 describe.each(FAMILIES)("handshake over IPv%i", (family) => {
@@ -55,6 +55,18 @@ describe.each(FAMILIES)("handshake over IPv%i", (family) => {
     expect(host.log).toEqual([]);
     // The listener is not disturbed, and takes the next one.
     peer.send({ flags: "S", seq: 0, mss: 1460 }).expect({ flags: "SA", ack: 1 });
+  });
+
+  it("keeps the right edge where an ACK in SYN_RCVD has put it, whatever the SYN-ACK's unscaled window says", () => {
+    const [peer, host] = listening({ family });
+    peer.send({ flags: "S", mss: 1460, wscale: 2 }).expect({ flags: "SA" });
+    // Outside the window: answered with a window that rounds up to the scale's unit.
+    peer.send({ flags: "A", seq: 900_000, data: 1 });
+    const edge = peer.field(T_RCV_EDGE);
+    host.pass(1100);
+    expect(peer.takeAll().map(({ flags }) => flags)).toEqual(["A", "SA"]);
+    expect((peer.field(T_RCV_EDGE) - edge) | 0).toBe(0);
+    expect(peer.state).toBe("SYN_RCVD");
   });
 
   it("answers the peer's repeated SYN with the same SYN-ACK at once", () => {

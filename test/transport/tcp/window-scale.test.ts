@@ -100,6 +100,17 @@ describe.each(FAMILIES)("window scale over IPv%i", (family) => {
     expect(plain.field(T_SND_WND)).toBe(1000);
   });
 
+  it("is that of a later acknowledgement, though its segment is older than another that came before it", () => {
+    const [peer, host] = established({ family }, { win: 10_000, mss: 1000 });
+    host.session.write(pattern(0, 5000));
+    host.settle();
+    peer.takeAll();
+    peer.send({ flags: "A", seq: 101, ack: 1, data: 100, win: 10_000 });
+    peer.send({ flags: "A", seq: 1, ack: 5001, data: 100, win: 5000 });
+    // Counted from sndUna as it is now, the old window would reach 5000 bytes further than the peer has announced.
+    expect(peer.field(T_SND_WND)).toBe(5000);
+  });
+
   it("a window of 65535 without scaling is one, not a negative number [MUST-1]", () => {
     const [peer, host] = established({ family, tcp: { initialCwndSegments: 100 } }, { win: 65_535 });
     host.session.write(pattern(0, 100_000));

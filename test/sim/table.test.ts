@@ -1,0 +1,58 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { lossHead, lossLine, lossRows } from "../../src/sim/table.js";
+import { runTransfer, type Transfer } from "../../src/sim/table-transfer.js";
+
+const LINES = readFileSync(join(import.meta.dirname, "tables.txt"), "utf8").split("\n");
+
+const TRANSFER: Transfer = {
+  seed: 1,
+  flows: 1,
+  rttUs: 1000,
+  lossRate: 0,
+  reorderRate: 0,
+  queue: "tail-drop",
+  tcp: {},
+  warmUpUs: 250_000,
+  untilUs: 500_000,
+};
+
+describe("the committed tables", () => {
+  it("have the heading and the rows that are made now", () => {
+    const made = lossHead();
+    expect(LINES.slice(0, made.length)).toEqual(made);
+    const rows = LINES.slice(made.length, made.length + lossRows().length);
+    expect(rows.every((row) => /^ +[\d.]+ +[\d.]+ +[\d.]+( +\d+)+$/.test(row))).toBe(true);
+  });
+
+  // The cheapest rows: what loses much on a long way sends little.
+  const rows = lossRows();
+  const checked = rows.filter(({ lossPermille, rttUs }) => lossPermille === 30 && rttUs === 100_000);
+
+  it.each(checked)("are what the stack does now: $lossPermille ‰, $rttUs us, $reorderPermille ‰", (row) => {
+    expect(LINES).toContain(lossLine(row));
+  });
+});
+
+describe("a transfer", () => {
+  it("fills the link when nothing is lost", () => {
+    const { goodputKbps, queueMaxBytes } = runTransfer(TRANSFER);
+    expect(goodputKbps[0]).toBeGreaterThan(90_000);
+    expect(queueMaxBytes).toBeLessThanOrEqual(65_536);
+  });
+
+  it("counts what is sent again", () => {
+    expect(runTransfer({ ...TRANSFER, warmUpUs: 0, untilUs: 5000 }).retransmitted).toBe(0);
+    const { retransmitted } = runTransfer({ ...TRANSFER, lossRate: 0.02 });
+    expect(retransmitted).toBeGreaterThan(150);
+    expect(retransmitted).toBeLessThan(400);
+  });
+
+  it("shares the link among flows", () => {
+    const { goodputKbps } = runTransfer({ ...TRANSFER, flows: 3, untilUs: 1_000_000 });
+    expect(goodputKbps).toHaveLength(3);
+    expect(Math.min(...goodputKbps)).toBeGreaterThan(1000);
+    expect(goodputKbps.reduce((total, each) => total + each)).toBeLessThan(100_000);
+  });
+});
