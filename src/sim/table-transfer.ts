@@ -1,4 +1,4 @@
-import type { AppCallbacks } from "../app/attach.js";
+import type { AppCallbacks } from "../app/callbacks.js";
 import type { Session } from "../app/session.js";
 import type { TcpConfig } from "../transport/tcp/config.js";
 import type { SimHost } from "./host.js";

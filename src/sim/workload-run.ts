@@ -1,4 +1,5 @@
-import type { App, AppCallbacks } from "../app/attach.js";
+import type { App } from "../app/attach.js";
+import type { AppCallbacks } from "../app/callbacks.js";
 import type { Session } from "../app/session.js";
 import { parseAddress } from "../ip/address.js";
 import { sessionErrorEntry } from "../session/session-errors.js";
@@ -256,7 +257,7 @@ export class Workload {
     const remote = endpointOf(parseAddress(address), ports.peer);
     const from = ports.own === 0 ? undefined : anyEndpoint(remote.family, ports.own);
     // Straight to the session layer: an error that comes at once is known at once, not when promises settle.
-    const s = sessions.connect(app.index, TRANSPORT_TCP, remote, from);
+    const s = sessions.connect(app.index, TRANSPORT_TCP, remote, { local: from });
     if (s < 0) failed(sessionErrorEntry(s).name);
   }
 
