@@ -22,6 +22,7 @@ import type { SessionHooks } from "./session/session-core.js";
 import { SessionLayer } from "./session/session-layer.js";
 import { isSessionRecord, type SessionRecord } from "./session/session-record.js";
 import type { Clock } from "./time/clock.js";
+import { CtTransport } from "./transport/ct/ct.js";
 import { DEFAULT_TCP_CONFIG, type TcpConfig } from "./transport/tcp/config.js";
 import { TcpTransport } from "./transport/tcp/tcp.js";
 import { C_FIB, C_FLAGS, C_RMT, CF_IP6, type Transport } from "./transport/transport.js";
@@ -195,6 +196,10 @@ function makeHost(parts: StackParts): Host {
   });
   sessions.register(tcp);
   sessions.register(udp);
+  const { maxSessions: maxConnections } = sessionConfig;
+  const ct = new CtTransport({ window, fifos, lookup, upcalls: sessions, maxConnections });
+  engine.addTimed(ct);
+  sessions.register(ct);
   ip.icmpErrors.add(PROTOCOL_TCP, new TransportIcmpSink(window, lookup, tcp));
   ip.icmpErrors.add(PROTOCOL_UDP, new TransportIcmpSink(window, lookup, udp));
   const transports: readonly (Transport | undefined)[] = sessions.transports;

@@ -69,7 +69,9 @@ export class AppListeners {
     if (transport === undefined || proto === TRANSPORT_CT) return SESSION_E_NOSUPPORT;
     if (!(Number.isInteger(backlog) && backlog >= 0) || !isEndpoint(local)) return SESSION_E_INVALID;
     const fib = local.family === 6 ? app.namespace.fib6 : app.namespace.fib4;
-    if (fib < 0 || !this.#isBindable(app.namespace, fib, local)) return SESSION_E_NOIP;
+    if (transport.isDatagram && !app.hasGlobalScope) return SESSION_E_NOSUPPORT;
+    const isGlobal = app.hasGlobalScope && fib >= 0 && this.#isBindable(app.namespace, fib, local);
+    if (!isGlobal && (transport.isDatagram || !this.#isLocallyBindable(app, fib, local))) return SESSION_E_NOIP;
     let { port } = local;
     if (proxy && (port !== 0 || !this.#mayProxy(app, local))) return SESSION_E_INVALID;
     if (port === 0 && !proxy) {
@@ -78,7 +80,7 @@ export class AppListeners {
     if (port < 0) return port;
     const endpoint: Endpoint = { family: local.family, address: Int32Array.from(local.address), port };
     const known = this.#find(app, fib, proto, endpoint);
-    if (known === undefined) return this.#start(worker, transport, fib, endpoint, backlog, connected);
+    if (known === undefined) return this.#start(worker, transport, fib, endpoint, backlog, connected, isGlobal);
     if (known.app !== app || known.sessions[number] >= 0) return SESSION_E_ALREADY_LISTENING;
     return this.#join(known, worker, transport);
   }
@@ -94,6 +96,15 @@ export class AppListeners {
     if (ifIndex < 0) return isAny || addresses.isLocal(fib, family, address);
     const own = addresses.addressesOf(ifIndex, family);
     return isAny ? own.length > 0 : own.some((each) => each.every((word, i) => word === address[i]));
+  }
+
+  /** In local scope loopback is always there. */
+  #isLocallyBindable({ namespace, hasLocalScope }: Application, fib: number, local: Endpoint): boolean {
+    if (!hasLocalScope || fib < 0) return false;
+    return (
+      (this.#core.transports[TRANSPORT_CT] !== undefined && isLoopback(local)) ||
+      this.#isBindable(namespace, fib, local)
+    );
   }
 
   /** Keys of the listener table for an endpoint: of any address, those of the namespace's interface if it has one. */
@@ -123,6 +134,7 @@ export class AppListeners {
     local: Endpoint,
     backlog: number,
     isConnected: boolean,
+    isGlobal: boolean,
   ): SessionIndex {
     const { app } = worker;
     const listener: AppListener = {
@@ -131,7 +143,7 @@ export class AppListeners {
       fib,
       local,
       ifIndex: app.namespace.ifIndex,
-      keys: app.hasGlobalScope ? this.#keysOf(app.namespace.ifIndex, local) : [],
+      keys: isGlobal ? this.#keysOf(app.namespace.ifIndex, local) : [],
       isConnected,
       session: -1,
       localSession: -1,
@@ -140,7 +152,7 @@ export class AppListeners {
       spread: [],
     };
     let error = app.hasLocalScope ? this.#startLocal(listener, worker, backlog) : 0;
-    if (error >= 0 && app.hasGlobalScope) error = this.#startGlobal(listener, worker, transport, backlog);
+    if (error >= 0 && isGlobal) error = this.#startGlobal(listener, worker, transport, backlog);
     if (error < 0) {
       for (const s of this.#takeDown(listener)) this.#core.release(s);
       return error;
@@ -157,6 +169,7 @@ export class AppListeners {
     const { app, local, proto } = listener;
     const ct = transports[TRANSPORT_CT];
     const isForLocal = isAnyAddress(local) || isLoopback(local) || !app.hasGlobalScope;
+    if (transports[proto]?.isDatagram === true) return 0;
     if (ct === undefined || !isForLocal) return app.hasGlobalScope ? 0 : SESSION_E_SCOPE;
     const s = this.#listeningSession(worker, ct, local, backlog, false);
     if (s < 0) return s;

@@ -1,13 +1,16 @@
 import {
   type ConnectionAttributes,
+  type ConnectRequest,
   type Endpoint,
   type SessionIndex,
   TRANSPORT_CT,
   TRANSPORT_TCP,
 } from "../transport/transport.js";
+import type { AppListeners } from "./app-listeners.js";
 import type { AppNamespace } from "./app-namespace.js";
 import type { AppWorker } from "./application.js";
 import { ExtConfig } from "./ext-config.js";
+import { fibOfFamily, isAddressOf, LocalScope } from "./local-scope.js";
 import type { SessionCore } from "./session-core.js";
 import {
   SESSION_E_INVALID,
@@ -44,9 +47,11 @@ function isMulticast({ family, address }: Endpoint): boolean {
 /** Active opens (VPP vnet_connect): in local scope first, then in global scope. */
 export class SessionConnects {
   readonly #core: SessionCore;
+  readonly #localScope: LocalScope;
 
-  constructor(core: SessionCore) {
+  constructor(core: SessionCore, listeners: AppListeners) {
     this.#core = core;
+    this.#localScope = new LocalScope(core, listeners);
   }
 
   /**
@@ -67,15 +72,24 @@ export class SessionConnects {
     const parsed = extConfig === undefined ? 0 : ExtConfig.parse(extConfig);
     if (typeof parsed === "number" && parsed < 0) return parsed;
     if (app.hasLocalScope) {
-      const s = this.#connectLocal();
+      const s = this.#connectLocal(worker, proto, remote, options);
       if (s !== SESSION_E_LOCAL_CONNECT) return s;
     }
     return app.hasGlobalScope ? this.#connectGlobal(worker, proto, remote, options) : SESSION_E_SCOPE;
   }
 
-  /** Cut-through to a listener of this stack. LOCAL_CONNECT: nobody there, go on in global scope. */
-  #connectLocal(): SessionIndex {
-    return SESSION_E_LOCAL_CONNECT;
+  /**
+   * Cut-through to a listener of this stack. LOCAL_CONNECT: nobody there, go on in global scope. Attributes and extended
+   * configuration are about packets and transports that there are not.
+   */
+  #connectLocal(worker: AppWorker, proto: number, remote: Endpoint, { local }: ConnectOptions): SessionIndex {
+    const { app } = worker;
+    const listener = this.#localScope.find(app, proto, remote);
+    if (listener < 0) return listener;
+    const from = this.#localScope.source(app, remote, local);
+    if (typeof from === "number") return from;
+    const { rxFifoBytes, namespace } = app;
+    return this.#open(worker, TRANSPORT_CT, { remote, local: from, fib: namespace.localTable, rxFifoBytes, listener });
   }
 
   #connectGlobal(worker: AppWorker, proto: number, remote: Endpoint, options: ConnectOptions): SessionIndex {
@@ -85,20 +99,26 @@ export class SessionConnects {
     const { family } = remote;
     const { namespace, rxFifoBytes } = worker.app;
     const { local, attributes, extConfig } = options;
-    const fib = family === 6 ? namespace.fib6 : namespace.fib4;
+    const fib = fibOfFamily(namespace, family);
     if (fib < 0) return SESSION_E_NOROUTE;
     const isForMany = (): boolean => isMulticast(remote) || core.addresses.isBroadcast(fib, family, remote.address);
     if (isAnyAddress(remote) || (!transport.isDatagram && isForMany())) return SESSION_E_INVALID_RMT_IP;
     const from = this.#from(namespace, fib, proto, remote, local);
     if (typeof from === "number") return from;
+    return this.#open(worker, proto, { remote, local: from, fib, rxFifoBytes, attributes, extConfig });
+  }
 
-    const s = core.newSession(worker, transport, family === 6);
+  #open(worker: AppWorker, proto: number, request: Omit<ConnectRequest, "context">): SessionIndex {
+    const core = this.#core;
+    const transport = core.transports[proto];
+    if (transport === undefined) return SESSION_E_NOSUPPORT;
+    const s = core.newSession(worker, transport, request.remote.family === 6);
     if (s < 0) return s;
     const { i32 } = core;
     const r = core.table.row(s);
     i32[r + S_STATE] = SESSION_CONNECTING;
     const context = ((i32[r + S_GENERATION] & 0xff) << 24) | s;
-    const c = transport.connect({ remote, local: from, fib, rxFifoBytes, context, attributes, extConfig });
+    const c = transport.connect({ ...request, context });
     if (i32[r + S_STATE] !== SESSION_CONNECTING) return s;
     if (c < 0) {
       core.release(s);
@@ -142,19 +162,16 @@ export class SessionConnects {
 
   /** Writes the address to connect from: the one asked for, or the one that routing and the namespace choose. */
   #source(
-    { ifIndex }: AppNamespace,
+    namespace: AppNamespace,
     fib: number,
     { family, address: remote }: Endpoint,
     local: Endpoint | undefined,
     out: Int32Array,
   ): SessionErrorValue {
     const { addresses } = this.#core;
+    const { ifIndex } = namespace;
     if (local !== undefined && !isAnyAddress(local)) {
-      const isOurs =
-        ifIndex < 0
-          ? addresses.isLocal(fib, family, local.address)
-          : addresses.addressesOf(ifIndex, family).some((own) => own.every((word, i) => word === local.address[i]));
-      if (!isOurs) return SESSION_E_NOIP;
+      if (!isAddressOf(addresses, namespace, local)) return SESSION_E_NOIP;
       out.set(local.address);
       return 0;
     }

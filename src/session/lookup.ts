@@ -225,20 +225,23 @@ export class SessionLookup {
 
   /**
    * The listener of a namespace's local table for a connect of an application of this host (VPP
-   * session_lookup_local_endpoint): on the address itself; on any address, for loopback addresses; a proxy. -1: nobody.
+   * session_lookup_local_endpoint): on the address itself; on any address, if the target is one of them (`isOwn`: loopback,
+   * or an address of the namespace); a proxy, on the address or on all. -1: nobody.
    */
-  localListener(table: number, proto: number, target: Endpoint): SessionIndex {
+  localListener(table: number, proto: number, target: Endpoint, isOwn = isLoopback(target)): SessionIndex {
     const { family, address, port } = target;
     const isIp6 = family === 6 ? 1 : 0;
     const [a, b, c, d] = address;
     const listeners = this.#listeners;
     const exact = listeners.find(table, proto, isIp6, a, b, c, d, port);
     if (exact >= 0) return exact;
-    if (isLoopback(target)) {
+    if (isOwn) {
       const any = listeners.find(table, proto, isIp6, 0, 0, 0, 0, port);
       if (any >= 0) return any;
     }
-    return listeners.proxies === 0 ? -1 : listeners.find(table, proto, isIp6, 0, 0, 0, 0, 0);
+    if (listeners.proxies === 0) return -1;
+    const proxy = listeners.find(table, proto, isIp6, a, b, c, d, 0);
+    return proxy >= 0 ? proxy : listeners.find(table, proto, isIp6, 0, 0, 0, 0, 0);
   }
 
   // ---- Control: keys are read from the connection's common row words, which must not change while it is in a table ----

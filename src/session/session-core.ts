@@ -1,3 +1,4 @@
+import type { FifoOffset } from "../mem/fifo-layout.js";
 import type { FifoSegment } from "../mem/fifo-segment.js";
 import type { MemoryWindow } from "../mem/window.js";
 import type { Random } from "../random/random.js";
@@ -24,6 +25,7 @@ import type { SessionHandle } from "./session-handle.js";
 import {
   S_CONNECTION,
   S_EVENTS,
+  S_FIFO_PEER,
   S_FLAGS,
   S_PROTO,
   S_RX_FIFO,
@@ -34,6 +36,7 @@ import {
   SF_IP6,
   SF_KNOWN,
   SF_QUEUED,
+  SF_SHARED_FIFOS,
 } from "./session-table.js";
 import { SourceAddresses } from "./source-address.js";
 import { SourcePorts } from "./source-port.js";
@@ -165,6 +168,23 @@ export class SessionCore {
       this.fifos.freeFifo(rx);
       return SESSION_E_SEG_NO_SPACE;
     }
+    this.#join(s, proto, c, rx, tx);
+    return 0;
+  }
+
+  /** Gives a session the fifos of `peer`, the other end of a cut-through connection, crosswise, and tells its connection. */
+  shareFifos(s: SessionIndex, proto: number, c: ConnectionIndex, peer: SessionIndex): void {
+    const { i32 } = this;
+    const r = this.table.row(s);
+    const p = this.table.row(peer);
+    this.#join(s, proto, c, i32[p + S_TX_FIFO], i32[p + S_RX_FIFO]);
+    i32[r + S_FLAGS] |= SF_SHARED_FIFOS;
+    i32[p + S_FLAGS] |= SF_SHARED_FIFOS;
+    i32[r + S_FIFO_PEER] = peer + 1;
+    i32[p + S_FIFO_PEER] = s + 1;
+  }
+
+  #join(s: SessionIndex, proto: number, c: ConnectionIndex, rx: FifoOffset, tx: FifoOffset): void {
     const { i32 } = this;
     const r = this.table.row(s);
     i32[r + S_RX_FIFO] = rx;
@@ -174,7 +194,6 @@ export class SessionCore {
     i32[row + C_SESSION] = s;
     i32[row + C_RX_FIFO] = rx;
     i32[row + C_TX_FIFO] = tx;
-    return 0;
   }
 
   /** Drops what both fifos of the session in row `r` hold. */
@@ -203,9 +222,20 @@ export class SessionCore {
         i32[row + C_RX_FIFO] = i32[row + C_TX_FIFO] = 0;
       }
     }
-    if (i32[r + S_RX_FIFO] !== 0) this.fifos.freeFifo(i32[r + S_RX_FIFO]);
-    if (i32[r + S_TX_FIFO] !== 0) this.fifos.freeFifo(i32[r + S_TX_FIFO]);
+    this.#freeFifos(r);
     this.applications.disown(s);
     this.table.free(s);
+  }
+
+  #freeFifos(r: number): void {
+    const { i32 } = this;
+    const peer = (i32[r + S_FLAGS] & SF_SHARED_FIFOS) === 0 ? 0 : i32[r + S_FIFO_PEER];
+    if (peer > 0) {
+      // The other end may still read: it goes last, and takes them with it.
+      i32[this.table.row(peer - 1) + S_FIFO_PEER] = 0;
+      return;
+    }
+    if (i32[r + S_RX_FIFO] !== 0) this.fifos.freeFifo(i32[r + S_RX_FIFO]);
+    if (i32[r + S_TX_FIFO] !== 0) this.fifos.freeFifo(i32[r + S_TX_FIFO]);
   }
 }

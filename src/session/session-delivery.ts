@@ -43,6 +43,8 @@ export interface SessionOwner {
   close(s: SessionIndex): number;
   /** Resets a session on behalf of its application. */
   terminate(s: SessionIndex): number;
+  /** Tells the transport that the application took an accepted session, or ended before it was asked. */
+  answered(s: SessionIndex, isTaken: boolean): void;
   /** Frees a session that both ends are done with. */
   release(s: SessionIndex): void;
   /** A callback threw. */
@@ -114,13 +116,16 @@ export class SessionDelivery {
         this.#connected(s, r, callbacks);
         break;
       case EV_ACCEPTED:
-        if (isAppClosed) break;
+        if (isAppClosed) {
+          this.#owner.answered(s, false);
+          break;
+        }
         i32[r + S_FLAGS] |= SF_KNOWN;
         if (i32[r + S_STATE] === SESSION_ACCEPTING) i32[r + S_STATE] = SESSION_READY;
         if (callbacks.accept === undefined || callbacks.accept(s, i32[r + S_LISTENER]) === false) {
           i32[r + S_FLAGS] &= ~SF_KNOWN;
           this.#owner.terminate(s);
-        }
+        } else this.#owner.answered(s, true);
         break;
       case EV_RX:
         if (!isAppClosed) callbacks.rx?.(s);

@@ -35,6 +35,7 @@ import { isSessionRecord, type SessionRecord } from "./session-record.js";
 import {
   S_CONNECTION,
   S_FLAGS,
+  S_PROTO,
   S_RX_FIFO,
   S_STATE,
   S_WORKER,
@@ -97,7 +98,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.transmitQueue = new TransmitQueue(core.window);
     this.listeners = new AppListeners(core);
     this.#upcalls = new SessionUpcalls(core, this.listeners, this.transmitQueue);
-    this.#connects = new SessionConnects(core);
+    this.#connects = new SessionConnects(core, this.listeners);
     this.#closes = new SessionCloses(core, this.listeners);
     this.#starved = new StarvedWriters(core);
     this.#delivery = new SessionDelivery(core.i32, core.table, core.events, core.applications, this);
@@ -288,6 +289,12 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     return this.#closes.halfClose(s);
   }
 
+  answered(s: SessionIndex, isTaken: boolean): void {
+    const r = this.table.row(s);
+    const c = this.#i32[r + S_CONNECTION];
+    if (c >= 0) this.transports[this.#i32[r + S_PROTO]]?.answered?.(c, isTaken);
+  }
+
   release(s: SessionIndex): void {
     this.#core.release(s);
   }
@@ -337,8 +344,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     return this.#upcalls.accepted(proto, c, listener);
   }
 
-  connected(proto: number, c: ConnectionIndex, context: number, error: number): SessionErrorValue {
-    return this.#upcalls.connected(proto, c, context, error);
+  connected(proto: number, c: ConnectionIndex, context: number, error: number, peer?: SessionIndex): SessionErrorValue {
+    return this.#upcalls.connected(proto, c, context, error, peer);
   }
 
   received(s: SessionIndex): void {

@@ -81,10 +81,12 @@ export const S_WORKER_NEXT = 11;
 export const S_WORKER_PREVIOUS = 12;
 /** How often the row was taken, modulo 2^20. */
 export const S_GENERATION = 13;
-/** Of a listener: half-open connections. Of others: the caller's context of an active open. */
+/** Of a listener: half-open connections. */
 export const S_HALF_OPENS = 14;
 /** Of a listener: half-open connections it may have. */
 export const S_BACKLOG = 15;
+/** Of a session with SF_SHARED_FIFOS: the one that has the same fifos crosswise + 1, 0 once that has gone. */
+export const S_FIFO_PEER = S_HALF_OPENS;
 /** Of others: kind of the soft error that the application has to hear of. */
 export const S_SOFT_ERROR = S_BACKLOG;
 /** A row has 16 words: row s starts at word `base + (s << SESSION_ROW_SHIFT)`. */
@@ -116,6 +118,8 @@ export const SF_IP6 = 1024;
 export const SF_SPREAD = 2048;
 /** A listener on any address of its namespace's interface: what it sends comes from one of those. */
 export const SF_ON_INTERFACE = 4096;
+/** The fifos are also those of the other end, an application of this stack: who goes last frees them. */
+export const SF_SHARED_FIFOS = 8192;
 
 /** The session rows of one engine: a pool in the window. */
 export class SessionTable {

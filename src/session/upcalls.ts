@@ -53,6 +53,7 @@ import {
   SF_APP_CLOSED,
   SF_END_NOTIFIED,
   SF_RESET,
+  SF_SHARED_FIFOS,
   SF_WANT_TX,
 } from "./session-table.js";
 import type { TransmitQueue } from "./transmit-queue.js";
@@ -122,7 +123,7 @@ export class SessionUpcalls implements TransportUpcalls {
     return 0;
   }
 
-  connected(proto: number, c: ConnectionIndex, context: number, error: number): number {
+  connected(proto: number, c: ConnectionIndex, context: number, error: number, peer = -1): number {
     const i32 = this.#i32;
     const core = this.#core;
     const s = context & 0xff_ffff;
@@ -135,7 +136,9 @@ export class SessionUpcalls implements TransportUpcalls {
     const worker = core.applications.workerAt(i32[r + S_WORKER]);
     let result = error;
     if (result === 0) {
-      result = worker?.isAttached === true ? core.giveFifos(worker, s, proto, c) : SESSION_E_NOAPP;
+      if (worker?.isAttached !== true) result = SESSION_E_NOAPP;
+      else if (peer >= 0) core.shareFifos(s, proto, c, peer);
+      else result = core.giveFifos(worker, s, proto, c);
     }
     if (result < 0) {
       core.fail(result);
@@ -238,7 +241,10 @@ export class SessionUpcalls implements TransportUpcalls {
     const wasClosed = i32[r + S_STATE] === SESSION_CLOSED;
     i32[r + S_STATE] = SESSION_TRANSPORT_DELETED;
     i32[r + S_CONNECTION] = -1;
-    if (i32[r + S_TX_FIFO] !== 0) core.fifos.dropAll(i32[r + S_TX_FIFO]);
+    // Of a shared fifo the other end reads the rest.
+    if (i32[r + S_TX_FIFO] !== 0 && (i32[r + S_FLAGS] & SF_SHARED_FIFOS) === 0) {
+      core.fifos.dropAll(i32[r + S_TX_FIFO]);
+    }
     if ((i32[r + S_FLAGS] & SF_APP_CLOSED) !== 0) {
       if (!wasClosed) core.raise(s, EV_CLEANUP_TRANSPORT | EV_CLEANUP_SESSION);
       return;

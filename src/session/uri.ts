@@ -88,6 +88,11 @@ export function isLoopback({ family, address: [a, b, c, d] }: Endpoint): boolean
   return family === 4 ? a >>> 24 === 127 : (a | b | c) === 0 && d === 1;
 }
 
+/** 127.0.0.1 or ::1. */
+export function loopbackAddress(family: 4 | 6): Int32Array<ArrayBuffer> {
+  return family === 4 ? Int32Array.of(0x7f00_0001, 0, 0, 0) : Int32Array.of(0, 0, 0, 1);
+}
+
 /** `address:port`, IPv6 in brackets. */
 export function formatEndpoint({ family, address, port }: Endpoint): string {
   const text = formatAddress({ family, words: address });

@@ -46,6 +46,8 @@ export interface TransferResult {
   /** Bytes in the bottleneck's queue: mean of the samples after the warm-up, and most ever. */
   readonly queueMeanBytes: number;
   readonly queueMaxBytes: number;
+  /** Longest time between two arrivals at the receiving application, of any flow, microseconds. */
+  readonly longestPauseUs: number;
 }
 
 /** Runs one transfer. */
@@ -62,7 +64,7 @@ export function runTransfer(transfer: Transfer): TransferResult {
     sim.host(`sender${i}`, { ...size, addresses: [`10.0.0.${i + 2}/24`] }),
   );
   const bottleneck = connect(sim, receiver, senders, transfer);
-  const received = receive(receiver, flows);
+  const received = receive(sim, receiver, flows);
   const random = sim.fork();
   senders.forEach((sender, i) => sim.after(i * STAGGER_US + random.nextBelow(STAGGER_US), () => send(sender)));
   const wire = new WireFlows();
@@ -74,7 +76,7 @@ export function runTransfer(transfer: Transfer): TransferResult {
     if (flow !== undefined) wire.note(flow, bytes, dropReason !== undefined);
   };
   sim.runSync({ untilUs: warmUpUs });
-  const before = [...received];
+  const before = [...received.bytes];
   let samples = 0;
   let queued = 0;
   const sample = (): void => {
@@ -91,10 +93,11 @@ export function runTransfer(transfer: Transfer): TransferResult {
   }
   const durationMs = (untilUs - warmUpUs) / 1000;
   const result = {
-    goodputKbps: received.map((bytes, i) => Math.floor(((bytes - before[i]) * 8) / durationMs)),
+    goodputKbps: received.bytes.map((bytes, i) => Math.floor(((bytes - before[i]) * 8) / durationMs)),
     retransmitted: totals.payload === 0 ? 0 : Math.round((totals.again * 10_000) / totals.payload),
     queueMeanBytes: Math.round(queued / samples),
     queueMaxBytes: bottleneck.counters[0].queuedBytesMax,
+    longestPauseUs: received.longestPauseUs,
   };
   sim.close();
   return result;
@@ -118,10 +121,18 @@ function connect(sim: Simulation, receiver: SimHost, senders: readonly SimHost[]
   return sim.link(hub, receiver, options);
 }
 
-/** Takes all that comes; returns the bytes of each flow so far, in the order in which they began. */
-function receive(host: SimHost, flows: number): number[] {
-  const received = new Array<number>(flows).fill(0);
+/** What has arrived. */
+interface Received {
+  /** Of each flow, in the order in which they began. */
+  readonly bytes: number[];
+  longestPauseUs: number;
+}
+
+/** Takes all that comes, and keeps count. */
+function receive(sim: Simulation, host: SimHost, flows: number): Received {
+  const received: Received = { bytes: new Array<number>(flows).fill(0), longestPauseUs: 0 };
   const numbers = new Map<Session, number>();
+  const lastUs: number[] = [];
   const app = host.attach(
     { name: "receiver" },
     {
@@ -131,7 +142,10 @@ function receive(host: SimHost, flows: number): number[] {
       },
       rx: (session) => {
         const i = numbers.get(session) ?? 0;
-        received[i] += session.drop(session.readableBytes);
+        const nowUs = sim.nowUs();
+        received.longestPauseUs = Math.max(received.longestPauseUs, nowUs - (lastUs[i] ?? nowUs));
+        lastUs[i] = nowUs;
+        received.bytes[i] += session.drop(session.readableBytes);
       },
     },
   );

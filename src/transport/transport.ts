@@ -97,6 +97,8 @@ export interface ConnectRequest {
   readonly attributes?: ConnectionAttributes | undefined;
   /** Extended configuration (ext-config.ts), checked; for transports that read one. */
   readonly extConfig?: Uint8Array | undefined;
+  /** Cut-through: the listening session that was found, whose application is to accept. */
+  readonly listener?: SessionIndex;
 }
 
 /**
@@ -125,6 +127,11 @@ export interface Transport {
    * Returns the connection, or a negative session error.
    */
   connect(request: ConnectRequest): ConnectionIndex;
+  /**
+   * The application took the session of a passive open, or (false) ended before it was asked; what it refuses is reset.
+   * Only for transports that let the peer wait for that.
+   */
+  answered?(c: ConnectionIndex, isTaken: boolean): void;
   /** The application will send no more: FIN after what is queued. */
   halfClose(c: ConnectionIndex): void;
   /** The application is done in both directions; unread received data makes it a reset (RFC 9293 3.6.1). */
@@ -173,9 +180,10 @@ export interface TransportUpcalls {
   halfOpenEnded(listener: SessionIndex): void;
   /**
    * An active open ended: error 0 makes the session as in {@link accepted}, a negative session error reports failure.
-   * Returns 0, or a negative session error: the transport then resets the connection.
+   * With `peer`, a session of this stack, it shares that one's fifos crosswise. Returns 0, or a negative session error:
+   * the transport then resets the connection.
    */
-  connected(proto: number, c: ConnectionIndex, context: number, error: number): number;
+  connected(proto: number, c: ConnectionIndex, context: number, error: number, peer?: SessionIndex): number;
   /** Bytes or datagrams were put into the session's rx fifo. */
   received(session: SessionIndex): void;
   /** Urgent data was announced, or its end moved on (RFC 9293 MUST-32). */

@@ -106,16 +106,13 @@ describe("listeners", () => {
 describe("lookup", () => {
   test("a local proxy is found for UDP as for TCP: only its port is a wildcard", () => {
     h.add("ct", 2);
-    h.add("udp", 1, true);
     const { index } = h.app("proxy", {}, { scope: ["local"] });
     const { localTable } = h.layer.namespaces.find("") ?? { localTable: 0 };
     const at = parseUri("udp://0.0.0.0/0").endpoint;
-    const s = h.layer.listen(index, 1, at, { proxy: true });
+    const s = h.layer.listen(index, 0, at, { proxy: true });
+    h.lookup.addListener(localTable, 1, at, 77);
     const target = parseUri("udp://10.1.1.1/53").endpoint;
-    expect([h.lookup.localListener(localTable, 1, target), h.lookup.localListener(localTable, 0, target)]).toEqual([
-      s,
-      -1,
-    ]);
+    expect([0, 1, 3].map((proto) => h.lookup.localListener(localTable, proto, target))).toEqual([s, 77, -1]);
   });
 
   test("IPv6 keys are IPv6 keys: a listener of one family is not the other's", () => {

@@ -148,15 +148,20 @@ describe("proxy", () => {
     expect(h.lookup.listener4(0, 0, 0x01020304, 5)).toBe(s);
   });
 
-  test("in local scope it is found for its own protocol, UDP too", () => {
+  test("in local scope it is found for its own protocol only, TCP or another", () => {
     h.add("udp", TRANSPORT_UDP, true);
     h.add("ct", TRANSPORT_CT);
     const { index } = h.app("proxy", {}, { scope: ["local"] });
     const { localTable } = h.layer.namespaces.find("") ?? { localTable: 0 };
-    const s = h.layer.listen(index, TRANSPORT_UDP, parseUri("udp://0.0.0.0/0").endpoint, { proxy: true });
+    const any = parseUri("udp://0.0.0.0/0").endpoint;
     const target = parseUri("udp://10.0.0.77/53").endpoint;
-    expect(h.lookup.localListener(localTable, TRANSPORT_UDP, target)).toBe(s);
+    // VPP's lookup forgets the protocol at this step, and finds proxies of TCP only.
+    h.lookup.addListener(localTable, TRANSPORT_UDP, any, 77);
+    expect(h.lookup.localListener(localTable, TRANSPORT_UDP, target)).toBe(77);
     expect(h.lookup.localListener(localTable, 0, target)).toBe(-1);
+    const s = h.layer.listen(index, 0, any, { proxy: true });
+    expect(h.lookup.localListener(localTable, 0, target)).toBe(s);
+    expect(nameOf(h.layer.listen(index, TRANSPORT_UDP, any, { proxy: true }))).toBe("NOSUPPORT");
   });
 });
 

@@ -35,6 +35,43 @@ describe("the committed tables", () => {
   });
 });
 
+describe("what the tables say", () => {
+  /** Goodput of a row in kbit/s: newreno, newreno with RACK, cubic, cubic with RACK. */
+  const goodputs = LINES.map((row) => row.trim().split(/ +/))
+    .filter((cells) => cells.length === 11 && cells.every((cell) => /^[\d.]+$/.test(cell)))
+    .map((cells) => ({ row: cells.slice(0, 3).join(" "), kbps: [3, 5, 7, 9].map((i) => Number(cells[i])) }));
+
+  it("RACK is never worse than counting by more than 5 %", () => {
+    expect(goodputs).toHaveLength(lossRows().length);
+    const worse = goodputs.filter(({ kbps: [reno, renoRack, cubic, cubicRack] }) => {
+      return renoRack < 0.95 * reno || cubicRack < 0.95 * cubic;
+    });
+    expect(worse).toEqual([]);
+  });
+});
+
+describe("a path of 20 ms", () => {
+  const path = { ...TRANSFER, rttUs: 20_000, untilUs: 8_000_000, warmUpUs: 2_000_000, tcp: { rack: true } };
+
+  it("CUBIC fills the link without loss, to 95 % of it with headers", () => {
+    expect(runTransfer(path).goodputKbps[0]).toBeGreaterThanOrEqual(95_000);
+  });
+
+  it("RACK keeps it full when 5 % of all segments are late, and sends under 1 % again", () => {
+    const { goodputKbps, retransmitted } = runTransfer({ ...path, reorderRate: 0.05 });
+    expect(goodputKbps[0]).toBeGreaterThanOrEqual(90_000);
+    expect(retransmitted).toBeLessThan(100);
+  });
+});
+
+describe("a path of 10 ms that loses 3 %", () => {
+  it.each([1, 2, 3, 4, 5])("does not stall longer than two timeouts, seed %i", (seed) => {
+    const path = { ...TRANSFER, seed, rttUs: 10_000, untilUs: 10_000_000, lossRate: 0.03, tcp: { rack: true } };
+    // Not below 200 ms each.
+    expect(runTransfer(path).longestPauseUs).toBeLessThanOrEqual(400_000);
+  });
+});
+
 describe("a transfer", () => {
   it("fills the link when nothing is lost", () => {
     const { goodputKbps, queueMaxBytes } = runTransfer(TRANSFER);

@@ -1,0 +1,106 @@
+import { type Endpoint, type SessionIndex, TRANSPORT_CT } from "../transport/transport.js";
+import type { AppListeners } from "./app-listeners.js";
+import type { AppNamespace } from "./app-namespace.js";
+import type { Application } from "./application.js";
+import type { LocalAddresses } from "./local-addresses.js";
+import type { SessionCore } from "./session-core.js";
+import {
+  SESSION_E_LOCAL_CONNECT,
+  SESSION_E_NOIP,
+  SESSION_E_NOROUTE,
+  SESSION_E_NOSUPPORT,
+  SESSION_E_SCOPE,
+  type SessionErrorValue,
+} from "./session-errors.js";
+import { isAnyAddress, isLoopback, loopbackAddress } from "./uri.js";
+
+/** FIB index of an application's packets of one family, -1 when its namespace does not have it. */
+export function fibOfFamily({ fib4, fib6 }: AppNamespace, family: 4 | 6): number {
+  return family === 6 ? fib6 : fib4;
+}
+
+/** Whether an address is one of a namespace: of its interface if it has one, else of any interface of its table. */
+export function isAddressOf(
+  addresses: LocalAddresses,
+  namespace: AppNamespace,
+  { family, address }: Pick<Endpoint, "family" | "address">,
+): boolean {
+  const { ifIndex } = namespace;
+  const fib = fibOfFamily(namespace, family);
+  if (fib < 0) return false;
+  if (ifIndex < 0) return addresses.isLocal(fib, family, address);
+  return addresses.addressesOf(ifIndex, family).some((own) => own.every((word, i) => word === address[i]));
+}
+
+/** Local scope: which application of this stack a connect reaches without packets (VPP ct_session_connect). */
+export class LocalScope {
+  readonly #core: SessionCore;
+  readonly #listeners: AppListeners;
+
+  constructor(core: SessionCore, listeners: AppListeners) {
+    this.#core = core;
+    this.#listeners = listeners;
+  }
+
+  /**
+   * The listening session for a connect of an application with local scope: the namespace's local table first, then, if
+   * the application has global scope too and the target is this host, the table of packets. LOCAL_CONNECT: nobody, go on
+   * with packets. Final are NOROUTE (loopback or any address, and nobody there), SCOPE, and NOSUPPORT (datagrams, in local
+   * scope only). A proxy does not reach itself.
+   */
+  find(app: Application, proto: number, target: Endpoint): SessionIndex | SessionErrorValue {
+    const { lookup, transports, addresses } = this.#core;
+    const { namespace, hasGlobalScope } = app;
+    if (transports[proto]?.isDatagram === true) return hasGlobalScope ? SESSION_E_LOCAL_CONNECT : SESSION_E_NOSUPPORT;
+    if (transports[TRANSPORT_CT] === undefined) return hasGlobalScope ? SESSION_E_LOCAL_CONNECT : SESSION_E_SCOPE;
+    const isLoop = isLoopback(target);
+    const isOwn = isLoop || isAddressOf(addresses, namespace, target);
+    const near = lookup.localListener(namespace.localTable, proto, target, isOwn);
+    if (near >= 0 && !this.#isOwnProxy(near, app)) return near;
+    if (isLoop || isAnyAddress(target)) return SESSION_E_NOROUTE;
+    if (!hasGlobalScope) return SESSION_E_SCOPE;
+    const far = this.#inGlobalTable(namespace, proto, target);
+    return far >= 0 && !this.#isOwnProxy(far, app) ? far : SESSION_E_LOCAL_CONNECT;
+  }
+
+  /** Who takes packets to this address of the host; without it, a listener on any address would take what is for others. */
+  #inGlobalTable(namespace: AppNamespace, proto: number, { family, address, port }: Endpoint): SessionIndex {
+    const { lookup, addresses } = this.#core;
+    const fib = fibOfFamily(namespace, family);
+    if (fib < 0 || !addresses.isLocal(fib, family, address)) return -1;
+    const [a, b, c, d] = address;
+    return family === 4 ? lookup.listener4(fib, proto, a, port) : lookup.listener6(fib, proto, a, b, c, d, port);
+  }
+
+  #isOwnProxy(s: SessionIndex, app: Application): boolean {
+    const listener = this.#listeners.of(s);
+    return listener?.app === app && listener.local.port === 0;
+  }
+
+  /**
+   * Where a cut-through connect comes from: the address that was asked for (NOIP when it is not the namespace's, nor
+   * loopback), else the target's own if that is this host, as a kernel does; and a port that is free for this pair.
+   */
+  source({ namespace }: Application, remote: Endpoint, asked: Endpoint | undefined): Endpoint | SessionErrorValue {
+    const { addresses, sourcePorts } = this.#core;
+    const { family } = remote;
+    let address = new Int32Array(4);
+    if (asked !== undefined && !isAnyAddress(asked)) {
+      if (!isLoopback(asked) && !isAddressOf(addresses, namespace, asked)) return SESSION_E_NOIP;
+      address = Int32Array.from(asked.address);
+    } else if (isLoopback(remote) || isAddressOf(addresses, namespace, remote)) {
+      address = Int32Array.from(remote.address);
+    } else {
+      const fib = fibOfFamily(namespace, family);
+      const isRouted =
+        fib >= 0 && !isAnyAddress(remote) && addresses.sourceFor(fib, family, remote.address, address) >= 0;
+      if (!isRouted) address = loopbackAddress(family);
+    }
+    const { localTable } = namespace;
+    const wanted = asked?.port ?? 0;
+    const from = { family, address, port: wanted };
+    const port = wanted === 0 ? sourcePorts.choose(localTable, TRANSPORT_CT, from, remote) : wanted;
+    const error = port < 0 ? port : sourcePorts.check(localTable, TRANSPORT_CT, { ...from, port }, remote);
+    return error < 0 ? error : { ...from, port };
+  }
+}
