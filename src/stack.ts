@@ -10,7 +10,7 @@ import type { FibRecord } from "./ip/fib.js";
 import { Ip, type IpOptions } from "./ip/ip.js";
 import { NeighbourTable, type NeighbourOptions } from "./ip/neighbour.js";
 import { sourceAddressFor } from "./ip/source-address.js";
-import { FifoSegment, fifoSegmentPrivateBytes } from "./mem/fifo-segment.js";
+import { FifoSegment } from "./mem/fifo-segment.js";
 import type { MemoryWindow } from "./mem/window.js";
 import type { Random } from "./random/random.js";
 import { TransportIcmpSink } from "./session/icmp-sink.js";
@@ -220,8 +220,8 @@ function makeFifos(window: MemoryWindow, limits: StackLimits, config: SessionCon
   const maxOooRows = Math.max(maxFifos, Math.min(MAX_OOO_PER_FIFO, limits.fifoBytes >> 10));
   const fifoLimits = { maxFifos, maxOooRows, maxOooPerFifo: MAX_OOO_PER_FIFO };
   const base = window.reserve("fifo segment", limits.fifoBytes, 4096);
-  const privateOffset = window.reserve("fifo rows", fifoSegmentPrivateBytes(fifoLimits));
-  return new FifoSegment(window, base, limits.fifoBytes, fifoLimits, privateOffset);
+  // Rows where it reserves them itself: fresh memory, which is not touched before it is used.
+  return new FifoSegment(window, base, limits.fifoBytes, fifoLimits);
 }
 
 /** Adjacency of the path, or of the first of several, to the remote address of a connection's row. */

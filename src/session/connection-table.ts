@@ -88,8 +88,9 @@ export class ConnectionTable {
   }
 
   /**
-   * Touch passes over the tags of a vector: reads a word of each first slot, then one of the row that each names and that
-   * a lookup will most likely compare. Small loops, so that many misses are under way at once.
+   * Touch passes over the tags of a vector: reads a word of each first slot, then one of the row that a lookup will
+   * compare: in a table that is half full every fourth is not that of the first slot. Small loops, so that many misses are
+   * under way at once.
    */
   touchAll(tags: Int32Array, count: number, proto: number): number {
     const i32 = this.#i32;
@@ -100,7 +101,14 @@ export class ConnectionTable {
     let touch = 0;
     for (let i = 0; i < count; i++) touch ^= i32[(values + ((tags[i] & mask) << 1)) | 0];
     for (let i = 0; i < count; i++) {
-      const c = (i32[(values + ((tags[i] & mask) << 1)) | 0] - 1) | 0;
+      const full = tags[i] ^ (proto << PROTO_SHIFT);
+      let slot = full & mask;
+      let at = (values + (slot << 1)) | 0;
+      while (i32[at - 1] !== full && i32[at] !== 0) {
+        slot = (slot + 1) & mask;
+        at = (values + (slot << 1)) | 0;
+      }
+      const c = (i32[at] - 1) | 0;
       if (c >= 0) touch ^= i32[(base + Math.imul(c, stride)) | 0];
     }
     return touch;

@@ -118,7 +118,9 @@ export class SessionConnects {
     const r = core.table.row(s);
     i32[r + S_STATE] = SESSION_CONNECTING;
     const context = ((i32[r + S_GENERATION] & 0xff) << 24) | s;
-    const c = transport.connect({ ...request, context });
+    // Field by field: a spread takes a fifth of the time of an open and close.
+    const { remote, local, fib, rxFifoBytes, attributes, extConfig, listener } = request;
+    const c = transport.connect({ remote, local, fib, rxFifoBytes, context, attributes, extConfig, listener });
     if (i32[r + S_STATE] !== SESSION_CONNECTING) return s;
     if (c < 0) {
       core.release(s);

@@ -98,7 +98,7 @@ export interface ConnectRequest {
   /** Extended configuration (ext-config.ts), checked; for transports that read one. */
   readonly extConfig?: Uint8Array | undefined;
   /** Cut-through: the listening session that was found, whose application is to accept. */
-  readonly listener?: SessionIndex;
+  readonly listener?: SessionIndex | undefined;
 }
 
 /**
