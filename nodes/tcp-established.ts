@@ -2,8 +2,7 @@ import { CONSUMED, FRAME_SIZE, type Frame } from "../src/graph/frame.js";
 import { type NodeForm, type NodeRuntime } from "../src/graph/node.js";
 import { M_CONN, M_DATA, M_LEN } from "../src/graph/packet-pool.js";
 import { segmentArrives } from "../src/transport/tcp/arrive.js";
-import { ESTABLISHED, P_QUICK_ONE, T_PENDING, T_RCV_NXT } from "../src/transport/tcp/connection.js";
-import { TIMER_OUTPUT, TIMERS } from "../src/transport/tcp/core.js";
+import { ESTABLISHED, T_RCV_NXT } from "../src/transport/tcp/connection.js";
 import { tcpNodeErrors } from "../src/transport/tcp/errors.js";
 import { NOT_PREDICTED, PREDICTED, predicted } from "../src/transport/tcp/predict.js";
 import { tcpTrace } from "../src/transport/tcp/trace.js";
@@ -51,13 +50,13 @@ function tcpEstablished(isIp4: boolean): NodeForm<Host> {
     process: (host) => {
       const { pool, fifos, sessions } = host;
       const { core } = host.tcp;
-      const { connections, events, segment, timers } = core;
+      const { connections, events, segment } = core;
       const rxFifos = new Int32Array(FRAME_SIZE);
       const touched = new Int32Array(1);
 
       /**
        * Touch passes, so that misses overlap: of each connection the second line of its row, which tcp-input has not read,
-       * its session, its fifo, its place among those that want to send, and perhaps its timer.
+       * its session, its fifo, and its place among those that want to send.
        */
       function touchAll(buffers: Int32Array, count: number): number {
         const { i32 } = host.window;
@@ -72,11 +71,6 @@ function tcpEstablished(isIp4: boolean): NodeForm<Host> {
           rxFifos[i] = i32[r + C_RX_FIFO];
           touch ^= i32[r + T_RCV_NXT] ^ i32[sessionBase + (i32[r + C_SESSION] << SESSION_ROW_SHIFT)];
           touch ^= transmitQueue.touch(TRANSPORT_TCP, c);
-        }
-        for (let i = 0; i < count; i++) {
-          const c = i32[meta + (buffers[i] << 4) + M_CONN];
-          // Without quick ACKs left the timer of delayed ones will be looked at.
-          if (i32[base + c * stride + T_PENDING] < P_QUICK_ONE) touch ^= timers.touch(c * TIMERS + TIMER_OUTPUT);
         }
         return touch ^ fifos.touchTails(rxFifos, count);
       }

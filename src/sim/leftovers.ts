@@ -14,6 +14,7 @@ export function leftovers({ stack, errors }: SimHost): string {
     "calls with a dead fifo": badFifos,
     connections: tcp.core.connections.used,
     timers: tcp.core.timers.running,
+    "delayed acknowledgements": tcp.core.delayedAcks.length,
     sessions: sessions.table.used,
     applications: sessions.applications.all().length,
     "queued transmissions": sessions.transmitQueue.length,

@@ -116,11 +116,6 @@ export class TimerWheel {
     return this.#window.i32[this.#base + ROWS + (timer << ROW_SHIFT) + SLOT] !== NONE;
   }
 
-  /** Touch pass: reads a timer's row. */
-  touch(timer: TimerIndex): number {
-    return this.#window.i32[this.#base + ROWS + (timer << ROW_SHIFT) + SLOT];
-  }
-
   /** The tick at which a running timer fires. */
   expiryTick(timer: TimerIndex): number {
     return this.#window.i32[this.#base + ROWS + (timer << ROW_SHIFT) + EXPIRY];

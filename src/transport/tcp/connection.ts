@@ -319,6 +319,8 @@ export const RF_REPAIRED = 4096;
 export const P_ACK = 1;
 /** An ACK is owed when the delayed-ACK timer fires, or with the next data. */
 export const P_ACK_DELAYED = 2;
+/** The connection has a place among those whose ACK waits. */
+export const P_ACK_QUEUED = 4;
 /** One duplicate ACK, in the count from bit 8. */
 export const P_DUPACK_ONE = 1 << 8;
 /** Most duplicate ACKs that are remembered for one transmission, as in VPP. */

@@ -21,6 +21,7 @@ import type { CongestionControl } from "./congestion.js";
 import type { TcpConfig } from "./config.js";
 import { CLOSED, T_TS_OFFSET, TcpConnections, TF_HALF_OPEN } from "./connection.js";
 import { Cubic } from "./cubic.js";
+import { DelayedAckQueue } from "./delayed-ack-queue.js";
 import { Delivery } from "./delivery.js";
 import { TcpEvents } from "./errors.js";
 import { NewReno } from "./newreno.js";
@@ -58,8 +59,8 @@ export interface TcpParts {
 export const TIMER_RETRANSMIT = 0;
 /** Ends states that may not last: SYN_RCVD, FIN_WAIT_2, TIME_WAIT, …; in others, keepalive. */
 export const TIMER_WAIT = 1;
-/** Something may be sent that had to wait: a delayed ACK, or what pacing or the Nagle algorithm held back. */
-export const TIMER_OUTPUT = 2;
+/** What pacing held back may be sent. */
+export const TIMER_PACE = 2;
 /** Timers per connection. */
 export const TIMERS = 3;
 /** Ticks of 100 us in a millisecond. */
@@ -77,6 +78,7 @@ export class TcpCore {
   readonly config: TcpConfig;
   readonly connections: TcpConnections;
   readonly timers: TimerWheel;
+  readonly delayedAcks: DelayedAckQueue;
   readonly scoreboard: Scoreboard;
   readonly congestion: CongestionControl;
   /** What the acknowledgement being processed has delivered. */
@@ -111,6 +113,7 @@ export class TcpCore {
     this.config = parts.config;
     this.connections = new TcpConnections(parts.window, parts.config.maxConnections);
     this.timers = new TimerWheel(parts.window, "tcp timers", parts.config.maxConnections * TIMERS, parts.engine.tick);
+    this.delayedAcks = new DelayedAckQueue(parts.window, parts.config.maxConnections);
     this.scoreboard = new Scoreboard(parts.window, parts.config.maxSentRanges);
     this.congestion =
       parts.config.congestionControl === "cubic"
@@ -205,7 +208,7 @@ export class TcpCore {
     const r = this.connections.row(c);
     this.stopTimer(c, TIMER_RETRANSMIT);
     this.stopTimer(c, TIMER_WAIT);
-    this.stopTimer(c, TIMER_OUTPUT);
+    this.stopTimer(c, TIMER_PACE);
     this.scoreboard.clear(r);
     if ((i32[r + C_FLAGS] & TF_HALF_OPEN) !== 0) this.lookup.delHalfOpen(TRANSPORT_TCP, c);
     else this.lookup.delEstablished(TRANSPORT_TCP, c);

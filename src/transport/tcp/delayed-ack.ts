@@ -2,8 +2,10 @@ import type { Frame } from "../../graph/frame.js";
 import { TCP_FLAG_ACK } from "../../wire/tcp.js";
 import { C_FLAGS, C_STATE, type ConnectionIndex } from "../transport.js";
 import {
+  CLOSED,
   P_ACK,
   P_ACK_DELAYED,
+  P_ACK_QUEUED,
   P_DUPACK_MAX,
   P_QUICK_ONE,
   SYN_RCVD,
@@ -16,7 +18,7 @@ import {
   T_TS_RECENT_MS,
   TF_SACK,
 } from "./connection.js";
-import { type TcpCore, TIMER_OUTPUT, TIMERS } from "./core.js";
+import { type TcpCore, TICKS_PER_MS } from "./core.js";
 import { acceptableSeq, controlSegment, oweAck } from "./segment-out.js";
 
 /** Receive MSS before a longer segment was seen (RFC 9293 MUST-15: what every peer can send). */
@@ -70,9 +72,25 @@ function delay(core: TcpCore, c: ConnectionIndex, r: number): void {
     oweAck(core, c, r);
     return;
   }
-  core.window.i32[r + T_PENDING] |= P_ACK_DELAYED;
-  // One that runs, for an ACK that went with data meanwhile, fires the sooner.
-  if (!core.timers.isRunning(c * TIMERS + TIMER_OUTPUT)) core.startTimer(c, TIMER_OUTPUT, core.config.delayedAckMs);
+  const { i32 } = core.window;
+  // A place that is left, for an ACK that went with data meanwhile, comes up the sooner.
+  if ((i32[r + T_PENDING] & P_ACK_QUEUED) !== 0) i32[r + T_PENDING] |= P_ACK_DELAYED;
+  else if (core.delayedAcks.push(c, (core.engine.tick + core.config.delayedAckMs * TICKS_PER_MS) | 0)) {
+    i32[r + T_PENDING] |= P_ACK_DELAYED | P_ACK_QUEUED;
+  } else oweAck(core, c, r);
+}
+
+/** ACKs have waited long enough at `tick`: at most `limit` of them, so that other work has its turn. */
+export function expireDelayedAcks(core: TcpCore, tick: number, limit: number): void {
+  const { i32 } = core.window;
+  for (let i = 0; i < limit; i++) {
+    const c = core.delayedAcks.shift(tick);
+    if (c < 0) return;
+    const r = core.connections.row(c);
+    // The place may be that of a connection that had this row before: then an ACK goes early, which does no harm.
+    i32[r + T_PENDING] &= ~P_ACK_QUEUED;
+    if (i32[r + C_STATE] !== CLOSED && (i32[r + T_PENDING] & P_ACK_DELAYED) !== 0) oweAck(core, c, r);
+  }
 }
 
 /**

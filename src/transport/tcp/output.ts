@@ -36,7 +36,7 @@ import {
   TF_SMALL_SENT,
   TIME_WAIT,
 } from "./connection.js";
-import { type TcpCore, TIMER_OUTPUT, TIMER_RETRANSMIT, TIMERS } from "./core.js";
+import { type TcpCore, TIMER_PACE, TIMER_RETRANSMIT, TIMERS } from "./core.js";
 import { acknowledge } from "./delayed-ack.js";
 import { paceAllowance, paceSent, paceWaitUs } from "./pacing.js";
 import { lostSegment, rescueSegment, tailSegment } from "./retransmit.js";
@@ -118,7 +118,7 @@ function nextSegment(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex 
   return b;
 }
 
-/** Pacing holds segments back, if there are any: a timer lets them go. One that fires sooner, for a delayed ACK, stays. */
+/** Pacing holds segments back, if there are any: a timer lets them go. */
 function waitForPace(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
   const { i32 } = core.window;
   const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
@@ -126,9 +126,9 @@ function waitForPace(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex 
   if ((i32[r + C_FLAGS] & (TF_FIN_WANTED | TF_FIN_SENT)) === TF_FIN_WANTED && unsent === 0)
     return finSegment(core, c, r);
   const waitUs = paceWaitUs(core, r);
-  const timer = c * TIMERS + TIMER_OUTPUT;
+  const timer = c * TIMERS + TIMER_PACE;
   const runsTicks = (core.timers.expiryTick(timer) - core.engine.tick) | 0;
-  if (!core.timers.isRunning(timer) || runsTicks * TICK_US > waitUs) core.startTimerUs(c, TIMER_OUTPUT, waitUs);
+  if (!core.timers.isRunning(timer) || runsTicks * TICK_US > waitUs) core.startTimerUs(c, TIMER_PACE, waitUs);
   return -1;
 }
 

@@ -249,6 +249,10 @@ export class TcpTransport implements Transport, Timed {
   }
 
   nextExpiry(tick: number): number {
-    return this.core.timers.nextExpiry(tick);
+    const { timers, delayedAcks } = this.core;
+    const timerTicks = timers.nextExpiry(tick);
+    const ackTicks = delayedAcks.nextExpiry(tick);
+    if (timerTicks < 0 || ackTicks < 0) return Math.max(timerTicks, ackTicks);
+    return Math.min(timerTicks, ackTicks);
   }
 }

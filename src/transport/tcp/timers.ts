@@ -3,7 +3,6 @@ import { C_FLAGS, C_SESSION, C_STATE, type ConnectionIndex } from "../transport.
 import {
   CLOSED,
   ESTABLISHED,
-  P_ACK_DELAYED,
   SYN_RCVD,
   SYN_SENT,
   RF_REO_TIMER,
@@ -11,7 +10,6 @@ import {
   RF_TLP_TIMER,
   T_BACKOFF,
   T_LOST,
-  T_PENDING,
   T_RECOVERY,
   T_SND_NXT,
   T_SND_UNA,
@@ -22,12 +20,13 @@ import {
   TIME_WAIT,
 } from "./connection.js";
 import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT, TIMERS } from "./core.js";
+import { expireDelayedAcks } from "./delayed-ack.js";
 import { keepaliveExpired, keepsAlive } from "./keepalive.js";
 import { refuse } from "./open.js";
 import { rackDetect } from "./rack.js";
 import { lossByTime, timeoutLoss } from "./recovery.js";
 import { armRetransmit, patienceMs } from "./rtt.js";
-import { oweAck, sendReset, sendSyn } from "./segment-out.js";
+import { sendReset, sendSyn } from "./segment-out.js";
 import { checkR1 } from "./soft-error.js";
 
 /** Acts on everything due at `tick`. `expired` is scratch. */
@@ -39,8 +38,9 @@ export function expireTimers(core: TcpCore, tick: number, expired: Int32Array): 
     const timer = expired[i] - c * TIMERS;
     if (timer === TIMER_RETRANSMIT) retransmitExpired(core, c, r);
     else if (timer === TIMER_WAIT) waitExpired(core, c, r);
-    else outputExpired(core, c, r);
+    else paceExpired(core, c, r);
   }
+  expireDelayedAcks(core, tick, expired.length);
 }
 
 function retransmitExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
@@ -108,14 +108,10 @@ function dataExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   core.wantTransmit(c);
 }
 
-/** What had to wait may be sent. */
-function outputExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
+/** What pacing held back may be sent. */
+function paceExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
   if (i32[r + C_STATE] === CLOSED) return;
-  if ((i32[r + T_PENDING] & P_ACK_DELAYED) !== 0) {
-    oweAck(core, c, r);
-    return;
-  }
   const unsent = core.queued(r) - ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0);
   if (unsent > 0 || i32[r + T_LOST] > 0) core.wantTransmit(c);
 }

@@ -78,6 +78,28 @@ describe.each(FAMILIES)("delayed ACKs over IPv%i", (family) => {
     peer.expectNothing();
   });
 
+  it("an ACK that finds no place to wait goes at once, and another when there are places again", () => {
+    const [peer, host] = slow({ family });
+    const { core } = host;
+    while (core.delayedAcks.push(0, core.engine.tick)) continue;
+    expect(acks(peer, 100)).toEqual([101]);
+    host.pass(0.2);
+    expect(core.delayedAcks.length).toBe(0);
+    expect(acks(peer, 100)).toEqual([]);
+    host.pass(40.2);
+    peer.expect({ flags: "A", ack: 201, len: 0 });
+  });
+
+  it("a place that outlives its connection does nothing", () => {
+    const [peer, host] = slow({ family });
+    expect(acks(peer, 100)).toEqual([]);
+    expect(host.core.delayedAcks.length).toBe(1);
+    peer.send({ flags: "R", seq: 101 });
+    host.pass(41);
+    peer.expectNothing();
+    expect(host.core.delayedAcks.length).toBe(0);
+  });
+
   it("0 ms: none is delayed", () => {
     const [peer] = slow({ family, tcp: { delayedAckMs: 0 } });
     expect([1, 2, 3].map(() => acks(peer, 10))).toEqual([[11], [21], [31]]);

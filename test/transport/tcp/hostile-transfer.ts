@@ -17,7 +17,7 @@ import {
   T_UNDO_RETRANS,
   TIME_WAIT,
 } from "../../../src/transport/tcp/connection.js";
-import { TIMER_OUTPUT, TIMER_RETRANSMIT, TIMERS } from "../../../src/transport/tcp/core.js";
+import { TIMER_PACE, TIMER_RETRANSMIT, TIMERS } from "../../../src/transport/tcp/core.js";
 import { C_STATE } from "../../../src/transport/transport.js";
 import { transfer, twoHosts } from "../../sim/two-hosts.js";
 
@@ -89,7 +89,7 @@ function check(host: SimHost): void {
     const isTimed = core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT);
     if (flight > 0) assert.isTrue(isTimed, "data is outstanding without a timer");
     else if (core.queued(r) > 0) {
-      assert.isTrue(isTimed || core.timers.isRunning(c * TIMERS + TIMER_OUTPUT), "data is held back without a timer");
+      assert.isTrue(isTimed || core.timers.isRunning(c * TIMERS + TIMER_PACE), "data is held back without a timer");
     }
   }
 }
