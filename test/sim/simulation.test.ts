@@ -79,6 +79,25 @@ describe("a transfer", () => {
     sim.close();
   });
 
+  test("leaves nothing behind", () => {
+    const { sim, a, b } = twoHosts({ link: HOSTILE });
+    const flow = transfer(sim, a, b, 100_000);
+    sim.runSync({ untilUs: 600_000_000, isDone: () => flow.isDone });
+    for (const host of [a, b])
+      for (const app of host.apps) app.detach().catch((error: unknown) => host.errors.push(error));
+    sim.runSync({ untilUs: sim.nowUs() + 200_000_000 });
+    // Rows of closed connections are free in the turn after.
+    for (const host of [a, b]) host.wake();
+    sim.runSync({ untilUs: sim.nowUs() });
+    for (const { stack, errors } of [a, b]) {
+      const { pool, fifos, sessions, tcp } = stack.host;
+      expect([pool.inUse(), pool.doubleFrees, pool.exhausted, fifos.inUse()]).toEqual([[], 0, 0, 0]);
+      expect([tcp.core.connections.used, tcp.core.timers.running, sessions.table.used]).toEqual([0, 0, 0]);
+      expect(errors).toEqual([]);
+    }
+    sim.close();
+  });
+
   test("ends by a timeout when its peer vanishes", () => {
     const { sim, a, b, link } = twoHosts({
       link: { delayUs: 1000, rateBps: 10_000_000 },
