@@ -87,7 +87,7 @@ export interface FifoSegmentStats extends ChunkPoolStats {
 const LARGEST_CAP_BYTES = 1 << 30;
 
 /** Bytes of private memory (outside the segment) that a segment with these limits needs. */
-export function fifoSegmentPrivateBytes(limits: FifoSegmentLimits): number {
+function privateBytes(limits: FifoSegmentLimits): number {
   return limits.maxFifos * ROW_WORDS * 4 + (oooRows(limits) + 1) * OOO_ROW_BYTES;
 }
 
@@ -114,14 +114,12 @@ export class FifoSegment extends FifoChain {
   readonly #maxFifoBytes: number;
 
   /**
-   * Makes an empty segment of [base, base + bytes). Control plane.
+   * Makes an empty segment of [base, base + bytes), and reserves its private rows in the window. Control plane.
    * @param base a multiple of 4096
    * @param bytes the header, the fifo blocks and at least one chunk must fit
-   * @param privateOffset where {@link fifoSegmentPrivateBytes} bytes of private memory lie (cleared here); reserved in
-   * the window when absent
    * @throws RangeError when a parameter is out of range
    */
-  constructor(window: MemoryWindow, base: Offset, bytes: number, limits: FifoSegmentLimits, privateOffset?: Offset) {
+  constructor(window: MemoryWindow, base: Offset, bytes: number, limits: FifoSegmentLimits) {
     const { maxFifos } = limits;
     const perFifo = limits.maxOooPerFifo ?? 32;
     const rows = oooRows(limits);
@@ -143,9 +141,7 @@ export class FifoSegment extends FifoChain {
     const data = (descriptors + units * 16 + 4095) & -4096;
     const keepBytes = limits.keepBytes ?? Math.min(1 << 20, bytes >> 5);
 
-    const privateBytes = fifoSegmentPrivateBytes(limits);
-    const own = privateOffset ?? window.reserve("fifo rows", privateBytes);
-    if (privateOffset !== undefined) window.u8.fill(0, own, own + privateBytes);
+    const own = window.reserve("fifo rows", privateBytes(limits));
 
     const h = base >> 2;
     super(

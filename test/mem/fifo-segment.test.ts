@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { DEQ_NTF_ALWAYS, DEQ_NTF_IF_EMPTY, DEQ_NTF_IF_FULL, FIFO_BYTES, P_TAIL } from "../../src/mem/fifo-layout.js";
-import { FifoSegment, fifoSegmentPrivateBytes } from "../../src/mem/fifo-segment.js";
+import { FifoSegment } from "../../src/mem/fifo-segment.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { bench, bytesAt, fill, spanBytes } from "./fifo-model.js";
 
@@ -351,9 +351,8 @@ describe("limits", () => {
     const window = MemoryWindow.plain(4 << 20);
     const limits = { maxFifos: 4 };
     const base = window.reserve("segment", 1 << 20, 4096);
-    const rows = window.reserve("rows", fifoSegmentPrivateBytes(limits));
     for (let round = 0; round < 3; round++) {
-      const segment = new FifoSegment(window, base, 1 << 20, limits, rows);
+      const segment = new FifoSegment(window, base, 1 << 20, limits);
       for (let i = 0; i < 4; i++) {
         const f = segment.allocFifo(1 << 20);
         expect(segment.isFifo(f + FIFO_BYTES)).toBe(false);
