@@ -36,8 +36,8 @@ import type { MemoryWindow } from "./window.js";
  * out in two spans, while a transfer still recycles few enough of them to stay in the cache.
  */
 const GROW_BYTES = 65536;
-/** Multiplicative inverse of 3 modulo 2^32: exact division, as fifo blocks are 3 lines apart. */
-const INVERSE_OF_3 = -1431655765;
+/** From the distance of a fifo block of 128 bytes to that of its row of 16 words. */
+const BLOCK_TO_ROW_SHIFT = 3;
 
 /**
  * The chunk list of a fifo: where positions lie, how the list grows at the end and shrinks at the front. The fifos'
@@ -75,7 +75,7 @@ export class FifoChain {
 
   /** i32 index of a fifo's private row. */
   protected row(f: FifoOffset): number {
-    return (this.rows + (Math.imul((f - this.fifos) >> 6, INVERSE_OF_3) << 4)) | 0;
+    return (this.rows + ((f - this.fifos) >> BLOCK_TO_ROW_SHIFT)) | 0;
   }
 
   /** Position where a chunk ends. */

@@ -1,50 +1,50 @@
 import type { Flavor } from "./flavor.js";
 
-/** Absolute window offset of a fifo: a 192-byte block of three cache lines inside a fifo segment. 0 means "none". */
+/** Absolute window offset of a fifo: a 128-byte block of two cache lines inside a fifo segment. 0 means "none". */
 export type FifoOffset = Flavor<"FifoOffset">;
 
 /** Offset of a chunk's first data byte, relative to its segment's base (so that it means the same in any mapping). 0 means "none". */
 export type ChunkRef = Flavor<"ChunkRef">;
 
 /** Bytes of one shared fifo block. */
-export const FIFO_BYTES = 192;
+export const FIFO_BYTES = 128;
 
-// Shared fifo block, as word (int32) indices from `fifo >> 2`. Line 1: set-up and slow-path state of the chunk list.
+// Shared fifo block, as word (int32) indices from `fifo >> 2`: a line for each side, so that neither writes what the other
+// polls. What is written at set-up only lies in the consumer's.
 
-/** First chunk of the list, 0 when the fifo owns none. */
-export const F_START = 0;
-/** Last chunk of the list. */
-export const F_END = 1;
-/** Most unread bytes that the fifo takes. */
-export const F_CAP = 2;
-/** Smallest chunk taken when the fifo grows, bytes. */
-export const F_MIN_ALLOC = 3;
-/** Free-list link: the next free block relative to the segment's base, 0 at the end. */
-export const F_NEXT = 4;
-/** 1 while an event about this fifo is under way to the consumer. */
-export const F_HAS_EVENT = 5;
-/** {@link DEQ_NTF_ALWAYS} and its like. */
-export const F_WANT_DEQ_NTF = 6;
-/** 1 while a dequeue notification is under way to the producer. */
-export const F_HAS_DEQ_NTF = 7;
-/** Free bytes from which {@link DEQ_NTF_ALWAYS} notifies. */
-export const F_DEQ_THRESH = 8;
-/** Bytes in the chunks that the fifo owns. */
-export const F_CHUNK_BYTES = 9;
-
-// Line 2, written by the consumer only.
+// Line 1, written by the consumer.
 
 /** Chunk of the next byte to read. */
-export const C_HEAD_CHUNK = 16;
+export const C_HEAD_CHUNK = 0;
 /** Free-running count of bytes read. */
-export const C_HEAD = 17;
+export const C_HEAD = 1;
+/** First chunk of the list, 0 when the fifo owns none. */
+export const F_START = 2;
+/** 1 while a dequeue notification is under way to the producer. */
+export const F_HAS_DEQ_NTF = 3;
+/** Most unread bytes that the fifo takes. */
+export const F_CAP = 4;
+/** Smallest chunk taken when the fifo grows, bytes. */
+export const F_MIN_ALLOC = 5;
+/** Free-list link: the next free block relative to the segment's base, 0 at the end. */
+export const F_NEXT = 6;
 
-// Line 3, written by the producer only.
+// Line 2, written by the producer.
 
 /** Chunk of the next byte to write. */
-export const P_TAIL_CHUNK = 32;
+export const P_TAIL_CHUNK = 16;
 /** Free-running count of bytes written. */
-export const P_TAIL = 33;
+export const P_TAIL = 17;
+/** Last chunk of the list. */
+export const F_END = 18;
+/** Bytes in the chunks that the fifo owns. */
+export const F_CHUNK_BYTES = 19;
+/** 1 while an event about this fifo is under way to the consumer, who clears it. */
+export const F_HAS_EVENT = 20;
+/** {@link DEQ_NTF_ALWAYS} and its like. */
+export const F_WANT_DEQ_NTF = 21;
+/** Free bytes from which {@link DEQ_NTF_ALWAYS} notifies. */
+export const F_DEQ_THRESH = 22;
 
 /** No notification on dequeue. */
 export const DEQ_NTF_NONE = 0;
@@ -96,7 +96,7 @@ export const R_RESERVED = 15;
 /** Mark of a fifo segment ("WFSG"), first word of its header. */
 export const SEGMENT_MAGIC = 0x47534657;
 /** Version of everything in this file that lies inside a segment. */
-export const SEGMENT_VERSION = 1;
+export const SEGMENT_VERSION = 2;
 /** Bytes of the segment header; the fifo blocks follow it. */
 export const SEGMENT_HEADER_BYTES = 512;
 

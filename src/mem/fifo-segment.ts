@@ -57,7 +57,7 @@ import type { MemoryWindow } from "./window.js";
 
 /** Limits of a fifo segment. */
 export interface FifoSegmentLimits {
-  /** Fifos at most, 1 or more. Each takes 192 bytes of the segment and 64 of private memory. */
+  /** Fifos at most, 1 or more. Each takes 128 bytes of the segment and 64 of private memory. */
   readonly maxFifos: number;
   /** Out-of-order intervals of one fifo at most; default 32. */
   readonly maxOooPerFifo?: number;

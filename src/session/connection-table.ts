@@ -52,7 +52,7 @@ export class ConnectionTable {
   #cursor = 0;
   #entries = 0;
 
-  /** Reserves (untouched until used) room for `maxEntries`, about 32 to 64 bytes each. Throws RangeError without room. */
+  /** Reserves (untouched until used) room for `maxEntries`, 24 to 48 bytes each. Throws RangeError without room. */
   constructor(window: MemoryWindow, name: string, rows: ConnectionRows, maxEntries: number) {
     let slots = FIRST_SLOTS;
     while (slots < maxEntries * 2) slots *= 2;
@@ -61,9 +61,10 @@ export class ConnectionTable {
     this.#rowStride = rows.stride;
     this.#maxEntries = maxEntries;
     this.#maxSlots = slots;
-    // All sizes lie one behind the other: the table of n slots starts n - FIRST_SLOTS slots in.
-    this.#base = window.reserve(name, (2 * slots - FIRST_SLOTS) * SLOT_WORDS * 4) >> 2;
-    this.#table = this.#base;
+    // Two places in turn, for the largest size and for the one before: a table that was moved is empty, so the next but one
+    // takes its place.
+    this.#base = window.reserve(name, (slots + (slots >> 1)) * SLOT_WORDS * 4) >> 2;
+    this.#table = this.#placeOf(FIRST_SLOTS);
     this.#mask = FIRST_SLOTS - 1;
   }
 
@@ -246,12 +247,18 @@ export class ConnectionTable {
     i32[table + (hole << 1) + 1] = 0;
   }
 
+  /** Where the table of `slots` slots lies, by how often it can still double. */
+  #placeOf(slots: number): number {
+    const isOdd = ((Math.clz32(slots) - Math.clz32(this.#maxSlots)) & 1) !== 0;
+    return isOdd ? this.#base + this.#maxSlots * SLOT_WORDS : this.#base;
+  }
+
   #grow(): void {
     const slots = (this.#mask + 1) * 2;
     this.#old = this.#table;
     this.#oldMask = this.#mask;
     this.#cursor = 0;
-    this.#table = this.#base + (slots - FIRST_SLOTS) * SLOT_WORDS;
+    this.#table = this.#placeOf(slots);
     this.#mask = slots - 1;
     this.#move();
   }

@@ -76,8 +76,11 @@ describe("datagrams", () => {
     expect(put(0, 0)).toBe(false);
     expect(segment.maxDequeue(f)).toBe(1000);
     const small = setUp(65536, 64 << 10);
-    const hog = small.segment.allocFifo(65536);
-    small.segment.enqueue(hog, small.src, small.segment.stats().capacityBytes - 1024);
+    // All memory but one chunk of 1 KiB is taken.
+    const [spare, hog] = [small.segment.allocFifo(1024), small.segment.allocFifo(65536)];
+    small.segment.enqueue(spare, small.src, 1024);
+    small.segment.enqueue(hog, small.src, 65536);
+    small.segment.dropAll(spare);
     expect(small.put(0, 1024 - DGRAM_HEADER_BYTES + 1)).toBe(false);
     expect(writeDatagram(small.segment, small.window, small.f, small.header, new Uint8Array(977), 0, 977)).toBe(false);
     expect(small.segment.ownedBytes(small.f)).toBe(0);

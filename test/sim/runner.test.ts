@@ -7,7 +7,6 @@ import type { SimCase } from "../../src/sim/sim-case.js";
 import { frameView, tcpOfFrame } from "../../src/sim/tcp-frame.js";
 import type { World } from "../../src/sim/world.js";
 import { ESTABLISHED, T_CWND, T_RCV_EDGE, T_SND_NXT, T_SND_UNA } from "../../src/transport/tcp/connection.js";
-import { TIMERS } from "../../src/transport/tcp/core.js";
 import { C_STATE } from "../../src/transport/transport.js";
 import { flipsPayload, later } from "./injected.js";
 
@@ -31,8 +30,8 @@ function poke(host: SimHost, field: number, change: (word: number, row: number) 
 }
 
 function stopTimers({ stack }: SimHost): void {
-  const { timers, connections } = stack.host.tcp.core;
-  for (let i = 0; i < TIMERS * connections.capacity; i++) timers.stop(i);
+  const { timers } = stack.host.tcp.core;
+  for (let i = 0; i < timers.capacity; i++) timers.stop(i);
 }
 
 /** The seeds that every change is tried with. */

@@ -29,7 +29,7 @@ import {
   TF_SMALL_SENT,
 } from "./connection.js";
 import { answerBadAck } from "./challenge.js";
-import { type TcpCore, TIMER_RETRANSMIT, TIMERS } from "./core.js";
+import { type TcpCore, TIMER_RETRANSMIT } from "./core.js";
 import { TCP_ERROR } from "./errors.js";
 import { countDuplicate, detectLosses, forgetDuplicates, loseAll } from "./loss-detection.js";
 import { rackUpdate, usesRack } from "./rack.js";
@@ -186,7 +186,7 @@ function restartTimer(core: TcpCore, c: ConnectionIndex, r: number, acked: numbe
   }
   if ((i32[r + T_RECOVERY] & RF_REO_TIMER) !== 0) return;
   // A selective acknowledgement means that there is no tail to probe.
-  if (acked > 0 || !core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armTimer(core, c, r);
+  if (acked > 0 || !core.isTimerRunning(c, TIMER_RETRANSMIT)) armTimer(core, c, r);
   else if ((i32[r + T_RECOVERY] & RF_TLP_TIMER) !== 0 && core.delivery.sackedBytes > 0) armRetransmit(core, c, r);
 }
 

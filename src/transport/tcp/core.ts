@@ -4,7 +4,7 @@ import type { FifoSegment } from "../../mem/fifo-segment.js";
 import type { MemoryWindow } from "../../mem/window.js";
 import type { Random } from "../../random/random.js";
 import type { SessionLookup } from "../../session/lookup.js";
-import { TimerWheel } from "../../time/timer-wheel.js";
+import { type TimerIndex, TimerWheel } from "../../time/timer-wheel.js";
 import {
   C_FLAGS,
   C_RX_FIFO,
@@ -55,14 +55,16 @@ export interface TcpParts {
   doubtPath(r: number): void;
 }
 
-/** Timers of a connection: the wheel's number is c * TIMERS + this. The first: retransmission, tail loss probe or reordering window. */
+// Timers of a connection. In the wheel those of one kind stand together, so that an idle connection touches the memory of no
+// kind that it never starts.
+/** Retransmission, tail loss probe or reordering window. */
 export const TIMER_RETRANSMIT = 0;
-/** Ends states that may not last: SYN_RCVD, FIN_WAIT_2, TIME_WAIT, …; in others, keepalive. */
+/** Ends states that may not last: FIN_WAIT_2, TIME_WAIT, …; in others, keepalive. */
 export const TIMER_WAIT = 1;
 /** What pacing held back may be sent. */
 export const TIMER_PACE = 2;
 /** Timers per connection. */
-export const TIMERS = 3;
+const TIMERS = 3;
 /** Ticks of 100 us in a millisecond. */
 export const TICKS_PER_MS = 10;
 const TICK_US = 100;
@@ -149,14 +151,24 @@ export class TcpCore {
     this.upcalls.wantTransmit(TRANSPORT_TCP, c);
   }
 
+  /** The wheel's number of a connection's timer. */
+  timerOf(c: ConnectionIndex, timer: number): TimerIndex {
+    return Math.imul(timer, this.config.maxConnections) + c;
+  }
+
+  /** Whether a timer of a connection runs. */
+  isTimerRunning(c: ConnectionIndex, timer: number): boolean {
+    return this.timers.isRunning(this.timerOf(c, timer));
+  }
+
   /** Starts a timer of a connection. */
   startTimer(c: ConnectionIndex, timer: number, ms: number): void {
-    this.timers.start(c * TIMERS + timer, ms * TICKS_PER_MS);
+    this.timers.start(this.timerOf(c, timer), ms * TICKS_PER_MS);
   }
 
   /** The same with microseconds, rounded up to ticks. */
   startTimerUs(c: ConnectionIndex, timer: number, us: number): void {
-    this.timers.start(c * TIMERS + timer, Math.max(1, Math.ceil(us / TICK_US)));
+    this.timers.start(this.timerOf(c, timer), Math.max(1, Math.ceil(us / TICK_US)));
   }
 
   /** Our timestamp now, on the connection's own clock (RFC 7323 7.1). */
@@ -166,7 +178,7 @@ export class TcpCore {
 
   /** Stops a timer of a connection. */
   stopTimer(c: ConnectionIndex, timer: number): void {
-    this.timers.stop(c * TIMERS + timer);
+    this.timers.stop(this.timerOf(c, timer));
   }
 
   /**

@@ -21,6 +21,7 @@ import {
   T_INITIAL_WND,
   T_IRS,
   T_ISS,
+  T_KEEPALIVE_MS,
   T_LAST_ACK_SENT,
   T_LISTENER,
   T_PEER_MSS,
@@ -45,7 +46,7 @@ import {
   TF_TIMESTAMPS,
   TF_WSCALE,
 } from "./connection.js";
-import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT } from "./core.js";
+import { type TcpCore, TIMER_RETRANSMIT } from "./core.js";
 import { initDelayedAck } from "./delayed-ack.js";
 import { TCP_ERROR } from "./errors.js";
 import { initialSequence } from "./isn.js";
@@ -131,7 +132,6 @@ export function passiveOpen(core: TcpCore, c: ConnectionIndex, listener: Connect
   startSynTiming(core, r);
   sendSyn(core, c, r, true);
   armRetransmit(core, c, r);
-  core.startTimer(c, TIMER_WAIT, core.config.synRcvdTimeoutMs);
 }
 
 /** Starts an active open on row `c`, which has its tuple, FIB, family and context, and is in the half-open table. */
@@ -186,7 +186,7 @@ export function processSynSent(core: TcpCore, c: ConnectionIndex, r: number, seg
     // Simultaneous open (RFC 9293 3.5, MUST-10): answer with the same ISN.
     core.events.count(TCP_ERROR.syns_rcvd);
     i32[r + C_STATE] = SYN_RCVD;
-    core.startTimer(c, TIMER_WAIT, core.config.synRcvdTimeoutMs);
+    i32[r + T_PROGRESS_MS] = core.engine.nowMs;
     sendSyn(core, c, r, true);
     armRetransmit(core, c, r);
     return SYN_SENT_DONE;
@@ -205,13 +205,13 @@ export function isSynAcked(core: TcpCore, r: number, seg: Segment): boolean {
 export function establish(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): boolean {
   const { i32 } = core.window;
   core.stopTimer(c, TIMER_RETRANSMIT);
-  core.stopTimer(c, TIMER_WAIT);
   stopSynTiming(core, r);
   i32[r + T_SND_UNA] = seg.ack;
   i32[r + T_RTT_SEQ] = seg.ack;
   initRack(core, r);
   i32[r + C_STATE] = ESTABLISHED;
-  updateKeepalive(core, c, r);
+  // Not otherwise: the memory of a timer that never ran is not looked at.
+  if (i32[r + T_KEEPALIVE_MS] > 0) updateKeepalive(core, c, r);
   if (i32[r + T_BACKOFF] > 0) {
     // RFC 6298 5.7: the path may be slower than the timeout of the SYN.
     i32[r + T_RTO_US] = Math.max(i32[r + T_RTO_US], RTO_AFTER_SYN_LOSS_US);

@@ -36,7 +36,7 @@ import {
   TF_SMALL_SENT,
   TIME_WAIT,
 } from "./connection.js";
-import { type TcpCore, TIMER_PACE, TIMER_RETRANSMIT, TIMERS } from "./core.js";
+import { type TcpCore, TIMER_PACE, TIMER_RETRANSMIT } from "./core.js";
 import { acknowledge } from "./delayed-ack.js";
 import { paceAllowance, paceSent, paceWaitUs } from "./pacing.js";
 import { lostSegment, rescueSegment, tailSegment } from "./retransmit.js";
@@ -126,7 +126,7 @@ function waitForPace(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex 
   if ((i32[r + C_FLAGS] & (TF_FIN_WANTED | TF_FIN_SENT)) === TF_FIN_WANTED && unsent === 0)
     return finSegment(core, c, r);
   const waitUs = paceWaitUs(core, r);
-  const timer = c * TIMERS + TIMER_PACE;
+  const timer = core.timerOf(c, TIMER_PACE);
   const runsTicks = (core.timers.expiryTick(timer) - core.engine.tick) | 0;
   if (!core.timers.isRunning(timer) || runsTicks * TICK_US > waitUs) core.startTimerUs(c, TIMER_PACE, waitUs);
   return -1;
@@ -235,7 +235,7 @@ function noteBlocked(
 ): void {
   const { i32 } = core.window;
   if (cwndRoom <= windowRoom && cwndRoom < mss) i32[r + C_FLAGS] |= TF_CWND_LIMITED;
-  if (inFlight === 0 && !core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) {
+  if (inFlight === 0 && !core.isTimerRunning(c, TIMER_RETRANSMIT)) {
     i32[r + C_FLAGS] |= TF_ANSWERED;
     armRetransmit(core, c, r); // SHLD-29: the first probe after one RTO.
   }
@@ -246,7 +246,7 @@ function retryLater(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
   const { i32 } = core.window;
   // The peer owes nothing: its silence so far does not count.
   if (i32[r + T_SND_NXT] === i32[r + T_SND_UNA]) i32[r + C_FLAGS] |= TF_ANSWERED;
-  if (!core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
+  if (!core.isTimerRunning(c, TIMER_RETRANSMIT)) armRetransmit(core, c, r);
   return -1;
 }
 
@@ -278,7 +278,7 @@ function advance(core: TcpCore, c: ConnectionIndex, r: number, to: number): bool
   i32[r + T_SND_NXT] = to;
   i32[r + T_LAST_SENT_MS] = core.engine.nowMs | 1;
   const isProbeTimer = (i32[r + T_RECOVERY] & RF_TLP_TIMER) !== 0;
-  if (isProbeTimer || !core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armTimer(core, c, r);
+  if (isProbeTimer || !core.isTimerRunning(c, TIMER_RETRANSMIT)) armTimer(core, c, r);
   return true;
 }
 

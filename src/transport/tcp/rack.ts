@@ -25,7 +25,7 @@ import {
   TF_SACK,
   TF_TIMESTAMPS,
 } from "./connection.js";
-import { type TcpCore, TIMER_RETRANSMIT, TIMERS } from "./core.js";
+import { type TcpCore, TIMER_RETRANSMIT } from "./core.js";
 import { R_END, R_FLAGS, R_LATER, R_SENT_US, RANGE_RETRANS } from "./scoreboard.js";
 import type { Segment } from "./segment.js";
 
@@ -182,6 +182,6 @@ export function rackDetect(core: TcpCore, c: ConnectionIndex, r: number): void {
     core.startTimerUs(c, TIMER_RETRANSMIT, waitUs);
   } else if ((i32[r + T_RECOVERY] & RF_REO_TIMER) !== 0) {
     i32[r + T_RECOVERY] &= ~RF_REO_TIMER;
-    core.timers.stop(c * TIMERS + TIMER_RETRANSMIT);
+    core.stopTimer(c, TIMER_RETRANSMIT);
   }
 }

@@ -18,7 +18,7 @@ import {
   TF_PROBE_NOW,
   TF_SACK,
 } from "./connection.js";
-import { type TcpCore, TIMER_RETRANSMIT, TIMERS } from "./core.js";
+import { type TcpCore, TIMER_RETRANSMIT } from "./core.js";
 import { usesRack } from "./rack.js";
 import { armRetransmit, startPatience } from "./rtt.js";
 import { R_END, R_FLAGS, R_START, RANGE_RETRANS, RANGE_SACKED } from "./scoreboard.js";
@@ -122,11 +122,11 @@ function noteSentAgain(core: TcpCore, c: ConnectionIndex, r: number, range: numb
   startPatience(core, r);
   // RFC 6298 5.1: data is outstanding, so the timer must run. For what was just sent again it runs anew: the answer takes
   // a round trip, and much of the timeout has gone by while the loss was noticed.
-  if (isHead || !core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
+  if (isHead || !core.isTimerRunning(c, TIMER_RETRANSMIT)) armRetransmit(core, c, r);
 }
 
 /** There was no packet buffer: the retransmission timer tries again. */
 function retryLater(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
-  if (!core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT)) armRetransmit(core, c, r);
+  if (!core.isTimerRunning(c, TIMER_RETRANSMIT)) armRetransmit(core, c, r);
   return -1;
 }

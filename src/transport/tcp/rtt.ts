@@ -5,6 +5,7 @@ import {
   RF_REO_TIMER,
   RF_TLP_TIMER,
   RF_WAS_LIMITED,
+  SYN_RCVD,
   SYN_SENT,
   T_BACKOFF,
   T_PROGRESS_MS,
@@ -110,8 +111,8 @@ function giveUpMs(core: TcpCore, r: number): number {
   const { i32 } = core.window;
   const state = i32[r + C_STATE];
   const ownMs = i32[r + T_USER_TIMEOUT_MS];
-  // SYN_RCVD has a timer of its own.
-  if (state < ESTABLISHED) return state === SYN_SENT ? ownMs || core.config.connectTimeoutMs : FOREVER_MS;
+  if (state === SYN_RCVD) return core.config.synRcvdTimeoutMs;
+  if (state === SYN_SENT) return ownMs || core.config.connectTimeoutMs;
   const isOrphan = (i32[r + C_FLAGS] & TF_APP_CLOSED) !== 0 && i32[r + T_SND_WND] === 0;
   return isOrphan ? core.config.closingTimeoutMs : ownMs || core.config.userTimeoutMs;
 }
@@ -140,6 +141,6 @@ export function armRetransmit(core: TcpCore, c: ConnectionIndex, r: number): voi
   const rto = i32[r + T_RTO_US];
   // The shift cannot overflow: a backoff that matters is cut by rtoMax long before 2^31 us.
   let us = backoff > 15 || rto > maxUs >> backoff ? maxUs : rto << backoff;
-  if (backoff > 0) us = Math.min(us, patienceMs(core, r) * 1000);
+  if (backoff > 0 || i32[r + C_STATE] < ESTABLISHED) us = Math.min(us, patienceMs(core, r) * 1000);
   core.startTimerUs(c, TIMER_RETRANSMIT, us);
 }

@@ -19,7 +19,7 @@ import {
   TF_PROBE_NOW,
   TIME_WAIT,
 } from "./connection.js";
-import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT, TIMERS } from "./core.js";
+import { type TcpCore, TIMER_RETRANSMIT, TIMER_WAIT } from "./core.js";
 import { expireDelayedAcks } from "./delayed-ack.js";
 import { keepaliveExpired, keepsAlive } from "./keepalive.js";
 import { refuse } from "./open.js";
@@ -33,9 +33,9 @@ import { checkR1 } from "./soft-error.js";
 export function expireTimers(core: TcpCore, tick: number, expired: Int32Array): void {
   const count = core.timers.advance(tick, expired);
   for (let i = 0; i < count; i++) {
-    const c = Math.floor(expired[i] / TIMERS);
+    const timer = Math.floor(expired[i] / core.config.maxConnections);
+    const c = expired[i] - timer * core.config.maxConnections;
     const r = core.connections.row(c);
-    const timer = expired[i] - c * TIMERS;
     if (timer === TIMER_RETRANSMIT) retransmitExpired(core, c, r);
     else if (timer === TIMER_WAIT) waitExpired(core, c, r);
     else paceExpired(core, c, r);
@@ -69,10 +69,10 @@ function reorderingExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   core.wantTransmit(c);
 }
 
-/** RFC 9293 3.8.3: a SYN is repeated until R2. */
+/** RFC 9293 3.8.3: a SYN is repeated until R2, a SYN-ACK as long as a passive open may take. */
 function synExpired(core: TcpCore, c: ConnectionIndex, r: number, state: number): void {
   const { i32 } = core.window;
-  if (state === SYN_SENT && patienceMs(core, r) <= 0) {
+  if (patienceMs(core, r) <= 0) {
     refuse(core, c, r, SESSION_E_TIMEDOUT);
     return;
   }
@@ -120,10 +120,6 @@ function paceExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
 function waitExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
   const { i32 } = core.window;
   if (i32[r + C_STATE] === CLOSED) return; // The other timer of the same moment has ended it.
-  if (i32[r + C_STATE] === SYN_RCVD) {
-    refuse(core, c, r, SESSION_E_TIMEDOUT);
-    return;
-  }
   if (keepsAlive(core, r)) {
     keepaliveExpired(core, c, r);
     return;

@@ -17,7 +17,7 @@ import {
   T_UNDO_RETRANS,
   TIME_WAIT,
 } from "../../../src/transport/tcp/connection.js";
-import { TIMER_PACE, TIMER_RETRANSMIT, TIMERS } from "../../../src/transport/tcp/core.js";
+import { TIMER_PACE, TIMER_RETRANSMIT } from "../../../src/transport/tcp/core.js";
 import { C_STATE } from "../../../src/transport/transport.js";
 import { transfer, twoHosts } from "../../sim/two-hosts.js";
 
@@ -86,10 +86,10 @@ function check(host: SimHost): void {
     assert.isAtLeast(core.scoreboard.pipe(r), 0, "pipe");
     assert.isAtLeast(i32[r + T_CWND], i32[r + T_SND_MSS], "cwnd");
     assert.isAtLeast(i32[r + T_SSTHRESH], 2 * i32[r + T_SND_MSS], "ssthresh");
-    const isTimed = core.timers.isRunning(c * TIMERS + TIMER_RETRANSMIT);
+    const isTimed = core.isTimerRunning(c, TIMER_RETRANSMIT);
     if (flight > 0) assert.isTrue(isTimed, "data is outstanding without a timer");
     else if (core.queued(r) > 0) {
-      assert.isTrue(isTimed || core.timers.isRunning(c * TIMERS + TIMER_PACE), "data is held back without a timer");
+      assert.isTrue(isTimed || core.isTimerRunning(c, TIMER_PACE), "data is held back without a timer");
     }
   }
 }

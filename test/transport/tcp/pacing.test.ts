@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { T_CWND, T_SSTHRESH, T_TIMEOUTS } from "../../../src/transport/tcp/connection.js";
-import { TIMER_PACE, TIMERS } from "../../../src/transport/tcp/core.js";
+import { TIMER_PACE } from "../../../src/transport/tcp/core.js";
 import { FAMILIES, pattern } from "./scripted-peer.js";
 import { SackSender } from "./sack-sender.js";
 
@@ -60,7 +60,7 @@ describe.each(FAMILIES)("pacing over IPv%i", (family) => {
     expect(sender.peer.rcv).toBe(100_001);
     expect(sender.field(T_TIMEOUTS)).toBe(0);
     const c = sender.host.core.connections.at(sender.peer.row);
-    expect(sender.host.core.timers.isRunning(c * TIMERS + TIMER_PACE)).toBe(false);
+    expect(sender.host.core.isTimerRunning(c, TIMER_PACE)).toBe(false);
   });
 
   it("retransmissions are paced, too, and go", () => {
