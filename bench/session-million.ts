@@ -12,8 +12,8 @@ import { TcpFlows } from "./support/tcp-flows.js";
 import { LISTENER_ADDRESS, LISTENER_PORT, makeListenerStack } from "./support/tcp-listener.js";
 
 const SESSIONS = 1_000_000;
-/** The fifos' blocks, 128 bytes each, and what is under way in the largest batch. */
-const FIFO_BYTES = 2 * SESSIONS * 128 + (32 << 20);
+/** What is under way in the largest batch. */
+const FIFO_BYTES = 32 << 20;
 const IDLE_MS = 3000;
 /** All the window that there can be; no other mapping has this size. */
 const WINDOW_BYTES = 2 ** 31;

@@ -3,7 +3,7 @@ import type { Engine } from "../src/graph/engine.js";
 import type { PacketPool } from "../src/graph/packet-pool.js";
 import type { Ip } from "../src/ip/ip.js";
 import type { NeighbourTable } from "../src/ip/neighbour.js";
-import type { FifoSegment } from "../src/mem/fifo-segment.js";
+import type { FifoTable } from "../src/mem/fifo-table.js";
 import type { MemoryWindow } from "../src/mem/window.js";
 import type { SessionLookup } from "../src/session/lookup.js";
 import type { SessionLayer } from "../src/session/session-layer.js";
@@ -19,7 +19,7 @@ export interface Host {
   readonly interfaces: InterfaceTable;
   readonly ip: Ip;
   readonly neighbours: NeighbourTable;
-  readonly fifos: FifoSegment;
+  readonly fifos: FifoTable;
   readonly lookup: SessionLookup;
   readonly sessions: SessionLayer;
   readonly tcp: TcpTransport;

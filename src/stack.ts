@@ -10,7 +10,7 @@ import type { FibRecord } from "./ip/fib.js";
 import { Ip, type IpOptions } from "./ip/ip.js";
 import { NeighbourTable, type NeighbourOptions } from "./ip/neighbour.js";
 import { sourceAddressFor } from "./ip/source-address.js";
-import { FifoSegment } from "./mem/fifo-segment.js";
+import { FifoTable } from "./mem/fifo-table.js";
 import type { MemoryWindow } from "./mem/window.js";
 import type { Random } from "./random/random.js";
 import { TransportIcmpSink } from "./session/icmp-sink.js";
@@ -213,15 +213,14 @@ function makeHost(parts: StackParts): Host {
 /** Intervals that one fifo may hold out of order: half of a long window, when a queue overflows and every second segment is lost. */
 const MAX_OOO_PER_FIFO = 1024;
 
-/** One segment for all fifos, which an application in another process will map one day. */
-function makeFifos(window: MemoryWindow, limits: StackLimits, config: SessionConfig): FifoSegment {
+/** The fifos of all sessions, and the segment of the applications of this process. */
+function makeFifos(window: MemoryWindow, limits: StackLimits, config: SessionConfig): FifoTable {
   // Most fifos never see a gap: one row each, in a common pool, lets a few have many.
   const maxFifos = config.maxSessions * 2;
   const maxOooRows = Math.max(maxFifos, Math.min(MAX_OOO_PER_FIFO, limits.fifoBytes >> 10));
   const fifoLimits = { maxFifos, maxOooRows, maxOooPerFifo: MAX_OOO_PER_FIFO };
   const base = window.reserve("fifo segment", limits.fifoBytes, 4096);
-  // Rows where it reserves them itself: fresh memory, which is not touched before it is used.
-  return new FifoSegment(window, base, limits.fifoBytes, fifoLimits);
+  return new FifoTable(window, base, limits.fifoBytes, fifoLimits);
 }
 
 /** Adjacency of the path, or of the first of several, to the remote address of a connection's row. */

@@ -1,5 +1,4 @@
 import type { ChunkRef } from "./fifo-layout.js";
-import type { Offset } from "./flavor.js";
 import type { MemoryWindow } from "./window.js";
 
 /** Bytes of the smallest chunk, 1 KiB: what a session that holds one small message costs. */
@@ -11,9 +10,9 @@ export const CHUNK_CLASSES = 13;
 
 const UNIT_SHIFT = 10;
 
-/** Words of the pool in the segment header: counters, then the heads and lengths of the free lists. */
+/** Words of a pool beside the descriptors: counters, then the heads and lengths of the free lists. */
 export const CHUNK_POOL_WORDS = 16 + 2 * CHUNK_CLASSES;
-// Words of the pool's part of the segment header.
+// The pool's words.
 const CARVED_UNITS = 0;
 const NONEMPTY_MASK = 1;
 const BYTES_IN_USE = 2;
@@ -62,8 +61,22 @@ export interface ChunkPoolStats {
   readonly freeChunks: readonly number[];
 }
 
+/** Where a chunk pool keeps what. */
+export interface ChunkPoolPlace {
+  /** i32 index of the pool's own {@link CHUNK_POOL_WORDS} words. */
+  readonly header: number;
+  /** i32 index of the area's descriptors: 4 words for each 1 KiB of the area. */
+  readonly descriptors: number;
+  /** Where the pool's data begins, relative to the area's base; a multiple of 1024 and not 0. */
+  readonly dataRel: number;
+  /** Number of 1 KiB units. */
+  readonly units: number;
+  /** How much each class keeps unmerged, bytes. */
+  readonly keepBytes: number;
+}
+
 /**
- * The data area of a fifo segment, as chunks of a power of two from 1 KiB to 4 MiB.
+ * The data of one fifo segment, a range of a fifo table's area, as chunks of a power of two from 1 KiB to 4 MiB.
  *
  * A chunk is all data; its descriptor lies in a table of its own, so 64 KiB of payload fill a 64 KiB chunk exactly and
  * chunks split and merge as buddies. Free lists are last-in first-out, so a bulk transfer works in the same hot chunks.
@@ -80,40 +93,15 @@ export class ChunkPool {
   readonly #units: number;
   readonly #keepBytes: number;
 
-  /**
-   * @param base window offset of the segment, a multiple of 4096
-   * @param header i32 index of the pool's words, zero filled
-   * @param descriptorsRel offset of 16 bytes per unit, relative to the base
-   * @param dataRel offset of the data, relative to the base, a multiple of 1024
-   * @param units number of 1 KiB units
-   * @param keepBytes how much each class keeps unmerged
-   */
-  constructor(
-    window: MemoryWindow,
-    base: Offset,
-    header: number,
-    descriptorsRel: number,
-    dataRel: number,
-    units: number,
-    keepBytes: number,
-  ) {
+  /** Clears the pool's words and the state of its units: what was there before means nothing. */
+  constructor(window: MemoryWindow, place: ChunkPoolPlace) {
     this.#window = window;
-    this.#header = header;
-    // Descriptor of a chunk: 4 words per 1024 bytes, so its index is a shift and a sum away from the ref.
-    this.#descriptors = ((base + descriptorsRel) >> 2) - (dataRel >> 8);
-    this.#dataRel = dataRel;
-    this.#units = units;
-    this.#keepBytes = keepBytes;
-  }
-
-  /** i32 index of a chunk's descriptor. */
-  descriptor(ref: ChunkRef): number {
-    return (this.#descriptors + (ref >> 8)) | 0;
-  }
-
-  /** Bytes of a chunk in use. */
-  sizeOf(ref: ChunkRef): number {
-    return 512 << (this.#window.i32[this.#descriptors + (ref >> 8) + D_STATE] & 0xff);
+    this.#header = place.header;
+    this.#descriptors = place.descriptors;
+    this.#dataRel = place.dataRel;
+    this.#units = place.units;
+    this.#keepBytes = place.keepBytes;
+    window.i32.fill(0, place.header, place.header + CHUNK_POOL_WORDS);
   }
 
   /**
@@ -226,7 +214,7 @@ export class ChunkPool {
     let used = 0;
     let usedBytes = 0;
     for (let unit = 0; unit < carved; ) {
-      const state = i32[this.descriptor(this.#dataRel + (unit << UNIT_SHIFT)) + D_STATE];
+      const state = i32[this.#descriptors + ((this.#dataRel + (unit << UNIT_SHIFT)) >> 8) + D_STATE];
       const k = (state & 0xff) - 1;
       if (k < 0 || k >= CHUNK_CLASSES) return `unit ${unit} of ${carved}: bad state ${state}`;
       if ((unit & ((1 << k) - 1)) !== 0) return `unit ${unit}: class ${k} is not aligned`;
@@ -244,8 +232,8 @@ export class ChunkPool {
       if (count > 0 !== ((i32[h + NONEMPTY_MASK] >> k) & 1) > 0) return `class ${k}: mask is wrong`;
       let walked = 0;
       let previous = 0;
-      for (let ref = i32[h + FREE_HEADS + k]; ref !== 0; ref = i32[this.descriptor(ref) + D_NEXT]) {
-        const d = this.descriptor(ref);
+      for (let ref = i32[h + FREE_HEADS + k]; ref !== 0; ref = i32[this.#descriptors + (ref >> 8) + D_NEXT]) {
+        const d = this.#descriptors + (ref >> 8);
         if (++walked > count) return `class ${k}: free list is longer than ${count}`;
         if (i32[d + D_STATE] !== (D_FREE | (k + 1))) return `class ${k}: chunk ${ref} on the list is not free`;
         if (i32[d + D_PREV] !== previous) return `class ${k}: chunk ${ref} has a wrong back link`;
@@ -359,4 +347,23 @@ export class ChunkPool {
       i32[h + MERGES]++;
     }
   }
+}
+
+/** The counters of several pools together. The high-water mark is the sum of their marks. */
+export function sumOfStats(list: readonly ChunkPoolStats[]): ChunkPoolStats {
+  const sum = (of: (stats: ChunkPoolStats) => number): number => list.reduce((total, each) => total + of(each), 0);
+  return {
+    capacityBytes: sum((each) => each.capacityBytes),
+    bytesInUse: sum((each) => each.bytesInUse),
+    highWaterBytes: sum((each) => each.highWaterBytes),
+    chunksInUse: sum((each) => each.chunksInUse),
+    allocs: sum((each) => each.allocs),
+    frees: sum((each) => each.frees),
+    failures: sum((each) => each.failures),
+    fallbacks: sum((each) => each.fallbacks),
+    splits: sum((each) => each.splits),
+    merges: sum((each) => each.merges),
+    badFrees: sum((each) => each.badFrees),
+    freeChunks: Array.from({ length: CHUNK_CLASSES }, (_, k) => sum((each) => each.freeChunks[k])),
+  };
 }

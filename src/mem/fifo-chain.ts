@@ -1,31 +1,23 @@
-import { type ChunkPool, D_NEXT, D_START } from "./chunk-pool.js";
+import { type ChunkPool, D_NEXT, D_START, D_STATE } from "./chunk-pool.js";
 import {
-  type FifoOffset,
   type ChunkRef,
-  F_START,
-  F_END,
-  F_MIN_ALLOC,
-  F_CHUNK_BYTES,
-  C_HEAD_CHUNK,
-  C_HEAD,
-  P_TAIL_CHUNK,
-  P_TAIL,
-  R_TAIL,
-  R_TAIL_END,
-  R_TAIL_DELTA,
   R_CAP,
-  R_HEAD,
-  R_HEAD_END,
-  R_HEAD_DELTA,
-  R_PEEK_CHUNK,
-  R_OOO_COUNT,
-  R_OOO_CHUNK,
-  R_TAIL_CHUNK,
-  R_HEAD_CHUNK,
+  R_CHUNK_BYTES,
   R_END_CHUNK,
+  R_HEAD,
+  R_HEAD_CHUNK,
+  R_HEAD_DELTA,
+  R_HEAD_END,
+  R_MIN_ALLOC,
+  R_OOO_CHUNK,
+  R_OOO_COUNT,
+  R_PEEK_CHUNK,
   R_RESERVED,
-  SEGMENT_HEADER_BYTES,
-  H_SHORT_ENQUEUES,
+  R_SEGMENT,
+  R_TAIL,
+  R_TAIL_CHUNK,
+  R_TAIL_DELTA,
+  R_TAIL_END,
 } from "./fifo-layout.js";
 import type { OooIntervals } from "./fifo-ooo.js";
 import type { Offset } from "./flavor.js";
@@ -36,12 +28,10 @@ import type { MemoryWindow } from "./window.js";
  * out in two spans, while a transfer still recycles few enough of them to stay in the cache.
  */
 const GROW_BYTES = 65536;
-/** From the distance of a fifo block of 128 bytes to that of its row of 16 words. */
-const BLOCK_TO_ROW_SHIFT = 3;
 
 /**
  * The chunk list of a fifo: where positions lie, how the list grows at the end and shrinks at the front. The fifos'
- * operations themselves are in FifoSegment.
+ * operations themselves are in FifoTable. Chunks of a fifo come from one segment.
  *
  * A fifo grows by one chunk at a time: as much as is missing, at least its minimum and as much as it already holds (so
  * many small writes soon get large chunks), at most 64 KiB (or cap / 16 when that is more).
@@ -50,42 +40,42 @@ const BLOCK_TO_ROW_SHIFT = 3;
  * inside the first chunk; the tail is inside the tail chunk or at its very end; a fifo that holds nothing has no list.
  */
 export class FifoChain {
-  /** Window offset of the segment. */
+  /** Window offset of the area that all segments lie in. */
   readonly base: Offset;
-  /** The chunks: counters, and `coalesce` for idle times. */
-  readonly chunks: ChunkPool;
   protected readonly window: MemoryWindow;
   protected readonly ooo: OooIntervals;
-  /** i32 index of the segment header. */
-  protected readonly header: number;
-  /** Window offset of the first fifo block. */
-  protected readonly fifos: number;
-  /** i32 index of the first private row. */
-  protected readonly rows: number;
+  /** i32 index of the descriptors of the area's chunks. */
+  protected readonly descriptors: number;
+  /** The chunks of each segment. */
+  protected readonly pools: (ChunkPool | undefined)[] = [];
+  /** Counter: enqueues that took less than the cap allows, for want of memory. */
+  protected shortEnqueues = 0;
 
-  protected constructor(window: MemoryWindow, base: Offset, rows: Offset, chunks: ChunkPool, ooo: OooIntervals) {
+  protected constructor(window: MemoryWindow, base: Offset, descriptors: number, ooo: OooIntervals) {
     this.window = window;
     this.base = base;
-    this.header = base >> 2;
-    this.fifos = base + SEGMENT_HEADER_BYTES;
-    this.rows = rows >> 2;
-    this.chunks = chunks;
+    this.descriptors = descriptors;
     this.ooo = ooo;
   }
 
-  /** i32 index of a fifo's private row. */
-  protected row(f: FifoOffset): number {
-    return (this.rows + ((f - this.fifos) >> BLOCK_TO_ROW_SHIFT)) | 0;
+  /** i32 index of a chunk's descriptor: 4 words per 1024 bytes, so it is a shift and a sum away from the ref. */
+  descriptor(ref: ChunkRef): number {
+    return (this.descriptors + (ref >> 8)) | 0;
+  }
+
+  /** Bytes of a chunk in use. */
+  sizeOf(ref: ChunkRef): number {
+    return 512 << (this.window.i32[this.descriptors + (ref >> 8) + D_STATE] & 0xff);
   }
 
   /** Position where a chunk ends. */
   protected endOf(ref: ChunkRef): number {
-    return (this.window.i32[this.chunks.descriptor(ref) + D_START] + this.chunks.sizeOf(ref)) | 0;
+    return (this.window.i32[this.descriptor(ref) + D_START] + this.sizeOf(ref)) | 0;
   }
 
   /** Window offset of a position inside a chunk. */
   protected offsetIn(ref: ChunkRef, position: number): number {
-    return (this.base + ref + ((position - this.window.i32[this.chunks.descriptor(ref) + D_START]) | 0)) | 0;
+    return (this.base + ref + ((position - this.window.i32[this.descriptor(ref) + D_START]) | 0)) | 0;
   }
 
   protected tailOffset(r: number): number {
@@ -96,7 +86,7 @@ export class FifoChain {
   /** The hint if it begins at or before the position, else the other chunk. */
   protected laterOf(hint: ChunkRef, otherwise: ChunkRef, position: number): ChunkRef {
     if (hint === 0) return otherwise;
-    return ((position - this.window.i32[this.chunks.descriptor(hint) + D_START]) | 0) >= 0 ? hint : otherwise;
+    return ((position - this.window.i32[this.descriptor(hint) + D_START]) | 0) >= 0 ? hint : otherwise;
   }
 
   /** The chunk that holds a position, searched from a chunk at or before it. */
@@ -104,7 +94,7 @@ export class FifoChain {
     const i32 = this.window.i32;
     let ref = from;
     while (((position - this.endOf(ref)) | 0) >= 0) {
-      const next = i32[this.chunks.descriptor(ref) + D_NEXT] | 0;
+      const next = i32[this.descriptor(ref) + D_NEXT] | 0;
       if (next === 0) return ref;
       ref = next;
     }
@@ -141,7 +131,7 @@ export class FifoChain {
         n++;
         done += part;
       }
-      if (done < len) chunk = i32[this.chunks.descriptor(chunk) + D_NEXT];
+      if (done < len) chunk = i32[this.descriptor(chunk) + D_NEXT];
     }
     return n;
   }
@@ -149,7 +139,7 @@ export class FifoChain {
   /**
    * Makes room for `len` bytes after the tail, as far as cap and memory allow, and returns how many there is room for.
    */
-  protected grow(f: FifoOffset, r: number, len: number): number {
+  protected grow(r: number, len: number): number {
     const i32 = this.window.i32;
     const tail = i32[r + R_TAIL] | 0;
     const head = i32[r + R_HEAD] | 0;
@@ -161,33 +151,30 @@ export class FifoChain {
     let end = last === 0 ? tail : this.endOf(last);
     if (((end - tail) | 0) >= n) return n;
     const most = cap >> 4 > GROW_BYTES ? cap >> 4 : GROW_BYTES;
-    const least = i32[(f >> 2) + F_MIN_ALLOC] | 0;
+    const least = i32[r + R_MIN_ALLOC] | 0;
     while (((end - tail) | 0) < n) {
       const missing = (n - ((end - tail) | 0)) | 0;
       const held = (end - head) | 0;
       let want = held > missing ? held : missing;
       if (want > most) want = most;
       if (want < least) want = least;
-      const ref = this.chunks.alloc(want);
+      const ref = this.pools[i32[r + R_SEGMENT]]?.alloc(want) ?? 0;
       if (ref === 0) {
-        i32[this.header + H_SHORT_ENQUEUES]++;
+        this.shortEnqueues++;
         return (end - tail) | 0;
       }
-      const size = this.chunks.sizeOf(ref);
-      i32[this.chunks.descriptor(ref) + D_START] = end;
+      const size = this.sizeOf(ref);
+      i32[this.descriptor(ref) + D_START] = end;
       if (last === 0) {
         i32[r + R_HEAD_CHUNK] = ref;
         i32[r + R_HEAD_END] = (end + size) | 0;
         i32[r + R_HEAD_DELTA] = (this.base + ref - end) | 0;
-        i32[(f >> 2) + F_START] = ref;
-        i32[(f >> 2) + C_HEAD_CHUNK] = ref;
-        this.#setTailChunk(f, r, ref);
-      } else i32[this.chunks.descriptor(last) + D_NEXT] = ref;
+        this.#enterTail(r, ref);
+      } else i32[this.descriptor(last) + D_NEXT] = ref;
       last = ref;
       end = (end + size) | 0;
       i32[r + R_END_CHUNK] = ref;
-      i32[(f >> 2) + F_END] = ref;
-      i32[(f >> 2) + F_CHUNK_BYTES] += size;
+      i32[r + R_CHUNK_BYTES] += size;
     }
     return n;
   }
@@ -197,7 +184,7 @@ export class FifoChain {
     const i32 = this.window.i32;
     let left = (i32[r + R_TAIL_END] - i32[r + R_TAIL]) | 0;
     if (left === 0) {
-      this.#enterTail(r, i32[this.chunks.descriptor(i32[r + R_TAIL_CHUNK]) + D_NEXT]);
+      this.#enterTail(r, i32[this.descriptor(i32[r + R_TAIL_CHUNK]) + D_NEXT]);
       left = (i32[r + R_TAIL_END] - i32[r + R_TAIL]) | 0;
     }
     return left < len ? left : len;
@@ -205,27 +192,22 @@ export class FifoChain {
 
   #enterTail(r: number, ref: ChunkRef): void {
     const i32 = this.window.i32;
-    const start = i32[this.chunks.descriptor(ref) + D_START] | 0;
+    const start = i32[this.descriptor(ref) + D_START] | 0;
     i32[r + R_TAIL_CHUNK] = ref;
-    i32[r + R_TAIL_END] = (start + this.chunks.sizeOf(ref)) | 0;
+    i32[r + R_TAIL_END] = (start + this.sizeOf(ref)) | 0;
     i32[r + R_TAIL_DELTA] = (this.base + ref - start) | 0;
-  }
-
-  #setTailChunk(f: FifoOffset, r: number, ref: ChunkRef): void {
-    this.#enterTail(r, ref);
-    this.window.i32[(f >> 2) + P_TAIL_CHUNK] = ref;
   }
 
   /** Moves the tail chunk up to a tail that has jumped ahead. */
   protected settleTail(r: number): void {
     const i32 = this.window.i32;
     while (((i32[r + R_TAIL] - i32[r + R_TAIL_END]) | 0) > 0) {
-      this.#enterTail(r, i32[this.chunks.descriptor(i32[r + R_TAIL_CHUNK]) + D_NEXT]);
+      this.#enterTail(r, i32[this.descriptor(i32[r + R_TAIL_CHUNK]) + D_NEXT]);
     }
   }
 
-  /** After the bytes are in place: absorb intervals, publish the tail, say how far it moved. */
-  protected finishEnqueue(f: FifoOffset, r: number, from: number): number {
+  /** After the bytes are in place: absorb intervals, say how far the tail moved. */
+  protected finishEnqueue(r: number, from: number): number {
     const i32 = this.window.i32;
     let tail = i32[r + R_TAIL] | 0;
     if (i32[r + R_OOO_COUNT] !== 0) {
@@ -233,63 +215,56 @@ export class FifoChain {
       i32[r + R_TAIL] = tail;
       this.settleTail(r);
     }
-    i32[(f >> 2) + P_TAIL_CHUNK] = i32[r + R_TAIL_CHUNK];
-    publishTail(i32, f, tail);
     return (tail - from) | 0;
   }
 
-  protected advanceHead(f: FifoOffset, r: number, len: number): void {
+  protected advanceHead(r: number, len: number): void {
     const i32 = this.window.i32;
     const head = (i32[r + R_HEAD] + len) | 0;
     i32[r + R_HEAD] = head;
-    if (head === (i32[r + R_TAIL] | 0) || ((head - i32[r + R_HEAD_END]) | 0) >= 0) this.#reclaim(f, r);
-    publishHead(i32, f, head);
+    if (head === (i32[r + R_TAIL] | 0) || ((head - i32[r + R_HEAD_END]) | 0) >= 0) this.#reclaim(r);
   }
 
-  /**
-   * Gives back the chunks before the head, and the last one when nothing is left. The one place where chunks leave the
-   * front of the list: with the two sides in different processes this is the producer's work, after it has seen the head.
-   */
-  #reclaim(f: FifoOffset, r: number): void {
+  /** Gives back the chunks before the head, and the last one when nothing is left. */
+  #reclaim(r: number): void {
     const i32 = this.window.i32;
     const head = i32[r + R_HEAD] | 0;
     if (head === (i32[r + R_TAIL] | 0) && i32[r + R_OOO_COUNT] === 0 && i32[r + R_RESERVED] === 0) {
-      this.releaseAll(f, r);
+      this.releaseAll(r);
       return;
     }
     let ref = i32[r + R_HEAD_CHUNK] | 0;
     while (((head - this.endOf(ref)) | 0) >= 0) {
-      const next = i32[this.chunks.descriptor(ref) + D_NEXT] | 0;
+      const next = i32[this.descriptor(ref) + D_NEXT] | 0;
       if (next === 0) {
-        this.releaseAll(f, r);
+        this.releaseAll(r);
         return;
       }
-      if (i32[r + R_TAIL_CHUNK] === ref) this.#setTailChunk(f, r, next);
-      this.#release(f, r, ref);
+      if (i32[r + R_TAIL_CHUNK] === ref) this.#enterTail(r, next);
+      this.#release(r, ref);
       ref = next;
     }
-    const start = i32[this.chunks.descriptor(ref) + D_START] | 0;
+    const start = i32[this.descriptor(ref) + D_START] | 0;
     i32[r + R_HEAD_CHUNK] = ref;
-    i32[r + R_HEAD_END] = (start + this.chunks.sizeOf(ref)) | 0;
+    i32[r + R_HEAD_END] = (start + this.sizeOf(ref)) | 0;
     i32[r + R_HEAD_DELTA] = (this.base + ref - start) | 0;
-    i32[(f >> 2) + F_START] = ref;
-    i32[(f >> 2) + C_HEAD_CHUNK] = ref;
   }
 
-  #release(f: FifoOffset, r: number, ref: ChunkRef): void {
+  #release(r: number, ref: ChunkRef): void {
     const i32 = this.window.i32;
     if (i32[r + R_PEEK_CHUNK] === ref) i32[r + R_PEEK_CHUNK] = 0;
     if (i32[r + R_OOO_CHUNK] === ref) i32[r + R_OOO_CHUNK] = 0;
-    i32[(f >> 2) + F_CHUNK_BYTES] -= this.chunks.sizeOf(ref);
-    this.chunks.free(ref);
+    i32[r + R_CHUNK_BYTES] -= this.sizeOf(ref);
+    this.pools[i32[r + R_SEGMENT]]?.free(ref);
   }
 
-  protected releaseAll(f: FifoOffset, r: number): void {
+  protected releaseAll(r: number): void {
     const i32 = this.window.i32;
+    const pool = this.pools[i32[r + R_SEGMENT]];
     let ref = i32[r + R_HEAD_CHUNK] | 0;
     while (ref !== 0) {
-      const next = i32[this.chunks.descriptor(ref) + D_NEXT] | 0;
-      this.chunks.free(ref);
+      const next = i32[this.descriptor(ref) + D_NEXT] | 0;
+      pool?.free(ref);
       ref = next;
     }
     i32[r + R_HEAD_CHUNK] = 0;
@@ -300,68 +275,56 @@ export class FifoChain {
     i32[r + R_HEAD_END] = i32[r + R_HEAD];
     i32[r + R_TAIL_END] = i32[r + R_TAIL];
     i32[r + R_RESERVED] = 0;
-    const w = f >> 2;
-    i32[w + F_START] = 0;
-    i32[w + F_END] = 0;
-    i32[w + C_HEAD_CHUNK] = 0;
-    i32[w + P_TAIL_CHUNK] = 0;
-    i32[w + F_CHUNK_BYTES] = 0;
+    i32[r + R_CHUNK_BYTES] = 0;
   }
 
   /** Gives back the chunks after the last byte held; all of them when there is none. */
-  protected trim(f: FifoOffset, r: number): void {
+  protected trim(r: number): void {
     const i32 = this.window.i32;
     if (i32[r + R_HEAD_CHUNK] === 0) return;
     const tail = i32[r + R_TAIL] | 0;
     const needed = this.ooo.lastEnd(r, tail);
     if (needed === tail && tail === (i32[r + R_HEAD] | 0)) {
-      this.releaseAll(f, r);
+      this.releaseAll(r);
       return;
     }
     let last = i32[r + R_TAIL_CHUNK] | 0;
-    while (((needed - this.endOf(last)) | 0) > 0) last = i32[this.chunks.descriptor(last) + D_NEXT] | 0;
-    let ref = i32[this.chunks.descriptor(last) + D_NEXT] | 0;
-    i32[this.chunks.descriptor(last) + D_NEXT] = 0;
+    while (((needed - this.endOf(last)) | 0) > 0) last = i32[this.descriptor(last) + D_NEXT] | 0;
+    let ref = i32[this.descriptor(last) + D_NEXT] | 0;
+    i32[this.descriptor(last) + D_NEXT] = 0;
     i32[r + R_END_CHUNK] = last;
-    i32[(f >> 2) + F_END] = last;
     while (ref !== 0) {
-      const next = i32[this.chunks.descriptor(ref) + D_NEXT] | 0;
-      this.#release(f, r, ref);
+      const next = i32[this.descriptor(ref) + D_NEXT] | 0;
+      this.#release(r, ref);
       ref = next;
     }
   }
 
-  /** Checks a fifo's chunk list, positions, published copies and intervals. Returns what is wrong. */
-  protected validateChain(f: FifoOffset): string | undefined {
+  /** Checks a fifo's chunk list, positions and intervals. Returns what is wrong. */
+  protected validateChain(r: number): string | undefined {
     const i32 = this.window.i32;
-    const r = this.row(f);
-    const w = f >> 2;
     const head = i32[r + R_HEAD];
     const tail = i32[r + R_TAIL];
     const unread = (tail - head) | 0;
     if (unread < 0) return `head ${head} is past tail ${tail}`;
-    if (i32[w + C_HEAD] !== head || i32[w + P_TAIL] !== tail) return "published head or tail differs";
-    if (i32[w + F_START] !== i32[r + R_HEAD_CHUNK] || i32[w + C_HEAD_CHUNK] !== i32[r + R_HEAD_CHUNK]) {
-      return "published first chunk differs";
-    }
-    if (i32[w + F_END] !== i32[r + R_END_CHUNK]) return "published last chunk differs";
     const bad = this.ooo.validate(r, tail);
     if (bad !== undefined) return bad;
+    const capacity = this.pools[i32[r + R_SEGMENT]]?.capacityBytes ?? 0;
     let owned = 0;
     let end = 0;
     let last = 0;
     let sawTail = false;
     let hints = 0;
-    for (let ref = i32[r + R_HEAD_CHUNK]; ref !== 0; ref = i32[this.chunks.descriptor(ref) + D_NEXT]) {
-      const start = i32[this.chunks.descriptor(ref) + D_START];
+    for (let ref = i32[r + R_HEAD_CHUNK]; ref !== 0; ref = i32[this.descriptor(ref) + D_NEXT]) {
+      const start = i32[this.descriptor(ref) + D_START];
       if (last === 0) {
         if (((head - start) | 0) < 0) return "the first chunk begins after the head";
         if (((this.endOf(ref) - head) | 0) <= 0) return "the first chunk is drained";
         if (i32[r + R_HEAD_END] !== this.endOf(ref)) return "wrong end of the head chunk";
         if (((i32[r + R_HEAD_DELTA] + start) | 0) !== this.base + ref) return "wrong delta of the head chunk";
       } else if (start !== end) return `a chunk begins at ${start}, the one before it ends at ${end}`;
-      owned += this.chunks.sizeOf(ref);
-      if (owned > this.chunks.capacityBytes) return "the list of chunks has a loop";
+      owned += this.sizeOf(ref);
+      if (owned > capacity) return "the list of chunks has a loop";
       end = this.endOf(ref);
       if (ref === i32[r + R_TAIL_CHUNK]) {
         sawTail = true;
@@ -377,7 +340,7 @@ export class FifoChain {
     if (last !== 0 && !sawTail) return "the tail chunk is not on the list";
     if (i32[r + R_PEEK_CHUNK] !== 0 && (hints & 1) === 0) return "the peek hint is not on the list";
     if (i32[r + R_OOO_CHUNK] !== 0 && (hints & 2) === 0) return "the out-of-order hint is not on the list";
-    if (owned !== i32[w + F_CHUNK_BYTES]) return `${owned} bytes in chunks, ${i32[w + F_CHUNK_BYTES]} counted`;
+    if (owned !== i32[r + R_CHUNK_BYTES]) return `${owned} bytes in chunks, ${i32[r + R_CHUNK_BYTES]} counted`;
     const needed = this.ooo.lastEnd(r, tail);
     if (last === 0) {
       if (unread !== 0 || needed !== tail) return "bytes without a chunk";
@@ -388,17 +351,4 @@ export class FifoChain {
     }
     return undefined;
   }
-}
-
-// The only two places where an index becomes visible to the other side, always after the data. Within one process these
-// are plain stores; between processes they become Atomics.store, once per vector.
-
-/** Makes the bytes before `tail` readable. */
-export function publishTail(i32: Int32Array, f: FifoOffset, tail: number): void {
-  i32[(f >> 2) + P_TAIL] = tail;
-}
-
-/** Makes the room before `head` writable. */
-export function publishHead(i32: Int32Array, f: FifoOffset, head: number): void {
-  i32[(f >> 2) + C_HEAD] = head;
 }

@@ -1,5 +1,5 @@
 import type { FifoOffset } from "./fifo-layout.js";
-import type { FifoSegment } from "./fifo-segment.js";
+import type { FifoTable } from "./fifo-table.js";
 import type { Offset } from "./flavor.js";
 import type { MemoryWindow } from "./window.js";
 
@@ -31,7 +31,7 @@ export const DGRAM_GSO_SIZE = 46;
  * for the header. Datagrams of no bytes are allowed. Returns whether it was taken.
  */
 export function enqueueDatagram(
-  segment: FifoSegment,
+  segment: FifoTable,
   window: MemoryWindow,
   f: FifoOffset,
   header: Offset,
@@ -52,7 +52,7 @@ export function enqueueDatagram(
 
 /** Same, from an application's array: bytes [from, from + len) of `src`. False when it has fewer. */
 export function writeDatagram(
-  segment: FifoSegment,
+  segment: FifoTable,
   window: MemoryWindow,
   f: FifoOffset,
   header: Offset,
@@ -72,7 +72,7 @@ export function writeDatagram(
  * when there is none. A header that does not fit what the fifo holds (only another process can write one) empties the
  * fifo: where the next datagram begins is unknown.
  */
-export function peekDatagram(segment: FifoSegment, window: MemoryWindow, f: FifoOffset, header: Offset): number {
+export function peekDatagram(segment: FifoTable, window: MemoryWindow, f: FifoOffset, header: Offset): number {
   if (segment.peek(f, 0, header, DGRAM_HEADER_BYTES) < DGRAM_HEADER_BYTES) {
     segment.dropAll(f);
     return -1;
@@ -88,7 +88,7 @@ export function peekDatagram(segment: FifoSegment, window: MemoryWindow, f: Fifo
 }
 
 /** Drops the first datagram, whose header lies at `header` since {@link peekDatagram}. */
-export function dropDatagram(segment: FifoSegment, window: MemoryWindow, f: FifoOffset, header: Offset): void {
+export function dropDatagram(segment: FifoTable, window: MemoryWindow, f: FifoOffset, header: Offset): void {
   segment.drop(f, (DGRAM_HEADER_BYTES + window.i32[(header + DGRAM_DATA_LENGTH) >> 2]) | 0);
 }
 
@@ -98,7 +98,7 @@ export function dropDatagram(segment: FifoSegment, window: MemoryWindow, f: Fifo
  * bytes are discarded; the header's data length tells), or with `keepRest` stays for the next call (VPP: data_offset).
  */
 export function dequeueDatagram(
-  segment: FifoSegment,
+  segment: FifoTable,
   window: MemoryWindow,
   f: FifoOffset,
   header: Offset,
@@ -116,7 +116,7 @@ export function dequeueDatagram(
 
 /** Same, into bytes [at, at + len) of an application's array, as far as it reaches. */
 export function readDatagram(
-  segment: FifoSegment,
+  segment: FifoTable,
   window: MemoryWindow,
   f: FifoOffset,
   header: Offset,
@@ -136,7 +136,7 @@ export function readDatagram(
 }
 
 function finishDatagram(
-  segment: FifoSegment,
+  segment: FifoTable,
   window: MemoryWindow,
   f: FifoOffset,
   header: Offset,

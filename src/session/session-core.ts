@@ -1,5 +1,5 @@
 import type { FifoOffset } from "../mem/fifo-layout.js";
-import type { FifoSegment } from "../mem/fifo-segment.js";
+import type { FifoTable } from "../mem/fifo-table.js";
 import type { MemoryWindow } from "../mem/window.js";
 import type { Random } from "../random/random.js";
 import {
@@ -52,7 +52,7 @@ export interface SessionHooks {
 /** What the session layer is built upon. */
 export interface SessionParts {
   readonly window: MemoryWindow;
-  readonly fifos: FifoSegment;
+  readonly fifos: FifoTable;
   readonly lookup: SessionLookup;
   readonly addresses: LocalAddresses;
   readonly random: Random;
@@ -64,7 +64,7 @@ export interface SessionParts {
 export class SessionCore {
   readonly window: MemoryWindow;
   readonly i32: Int32Array;
-  readonly fifos: FifoSegment;
+  readonly fifos: FifoTable;
   readonly lookup: SessionLookup;
   readonly addresses: LocalAddresses;
   readonly config: SessionConfig;

@@ -10,7 +10,7 @@ import {
   readDatagram,
   writeDatagram,
 } from "../mem/fifo-datagram.js";
-import type { FifoSegment } from "../mem/fifo-segment.js";
+import type { FifoTable } from "../mem/fifo-table.js";
 import type { Offset } from "../mem/flavor.js";
 import type { MemoryWindow } from "../mem/window.js";
 import type { SessionIndex } from "../transport/transport.js";
@@ -74,7 +74,7 @@ export class SessionIo {
   };
   readonly #layer: SessionLayer;
   readonly #window: MemoryWindow;
-  readonly #fifos: FifoSegment;
+  readonly #fifos: FifoTable;
   readonly #table: SessionTable;
   readonly #header: Offset;
   readonly #spans = new Int32Array(2 * MAX_SPANS);

@@ -1,5 +1,5 @@
 import type { Timed } from "../graph/engine.js";
-import type { FifoSegment } from "../mem/fifo-segment.js";
+import type { FifoTable } from "../mem/fifo-table.js";
 import type { MemoryWindow } from "../mem/window.js";
 import {
   type ConnectionIndex,
@@ -56,7 +56,7 @@ import { SessionUpcalls } from "./upcalls.js";
  */
 export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   readonly window: MemoryWindow;
-  readonly fifos: FifoSegment;
+  readonly fifos: FifoTable;
   readonly lookup: SessionLookup;
   readonly table: SessionTable;
   readonly namespaces: AppNamespaces;

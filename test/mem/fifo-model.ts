@@ -1,24 +1,24 @@
-import { FifoSegment, type FifoSegmentLimits } from "../../src/mem/fifo-segment.js";
+import { FifoTable, type FifoLimits } from "../../src/mem/fifo-table.js";
 import type { FifoOffset } from "../../src/mem/fifo-layout.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 
 /** A window with a segment and two scratch areas, for fifo tests. */
 export interface Bench {
   readonly window: MemoryWindow;
-  readonly segment: FifoSegment;
+  readonly segment: FifoTable;
   /** Source bytes, `scratchBytes` of them. */
   readonly src: number;
   /** Destination bytes, as many. */
   readonly dst: number;
 }
 
-export function bench(segmentBytes: number, limits: Partial<FifoSegmentLimits> = {}, scratchBytes = 1 << 18): Bench {
-  const all: FifoSegmentLimits = { maxFifos: 16, ...limits };
+export function bench(segmentBytes: number, limits: Partial<FifoLimits> = {}, scratchBytes = 1 << 18): Bench {
+  const all: FifoLimits = { maxFifos: 16, ...limits };
   const window = MemoryWindow.plain(segmentBytes + 2 * scratchBytes + (1 << 20));
   const src = window.reserve("src", scratchBytes, 4096);
   const dst = window.reserve("dst", scratchBytes, 4096);
   const base = window.reserve("segment", segmentBytes, 4096);
-  return { window, segment: new FifoSegment(window, base, segmentBytes, all), src, dst };
+  return { window, segment: new FifoTable(window, base, segmentBytes, all), src, dst };
 }
 
 /** Fills the source area with bytes that differ from position to position and from seed to seed. */

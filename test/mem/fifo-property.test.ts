@@ -123,7 +123,7 @@ function run(ops: Op[], positions: number[]): void {
     step(b, pairs[ops[i][1]], ops[i], i);
     for (const p of pairs) expect(differs(b, p.f, p.m)).toBeUndefined();
   }
-  expect(b.segment.chunks.validate()).toBeUndefined();
+  expect(b.segment.pool(0)?.validate()).toBeUndefined();
   for (const p of pairs) b.segment.freeFifo(p.f);
   expect(b.segment.inUse()).toBe(0);
   expect(b.segment.stats()).toMatchObject({
@@ -133,8 +133,8 @@ function run(ops: Op[], positions: number[]): void {
     badFrees: 0,
     failures: 0,
   });
-  b.segment.chunks.coalesce();
-  expect(b.segment.chunks.validate()).toBeUndefined();
+  b.segment.pool(0)?.coalesce();
+  expect(b.segment.pool(0)?.validate()).toBeUndefined();
 }
 
 test("three fifos of one segment do what three models do", () => {
@@ -177,7 +177,7 @@ function exhaust(ops: Op[]): void {
     fill(b, 9001, i);
     exhaustStep(b, pairs[ops[i][1]], ops[i]);
     for (const p of pairs) expect(differs(b, p.f, p.m)).toBeUndefined();
-    expect(segment.chunks.validate()).toBeUndefined();
+    expect(segment.pool(0)?.validate()).toBeUndefined();
   }
   for (const { f, m } of pairs) {
     expect(segment.dropAll(f)).toBe(m.readable.length);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { FifoSegment } from "../../src/mem/fifo-segment.js";
+import { FifoTable } from "../../src/mem/fifo-table.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 
 // The cases of VPP's `test svm fifo` that are not in fifo-ooo.test.ts (fifo1 to fifo7, large, grow, make_rcv_wnd_zero),
@@ -7,14 +7,14 @@ import { MemoryWindow } from "../../src/mem/window.js";
 
 const MIB = 1 << 20;
 
-function segmentOf(bytes: number, maxFifos = 16, window = MemoryWindow.plain(bytes + 4 * MIB)): FifoSegment {
-  return new FifoSegment(window, window.reserve("segment", bytes, 4096), bytes, { maxFifos });
+function segmentOf(bytes: number, maxFifos = 16, window = MemoryWindow.plain(bytes + 4 * MIB)): FifoTable {
+  return new FifoTable(window, window.reserve("segment", bytes, 4096), bytes, { maxFifos });
 }
 
 const pattern = (length: number, seed = 0): Uint8Array =>
   Uint8Array.from({ length }, (_, i) => (Math.imul(i + seed, 0x9e3779b1) >>> 24) & 0xff);
 
-function readAll(segment: FifoSegment, f: number, length: number): Uint8Array {
+function readAll(segment: FifoTable, f: number, length: number): Uint8Array {
   const out = new Uint8Array(length);
   expect(segment.read(f, out, 0, length)).toBe(length);
   return out;

@@ -13,7 +13,7 @@ import { F_IP6, M_DATA, M_FIB, M_FLAGS, M_GSO, M_L3, M_LEN, PacketPool } from ".
 import type { Ip } from "../../src/ip/ip.js";
 import { Ident } from "../../src/ip/ident.js";
 import type { NeighbourTable } from "../../src/ip/neighbour.js";
-import { FifoSegment } from "../../src/mem/fifo-segment.js";
+import { FifoTable } from "../../src/mem/fifo-table.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { SeededRandom } from "../../src/random/seeded.js";
 import { SessionLookup } from "../../src/session/lookup.js";
@@ -37,7 +37,7 @@ export class UdpHarness implements Host {
   readonly clock = new ManualClock(1_000_000);
   readonly engine: Engine<Host>;
   readonly interfaces = new InterfaceTable();
-  readonly fifos: FifoSegment;
+  readonly fifos: FifoTable;
   readonly lookup: SessionLookup;
   readonly sessions: SessionLayer;
   readonly udp: UdpTransport;
@@ -50,7 +50,7 @@ export class UdpHarness implements Host {
     this.pool = new PacketPool(window, { small, large, poison: true });
     this.engine = new Engine<Host>({ window, pool: this.pool, clock: this.clock });
     const bytes = 4 << 20;
-    this.fifos = new FifoSegment(window, window.reserve("fifos", bytes, 4096), bytes, { maxFifos: 256 });
+    this.fifos = new FifoTable(window, window.reserve("fifos", bytes, 4096), bytes, { maxFifos: 256 });
     const random = new SeededRandom(11);
     const addresses = new FakeAddresses();
     this.lookup = new SessionLookup(window, random, { connections: 1024, halfOpens: 256, listeners: 64 });

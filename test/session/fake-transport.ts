@@ -1,4 +1,4 @@
-import { FifoSegment } from "../../src/mem/fifo-segment.js";
+import { FifoTable } from "../../src/mem/fifo-table.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { SeededRandom } from "../../src/random/seeded.js";
 import type { ApplicationCallbacks, ApplicationOptions } from "../../src/session/application.js";
@@ -190,7 +190,7 @@ export class FakeAddresses implements LocalAddresses {
 /** A session layer over the fake transport. */
 export class SessionHarness {
   readonly window: MemoryWindow;
-  readonly fifos: FifoSegment;
+  readonly fifos: FifoTable;
   readonly lookup: SessionLookup;
   readonly layer: SessionLayer;
   readonly io: SessionIo;
@@ -203,7 +203,7 @@ export class SessionHarness {
     this.window = MemoryWindow.plain(16 << 20);
     const { window } = this;
     const bytes = 4 << 20;
-    this.fifos = new FifoSegment(window, window.reserve("fifos", bytes, 4096), bytes, { maxFifos });
+    this.fifos = new FifoTable(window, window.reserve("fifos", bytes, 4096), bytes, { maxFifos });
     const random = new SeededRandom(5);
     this.lookup = new SessionLookup(window, random, { connections: 4096, halfOpens: 1024, listeners: 64 });
     this.layer = new SessionLayer({

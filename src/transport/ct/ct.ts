@@ -1,5 +1,5 @@
 import type { Timed } from "../../graph/engine.js";
-import type { FifoSegment } from "../../mem/fifo-segment.js";
+import type { FifoTable } from "../../mem/fifo-table.js";
 import type { MemoryWindow } from "../../mem/window.js";
 import type { SessionLookup } from "../../session/lookup.js";
 import {
@@ -42,7 +42,7 @@ import { CtLinger } from "./linger.js";
 /** What cut-through is built upon. */
 export interface CtParts {
   readonly window: MemoryWindow;
-  readonly fifos: FifoSegment;
+  readonly fifos: FifoTable;
   readonly lookup: SessionLookup;
   readonly upcalls: TransportUpcalls;
   /** Rows: as many as there are sessions suffice. */
@@ -67,7 +67,7 @@ export class CtTransport implements Transport, Timed {
   readonly isDatagram = false;
   readonly rows: CtConnections;
   readonly #i32: Int32Array;
-  readonly #fifos: FifoSegment;
+  readonly #fifos: FifoTable;
   readonly #lookup: SessionLookup;
   readonly #upcalls: TransportUpcalls;
   readonly #linger: CtLinger;

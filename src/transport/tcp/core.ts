@@ -1,6 +1,6 @@
 import type { BufferIndex, PacketPool } from "../../graph/packet-pool.js";
 import type { FifoOffset } from "../../mem/fifo-layout.js";
-import type { FifoSegment } from "../../mem/fifo-segment.js";
+import type { FifoTable } from "../../mem/fifo-table.js";
 import type { MemoryWindow } from "../../mem/window.js";
 import type { Random } from "../../random/random.js";
 import type { SessionLookup } from "../../session/lookup.js";
@@ -44,7 +44,7 @@ export interface TcpParts {
   readonly window: MemoryWindow;
   readonly pool: PacketPool;
   readonly engine: TcpEngine;
-  readonly fifos: FifoSegment;
+  readonly fifos: FifoTable;
   readonly lookup: SessionLookup;
   readonly upcalls: TransportUpcalls;
   readonly random: Random;
@@ -74,7 +74,7 @@ export class TcpCore {
   readonly window: MemoryWindow;
   readonly pool: PacketPool;
   readonly engine: TcpEngine;
-  readonly fifos: FifoSegment;
+  readonly fifos: FifoTable;
   readonly lookup: SessionLookup;
   readonly upcalls: TransportUpcalls;
   readonly config: TcpConfig;

@@ -10,7 +10,7 @@ import {
   enqueueDatagram,
 } from "../../mem/fifo-datagram.js";
 import type { FifoOffset } from "../../mem/fifo-layout.js";
-import type { FifoSegment } from "../../mem/fifo-segment.js";
+import type { FifoTable } from "../../mem/fifo-table.js";
 import type { Offset } from "../../mem/flavor.js";
 import type { MemoryWindow } from "../../mem/window.js";
 import { IP4_DST, IP4_SRC } from "../../wire/ip4.js";
@@ -20,7 +20,7 @@ import { UDP_DST_PORT, UDP_HEADER_LEN, UDP_SRC_PORT } from "../../wire/udp.js";
 /** Puts datagrams from packets into rx fifos, each behind a header that says whose it is. */
 export class UdpReceiver {
   readonly #window: MemoryWindow;
-  readonly #fifos: FifoSegment;
+  readonly #fifos: FifoTable;
   readonly #header: Offset;
   /** The packet's payload: (offset, length) pairs. */
   readonly #payload = new Int32Array(2 * (MAX_TAILS + 1));
@@ -28,7 +28,7 @@ export class UdpReceiver {
   readonly #spans = new Int32Array(2 * (MAX_TAILS + 2));
 
   /** Reserves a line of scratch. Throws RangeError when the window is full. */
-  constructor(window: MemoryWindow, fifos: FifoSegment) {
+  constructor(window: MemoryWindow, fifos: FifoTable) {
     this.#window = window;
     this.#fifos = fifos;
     this.#header = window.reserve("udp rx header", DGRAM_HEADER_BYTES);

@@ -23,7 +23,7 @@ import {
   peekDatagram,
 } from "../../mem/fifo-datagram.js";
 import type { FifoOffset } from "../../mem/fifo-layout.js";
-import type { FifoSegment } from "../../mem/fifo-segment.js";
+import type { FifoTable } from "../../mem/fifo-table.js";
 import type { Offset } from "../../mem/flavor.js";
 import type { MemoryWindow } from "../../mem/window.js";
 import type { LocalAddresses } from "../../session/local-addresses.js";
@@ -59,7 +59,7 @@ export const UDP_DROPS = 3;
 export interface UdpSenderParts {
   readonly window: MemoryWindow;
   readonly pool: PacketPool;
-  readonly fifos: FifoSegment;
+  readonly fifos: FifoTable;
   readonly addresses: LocalAddresses;
   readonly ident: Ident;
 }

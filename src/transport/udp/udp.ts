@@ -2,7 +2,7 @@ import type { Frame } from "../../graph/frame.js";
 import type { PacketPool } from "../../graph/packet-pool.js";
 import { ICMP_PORT_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE } from "../../ip/icmp-error-sink.js";
 import type { Ident } from "../../ip/ident.js";
-import type { FifoSegment } from "../../mem/fifo-segment.js";
+import type { FifoTable } from "../../mem/fifo-table.js";
 import type { MemoryWindow } from "../../mem/window.js";
 import { connectionEndpoint } from "../../session/connection-endpoint.js";
 import type { LocalAddresses } from "../../session/local-addresses.js";
@@ -38,7 +38,7 @@ import { UdpSender } from "./send.js";
 export interface UdpParts {
   readonly window: MemoryWindow;
   readonly pool: PacketPool;
-  readonly fifos: FifoSegment;
+  readonly fifos: FifoTable;
   readonly lookup: SessionLookup;
   readonly upcalls: TransportUpcalls;
   readonly addresses: LocalAddresses;

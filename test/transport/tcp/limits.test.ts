@@ -116,7 +116,7 @@ describe.each(FAMILIES)("limits over IPv%i", (family) => {
   });
 
   it("fifo memory runs out: what does not fit is dropped and counted, and service resumes", () => {
-    const options = { family, limits: { fifoBytes: 64 << 10 }, rxFifoBytes: 60_000, session: { maxSessions: 8 } };
+    const options = { family, limits: { fifoBytes: 57 << 10 }, rxFifoBytes: 60_000, session: { maxSessions: 8 } };
     const [greedy, host] = established(options);
     const hoarder = host.session;
     while (greedy.nxt < 60_000) greedy.send({ flags: "A", data: 1000 });
@@ -141,7 +141,7 @@ describe.each(FAMILIES)("limits over IPv%i", (family) => {
   });
 
   it("a writer that finds no fifo memory hears of room later", () => {
-    const options = { family, limits: { fifoBytes: 64 << 10 }, rxFifoBytes: 60_000, session: { maxSessions: 8 } };
+    const options = { family, limits: { fifoBytes: 57 << 10 }, rxFifoBytes: 60_000, session: { maxSessions: 8 } };
     const [greedy, host] = established(options);
     const hoarder = host.session;
     while (greedy.nxt < 60_000) greedy.send({ flags: "A", data: 1000 });

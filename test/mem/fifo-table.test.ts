@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { DEQ_NTF_ALWAYS, DEQ_NTF_IF_EMPTY, DEQ_NTF_IF_FULL, FIFO_BYTES, P_TAIL } from "../../src/mem/fifo-layout.js";
-import { FifoSegment } from "../../src/mem/fifo-segment.js";
+import { FIFO_BYTES } from "../../src/mem/fifo-layout.js";
+import { FifoTable } from "../../src/mem/fifo-table.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { bench, bytesAt, fill, spanBytes } from "./fifo-model.js";
 
@@ -273,12 +273,11 @@ describe("limits", () => {
     expect(fifos.map((f) => f - fifos[0])).toEqual([0, FIFO_BYTES, 2 * FIFO_BYTES]);
     expect(segment.allocFifo(1)).toBe(0);
     segment.enqueue(fifos[1], src, 1);
-    segment.setEvent(fifos[1]);
     segment.freeFifo(fifos[0]);
     segment.freeFifo(fifos[1]);
     const again = segment.allocFifo(500);
     expect(again).toBe(fifos[1]);
-    expect([segment.maxDequeue(again), segment.capBytes(again), segment.hasEvent(again)]).toEqual([0, 500, false]);
+    expect([segment.maxDequeue(again), segment.capBytes(again)]).toEqual([0, 500]);
     expect(segment.stats()).toMatchObject({ activeFifos: 2, fifoFailures: 1, maxFifos: 3 });
     expect(segment.allocFifo(1)).toBe(fifos[0]);
     expect(segment.allocFifo(1)).toBe(0);
@@ -335,11 +334,11 @@ describe("limits", () => {
     const window = MemoryWindow.plain(1 << 20);
     const base = window.reserve("segment", 1 << 19, 4096);
     const make = (at: number, bytes: number, limits: object) => () =>
-      new FifoSegment(window, at, bytes, { maxFifos: 4, ...limits });
+      new FifoTable(window, at, bytes, { maxFifos: 4, ...limits });
     expect(make(base + 64, 4096, {})).toThrow(RangeError);
     expect(make(0, 1 << 19, {})).toThrow(RangeError);
     expect(make(base, 1 << 20, {})).toThrow(RangeError);
-    expect(make(base, 6000, {})).toThrow(RangeError);
+    expect(make(base, 2000, {})).toThrow(RangeError);
     expect(make(base, 1 << 19, { maxFifos: 0 })).toThrow(RangeError);
     expect(make(base, 1 << 19, { maxFifos: 1.5 })).toThrow(RangeError);
     expect(make(base, 1 << 19, { maxOooPerFifo: -1 })).toThrow(RangeError);
@@ -352,7 +351,7 @@ describe("limits", () => {
     const limits = { maxFifos: 4 };
     const base = window.reserve("segment", 1 << 20, 4096);
     for (let round = 0; round < 3; round++) {
-      const segment = new FifoSegment(window, base, 1 << 20, limits);
+      const segment = new FifoTable(window, base, 1 << 20, limits);
       for (let i = 0; i < 4; i++) {
         const f = segment.allocFifo(1 << 20);
         expect(segment.isFifo(f + FIFO_BYTES)).toBe(false);
@@ -360,7 +359,7 @@ describe("limits", () => {
         expect(segment.enqueueOoo(f, 3000, base, 1000)).toBe(1000);
         expect(segment.validate(f)).toBeUndefined();
       }
-      expect(segment.chunks.validate()).toBeUndefined();
+      expect(segment.pool(0)?.validate()).toBeUndefined();
       expect(segment.stats().oooIntervals).toBe(4);
     }
   });
@@ -373,7 +372,7 @@ test("nothing is written outside the segment and the private rows", () => {
   const after = window.reserve("after", 4096, 4096);
   window.u8.fill(0xa5, before, before + 4096);
   window.u8.fill(0xa5, after, after + 4096);
-  const segment = new FifoSegment(window, base, 256 << 10, { maxFifos: 2 });
+  const segment = new FifoTable(window, base, 256 << 10, { maxFifos: 2 });
   const f = segment.allocFifo(1 << 20);
   while (segment.write(f, new Uint8Array(5000).fill(0x11), 0, 5000) > 0);
   expect(segment.inUse()).toBe(segment.stats().capacityBytes);
@@ -382,70 +381,87 @@ test("nothing is written outside the segment and the private rows", () => {
   }
 });
 
-test("the tail that the consumer's process sees is published after each enqueue", () => {
-  const { segment, window, src } = bench(1 << 20);
+test("positions begin anywhere, and count on across the wrap", () => {
+  const { segment, src } = bench(1 << 20);
   const f = segment.allocFifo(65536);
   segment.initPositions(f, 0x7ffffff0);
-  expect(window.i32[(f >> 2) + P_TAIL]).toBe(0x7ffffff0);
   segment.enqueue(f, src, 0x20);
-  expect(window.i32[(f >> 2) + P_TAIL]).toBe(-0x7ffffff0);
-  expect(segment.tail(f)).toBe(-0x7ffffff0);
-  expect(segment.head(f)).toBe(0x7ffffff0);
+  expect([segment.head(f), segment.tail(f)]).toEqual([0x7ffffff0, -0x7ffffff0]);
   expect(segment.initPositions(f, 0)).toBe(false);
 });
 
-describe("events and notifications", () => {
-  test("only the first of several events has to be sent", () => {
-    const { segment } = bench(1 << 20);
-    const f = segment.allocFifo(1000);
-    expect([segment.setEvent(f), segment.setEvent(f), segment.hasEvent(f)]).toEqual([true, false, true]);
-    segment.unsetEvent(f);
-    expect([segment.hasEvent(f), segment.setEvent(f)]).toEqual([false, true]);
+describe("segments", () => {
+  const KIB = 1024;
+  const setUp = () => {
+    const window = MemoryWindow.plain(4 << 20);
+    const base = window.reserve("area", 1 << 20, 4096);
+    const table = new FifoTable(window, base, 1 << 20, { maxFifos: 8, ownBytes: 64 * KIB, maxSegments: 3 });
+    return { table, base };
+  };
+
+  test("a fifo's chunks come from its own segment, wherever its bytes go", () => {
+    const { table, base } = setUp();
+    const segment = table.addSegment(128 * KIB, 192 * KIB);
+    expect(segment).toBe(1);
+    const fifos = [table.allocFifo(1 << 20), table.allocFifo(1 << 20, segment)];
+    const spans = new Int32Array(64);
+    for (const [i, f] of fifos.entries()) {
+      expect(table.write(f, new Uint8Array(40_000).fill(i + 1), 0, 40_000)).toBe(40_000);
+      const pairs = table.spans(f, 0, 40_000, spans, 32);
+      for (let pair = 0; pair < pairs; pair++) {
+        const [from, to] = [spans[2 * pair] - base, spans[2 * pair] - base + spans[2 * pair + 1]];
+        expect([from >= i * 128 * KIB, to <= i * 128 * KIB + 64 * KIB]).toEqual([true, true]);
+      }
+      expect(table.validate(f)).toBeUndefined();
+      const got = new Uint8Array(40_000);
+      expect(table.read(f, got, 0, 40_000)).toBe(40_000);
+      expect(got.every((byte) => byte === i + 1)).toBe(true);
+    }
+    expect([table.inUse(), table.segmentOf(fifos[1]), table.fifosOf(0), table.fifosOf(1)]).toEqual([0, 1, 1, 1]);
   });
 
-  test("nobody asked: no notification", () => {
-    const { segment, src } = bench(1 << 20);
-    const f = segment.allocFifo(1000);
-    segment.enqueue(f, src, 1000);
-    expect(segment.needsDequeueNotification(f, segment.drop(f, 1000))).toBe(false);
+  test("one that is full leaves the others alone", () => {
+    const { table } = setUp();
+    const segment = table.addSegment(64 * KIB, 128 * KIB);
+    const full = table.allocFifo(1 << 20, segment);
+    expect(table.write(full, new Uint8Array(1 << 20), 0, 1 << 20)).toBe(64 * KIB);
+    const own = table.allocFifo(1 << 20);
+    expect(table.write(own, new Uint8Array(1 << 20), 0, 1 << 20)).toBe(63 * KIB);
+    table.freeFifo(full);
+    expect(table.pool(segment)?.bytesInUse).toBe(0);
+    expect(table.inUse()).toBe(63 * KIB);
   });
 
-  test("if-full: once, when a full fifo gets room, until reset", () => {
-    const { segment, src } = bench(1 << 20);
-    const f = segment.allocFifo(1000);
-    segment.addWantDequeueNotification(f, DEQ_NTF_IF_FULL);
-    segment.enqueue(f, src, 999);
-    expect(segment.needsDequeueNotification(f, segment.drop(f, 500))).toBe(false);
-    segment.enqueue(f, src, 1000);
-    expect(segment.needsDequeueNotification(f, segment.drop(f, 1))).toBe(true);
-    segment.clearDequeueNotification(f);
-    segment.enqueue(f, src, 1);
-    expect(segment.needsDequeueNotification(f, segment.drop(f, 1))).toBe(false);
-    segment.resetDequeueNotification(f);
-    segment.enqueue(f, src, 1);
-    expect(segment.needsDequeueNotification(f, segment.drop(f, 1))).toBe(true);
+  test("the last fifo gone, it can go, and its place and number are used again with nothing left of it", () => {
+    const { table } = setUp();
+    for (let round = 0; round < 3; round++) {
+      const segment = table.addSegment(64 * KIB, (128 + 64 * round) * KIB);
+      expect(segment).toBe(1);
+      const f = table.allocFifo(1 << 20, segment);
+      expect(table.delSegment(segment)).toBe(false);
+      expect(table.write(f, new Uint8Array(50_000), 0, 50_000)).toBe(50_000);
+      expect(table.pool(segment)?.validate()).toBeUndefined();
+      table.freeFifo(f);
+      expect(table.delSegment(segment)).toBe(true);
+      expect([table.delSegment(segment), table.delSegment(0), table.stats().segments]).toEqual([false, false, 1]);
+      expect(table.allocFifo(1000, segment)).toBe(0);
+    }
+    expect(table.stats().fifoFailures).toBe(3);
   });
 
-  test("if-empty: when nothing is left", () => {
-    const { segment, src } = bench(1 << 20);
-    const f = segment.allocFifo(1000);
-    segment.addWantDequeueNotification(f, DEQ_NTF_IF_EMPTY);
-    segment.enqueue(f, src, 100);
-    expect(segment.needsDequeueNotification(f, segment.drop(f, 99))).toBe(false);
-    expect(segment.needsDequeueNotification(f, segment.drop(f, 1))).toBe(true);
-    segment.removeWantDequeueNotification(f, DEQ_NTF_IF_EMPTY);
-    expect(segment.needsDequeueNotification(f, 1)).toBe(false);
-  });
-
-  test("always: from a threshold of free bytes, and one notification per request", () => {
-    const { segment, src } = bench(1 << 20);
-    const f = segment.allocFifo(1000);
-    segment.addWantDequeueNotification(f, DEQ_NTF_ALWAYS);
-    segment.setDequeueThreshold(f, 300);
-    segment.enqueue(f, src, 1000);
-    expect(segment.needsDequeueNotification(f, segment.drop(f, 299))).toBe(false);
-    expect(segment.needsDequeueNotification(f, segment.drop(f, 1))).toBe(true);
-    segment.clearDequeueNotification(f);
-    expect(segment.needsDequeueNotification(f, segment.drop(f, 1))).toBe(false);
+  test("ranges that are not free for one are refused, and more of them than there may be", () => {
+    const { table } = setUp();
+    for (const [from, to] of [
+      [0, 128 * KIB],
+      [63 * KIB, 128 * KIB],
+      [64 * KIB, 64 * KIB],
+      [64 * KIB, (1 << 20) + KIB],
+      [64 * KIB + 1, 128 * KIB],
+      [64 * KIB, Number.NaN],
+    ]) {
+      expect(table.addSegment(from, to)).toBe(-1);
+    }
+    expect([table.addSegment(64 * KIB, 65 * KIB), table.addSegment(65 * KIB, 66 * KIB)]).toEqual([1, 2]);
+    expect(table.addSegment(66 * KIB, 67 * KIB)).toBe(-1);
   });
 });
