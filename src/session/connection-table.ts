@@ -63,7 +63,8 @@ export class ConnectionTable {
     this.#maxSlots = slots;
     // Two places in turn, for the largest size and for the one before: a table that was moved is empty, so the next but one
     // takes its place.
-    this.#base = window.reserve(name, (slots + (slots >> 1)) * SLOT_WORDS * 4) >> 2;
+    const smaller = slots > FIRST_SLOTS ? slots >> 1 : 0;
+    this.#base = window.reserve(name, (slots + smaller) * SLOT_WORDS * 4) >> 2;
     this.#table = this.#placeOf(FIRST_SLOTS);
     this.#mask = FIRST_SLOTS - 1;
   }
