@@ -12,6 +12,7 @@ import {
   R_OOO_CHUNK,
   R_OOO_COUNT,
   R_PEEK_CHUNK,
+  R_PUBLISHED,
   R_RESERVED,
   R_SEGMENT,
   R_TAIL,
@@ -198,6 +199,14 @@ export class FifoChain {
     i32[r + R_TAIL_DELTA] = (this.base + ref - start) | 0;
   }
 
+  /** Goes on to the next chunk, if there is one, when the tail chunk is full. */
+  protected leaveFullTail(r: number): void {
+    const i32 = this.window.i32;
+    if (i32[r + R_TAIL_CHUNK] === 0 || i32[r + R_TAIL_END] !== i32[r + R_TAIL]) return;
+    const next = i32[this.descriptor(i32[r + R_TAIL_CHUNK]) + D_NEXT];
+    if (next !== 0) this.#enterTail(r, next);
+  }
+
   /** Moves the tail chunk up to a tail that has jumped ahead. */
   protected settleTail(r: number): void {
     const i32 = this.window.i32;
@@ -276,6 +285,7 @@ export class FifoChain {
     i32[r + R_TAIL_END] = i32[r + R_TAIL];
     i32[r + R_RESERVED] = 0;
     i32[r + R_CHUNK_BYTES] = 0;
+    i32[r + R_PUBLISHED] = i32[r + R_HEAD];
   }
 
   /** Gives back the chunks after the last byte held; all of them when there is none. */

@@ -58,3 +58,12 @@ export const R_CHUNK_BYTES = 17;
 export const R_SEGMENT = 18;
 /** Free-list link: the next free fifo, 0 at the end. */
 export const R_NEXT_FREE = 19;
+
+// Line 2 goes on: what a client in another process shares of the fifo (fifo-mirror.ts).
+
+/** Mirror of the client that reads the fifo, 0 without one. */
+export const R_CONSUMER = 20;
+/** Mirror of the client that writes into it, 0 without one. */
+export const R_PRODUCER = 21;
+/** Position up to which the descriptors of chunks are published. */
+export const R_PUBLISHED = 22;

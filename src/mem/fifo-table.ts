@@ -14,6 +14,7 @@ import {
   type FifoOffset,
   R_CAP,
   R_CHUNK_BYTES,
+  R_CONSUMER,
   R_END_CHUNK,
   R_HEAD,
   R_HEAD_CHUNK,
@@ -24,6 +25,7 @@ import {
   R_OOO_CHUNK,
   R_OOO_COUNT,
   R_PEEK_CHUNK,
+  R_PUBLISHED,
   R_RESERVED,
   R_SEGMENT,
   R_TAIL,
@@ -283,6 +285,7 @@ export class FifoTable extends FifoChain {
     i32[r + R_TAIL] = position;
     i32[r + R_HEAD_END] = position;
     i32[r + R_TAIL_END] = position;
+    i32[r + R_PUBLISHED] = position;
     return true;
   }
 
@@ -487,6 +490,28 @@ export class FifoTable extends FifoChain {
   }
 
   /**
+   * Lends room for up to `len` bytes after the tail, as far as cap and memory allow, to a producer in another process. It is
+   * never less than was lent already, and stays when the fifo is drained.
+   */
+  lend(f: FifoOffset, len: number): void {
+    const i32 = this.window.i32;
+    const r = f >> 2;
+    const n = this.grow(r, len);
+    if (n > i32[r + R_RESERVED]) i32[r + R_RESERVED] = n;
+    this.leaveFullTail(r);
+  }
+
+  /** Makes the first `n` lent bytes, at most what is lent, readable; the rest stays lent. */
+  acceptLent(f: FifoOffset, n: number): void {
+    const i32 = this.window.i32;
+    const r = f >> 2;
+    i32[r + R_RESERVED] -= n;
+    i32[r + R_TAIL] = (i32[r + R_TAIL] + n) | 0;
+    this.settleTail(r);
+    this.leaveFullTail(r);
+  }
+
+  /**
    * Stores `len` bytes at `offset` past the tail, for when the gap before them is filled. All or nothing: returns `len`,
    * or 0 when the cap or memory is short or (counted) no interval is left. Rewrites what was stored there before.
    */
@@ -670,6 +695,11 @@ export class FifoTable extends FifoChain {
   /** Drops all unread bytes. Returns how many. */
   dropAll(f: FifoOffset): number {
     return this.drop(f, this.maxDequeue(f));
+  }
+
+  /** Drops all unread bytes, unless another process may be reading them: then they go with the fifo. */
+  discard(f: FifoOffset): void {
+    if (this.window.i32[(f >> 2) + R_CONSUMER] === 0) this.dropAll(f);
   }
 
   /** Rewrites the first `len` unread bytes from the window (the consumer's own bookkeeping). Returns false when there are fewer. */
