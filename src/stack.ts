@@ -11,6 +11,7 @@ import { Ip, type IpOptions } from "./ip/ip.js";
 import { NeighbourTable, type NeighbourOptions } from "./ip/neighbour.js";
 import { sourceAddressFor } from "./ip/source-address.js";
 import { FifoTable } from "./mem/fifo-table.js";
+import { PAGE_BYTES } from "./mem/page-ranges.js";
 import type { MemoryWindow } from "./mem/window.js";
 import type { Random } from "./random/random.js";
 import { TransportIcmpSink } from "./session/icmp-sink.js";
@@ -40,6 +41,8 @@ export interface StackLimits {
   readonly ringPackets: number;
   /** Memory of all fifos, bytes; the most that sessions can hold in flight and unread. */
   readonly fifoBytes: number;
+  /** Address space for the segments of applications that have their own, bytes; memory is taken segment by segment. */
+  readonly appSegmentBytes: number;
   /** Interfaces at most, up to 1024. */
   readonly maxInterfaces: number;
   /** Freed packets are overwritten with 0xdb. */
@@ -52,6 +55,7 @@ export const DEFAULT_LIMITS: StackLimits = {
   largePackets: 128,
   ringPackets: 256,
   fifoBytes: 256 << 20,
+  appSegmentBytes: 0,
   maxInterfaces: 1024,
   poison: false,
 };
@@ -62,6 +66,7 @@ export const SMALL_LIMITS: StackLimits = {
   largePackets: 16,
   ringPackets: 0,
   fifoBytes: 4 << 20,
+  appSegmentBytes: 0,
   maxInterfaces: 1024,
   poison: true,
 };
@@ -213,14 +218,20 @@ function makeHost(parts: StackParts): Host {
 /** Intervals that one fifo may hold out of order: half of a long window, when a queue overflows and every second segment is lost. */
 const MAX_OOO_PER_FIFO = 1024;
 
+/** Segments at most, the stack's own counted. */
+const MAX_SEGMENTS = 256;
+
 /** The fifos of all sessions, and the segment of the applications of this process. */
 function makeFifos(window: MemoryWindow, limits: StackLimits, config: SessionConfig): FifoTable {
   // Most fifos never see a gap: one row each, in a common pool, lets a few have many.
   const maxFifos = config.maxSessions * 2;
   const maxOooRows = Math.max(maxFifos, Math.min(MAX_OOO_PER_FIFO, limits.fifoBytes >> 10));
-  const fifoLimits = { maxFifos, maxOooRows, maxOooPerFifo: MAX_OOO_PER_FIFO };
-  const base = window.reserve("fifo segment", limits.fifoBytes, 4096);
-  return new FifoTable(window, base, limits.fifoBytes, fifoLimits);
+  const ownBytes = limits.fifoBytes;
+  const maxSegments = limits.appSegmentBytes > 0 ? MAX_SEGMENTS : 1;
+  const fifoLimits = { maxFifos, maxOooRows, maxOooPerFifo: MAX_OOO_PER_FIFO, ownBytes, maxSegments };
+  const base = window.reserve("fifo segment", ownBytes, PAGE_BYTES);
+  const rest = window.reserve("application segments", limits.appSegmentBytes, PAGE_BYTES, true);
+  return new FifoTable(window, base, rest + limits.appSegmentBytes - base, fifoLimits);
 }
 
 /** Adjacency of the path, or of the first of several, to the remote address of a connection's row. */

@@ -78,6 +78,7 @@ const LIMITS_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["limits"]>, L
   largePackets: intLeaf(16, 8192),
   ringPackets: intLeaf(0, 65_536),
   fifoBytes: intLeaf(1 << 20, 1 << 30),
+  appSegmentBytes: intLeaf(0, 1 << 30),
   neighbors: intLeaf(16, 65_536),
   poison: booleanLeaf,
   adjacencies: intLeaf(64, MAX_ROWS),

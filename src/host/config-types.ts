@@ -110,6 +110,8 @@ export interface LimitsConfig {
   readonly ringPackets?: number;
   /** Memory of all session fifos, bytes. Default 256 MiB. */
   readonly fifoBytes?: number;
+  /** Address space for segments of applications that have their own. Default 64 MiB. */
+  readonly appSegmentBytes?: number;
   /** Overwrite freed packets, to find errors in the stack. Default false. */
   readonly poison?: boolean;
   /** Neighbours per family. Default 1024. */

@@ -19,7 +19,12 @@ import type {
   StackConfig,
 } from "./config-types.js";
 
-const DEFAULTS: Required<LimitsConfig> = { ...DEFAULT_LIMITS, neighbors: 1024, adjacencies: 4096 };
+const DEFAULTS: Required<LimitsConfig> = {
+  ...DEFAULT_LIMITS,
+  appSegmentBytes: 64 << 20,
+  neighbors: 1024,
+  adjacencies: 4096,
+};
 
 const APP_PORTS: Readonly<Record<AppKind, readonly [port: number, ...protocols: string[]]>> = {
   echo: [7, "tcp", "udp"],

@@ -36,6 +36,7 @@ import {
 } from "./fifo-layout.js";
 import { OOO_ROW_BYTES, OooIntervals } from "./fifo-ooo.js";
 import type { Offset } from "./flavor.js";
+import { PAGE_BYTES, PageRanges } from "./page-ranges.js";
 import type { MemoryWindow } from "./window.js";
 
 /** Limits of a fifo table. */
@@ -117,6 +118,8 @@ function checkLimits(limits: FifoLimits, bytes: number): void {
  * valid ranges.
  */
 export class FifoTable extends FifoChain {
+  /** Pages of the area that no segment has. */
+  readonly pages: PageRanges;
   readonly #bytes: number;
   readonly #headers: Offset;
   readonly #limits: FifoLimits;
@@ -150,6 +153,7 @@ export class FifoTable extends FifoChain {
     const descriptors = window.reserve("fifo chunks", (bytes >> 10) * DESCRIPTOR_BYTES);
     super(window, base, descriptors >> 2, new OooIntervals(window, intervals, ooo, maxOooPerFifo));
     this.#bytes = bytes;
+    this.pages = new PageRanges(Math.ceil(ownBytes / PAGE_BYTES) * PAGE_BYTES, bytes - (bytes % PAGE_BYTES));
     this.#headers = window.reserve("fifo segments", maxSegments * CHUNK_POOL_WORDS * 4);
     this.#limits = { ...limits, maxSegments };
     this.#maxFifos = maxFifos;

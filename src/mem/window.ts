@@ -15,6 +15,8 @@ export interface Region {
   readonly name: string;
   readonly offset: Offset;
   readonly bytes: number;
+  /** Its memory is to be taken when it is used, not before. */
+  readonly isLazy: boolean;
 }
 
 /** The first line is never handed out, so that offset 0 can mean "none". */
@@ -62,16 +64,16 @@ export class MemoryWindow {
 
   /**
    * Hands out `bytes` at a multiple of `align` (a power of two, 4 or more). Control plane only; a region is never given
-   * back. Throws RangeError when the window is full, with the region's name.
+   * back. A lazy one is not touched at the start. Throws RangeError when the window is full, with the region's name.
    */
-  reserve(name: string, bytes: number, align = 64): Offset {
+  reserve(name: string, bytes: number, align = 64, isLazy = false): Offset {
     const offset = Math.ceil(this.#next / align) * align;
     if (!Number.isSafeInteger(bytes) || bytes < 0 || offset + bytes > this.u8.length) {
       throw new RangeError(`memory window: no room for ${name} (${bytes} bytes, ${this.freeBytes} free)`);
     }
     this.#backing.commit?.(offset, bytes);
     this.#next = offset + bytes;
-    this.#regions.push({ name, offset, bytes });
+    this.#regions.push({ name, offset, bytes, isLazy });
     return offset;
   }
 

@@ -174,7 +174,12 @@ function makeCore(
   reportError: (error: unknown) => void,
 ): Stack {
   const { limits } = config;
-  const plainBytes = limits.fifoBytes + limits.smallPackets * 2112 + limits.largePackets * 66_112 + PLAIN_EXTRA_BYTES;
+  const plainBytes =
+    limits.fifoBytes +
+    limits.appSegmentBytes +
+    limits.smallPackets * 2112 +
+    limits.largePackets * 66_112 +
+    PLAIN_EXTRA_BYTES;
   return new Stack({
     window: native?.window ?? MemoryWindow.plain(Math.ceil(plainBytes / 4) * 4),
     clock: new SystemClock(),

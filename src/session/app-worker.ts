@@ -1,23 +1,28 @@
 import type { SessionIndex } from "../transport/transport.js";
 import type { Application, ApplicationCallbacks, AppWorker } from "./application.js";
+import type { SegmentManager } from "./segment-manager.js";
+import type { SegmentManagers } from "./segment-managers.js";
 import { S_WORKER, S_WORKER_NEXT, S_WORKER_PREVIOUS, type SessionTable } from "./session-table.js";
 
 /** The workers of all applications, and which sessions are whose. */
 export class AppWorkers {
   readonly #i32: Int32Array;
   readonly #table: SessionTable;
+  readonly #managers: SegmentManagers;
   readonly #list: (AppWorker | undefined)[] = [];
 
-  constructor(i32: Int32Array, table: SessionTable) {
+  constructor(i32: Int32Array, table: SessionTable, managers: SegmentManagers) {
     this.#i32 = i32;
     this.#table = table;
+    this.#managers = managers;
   }
 
   /** Makes a worker and puts it into its application's worker map. */
-  add(app: Application, number: number, callbacks: ApplicationCallbacks): AppWorker {
+  add(app: Application, number: number, callbacks: ApplicationCallbacks, segments: SegmentManager): AppWorker {
     let index = this.#list.indexOf(undefined);
     if (index < 0) index = this.#list.length;
-    const worker: AppWorker = { index, app, number, callbacks, isAttached: true, firstSession: 0, sessionCount: 0 };
+    const isAttached = true;
+    const worker: AppWorker = { index, app, number, callbacks, segments, isAttached, firstSession: 0, sessionCount: 0 };
     this.#list[index] = worker;
     app.workers[number] = worker;
     return worker;
@@ -71,6 +76,7 @@ export class AppWorkers {
   forget(worker: AppWorker): boolean {
     if (worker.isAttached || worker.sessionCount > 0 || this.#list[worker.index] !== worker) return false;
     this.#list[worker.index] = undefined;
+    this.#managers.close(worker.segments);
     if (worker.app.workers[worker.number] === worker) worker.app.workers[worker.number] = undefined;
     return true;
   }

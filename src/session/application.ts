@@ -1,5 +1,6 @@
 import type { SessionIndex } from "../transport/transport.js";
 import type { AppNamespace } from "./app-namespace.js";
+import type { SegmentManager, SegmentOptions } from "./segment-manager.js";
 import type { SessionErrorValue } from "./session-errors.js";
 
 /** Which end of a session goes: first the transport's, then the session itself. */
@@ -52,7 +53,7 @@ export interface ApplicationCallbacks {
 export type AppScope = "global" | "local";
 
 /** What an application asks for when it attaches. README.md says of each of VPP's options what became of it. */
-export interface ApplicationOptions {
+export interface ApplicationOptions extends SegmentOptions {
   /** 1 to 64 characters; one application of a stack has it. */
   readonly name: string;
   /** Default: the default namespace. */
@@ -77,6 +78,8 @@ export interface AppWorker {
   /** Its number within the application (VPP wrk_map_index). */
   readonly number: number;
   readonly callbacks: ApplicationCallbacks;
+  /** Where its sessions' fifos get their memory. */
+  readonly segments: SegmentManager;
   isAttached: boolean;
   /** First session + 1, 0 without one; the others follow through their rows. */
   firstSession: number;
@@ -92,6 +95,7 @@ export interface Application {
   readonly hasLocalScope: boolean;
   readonly rxFifoBytes: number;
   readonly txFifoBytes: number;
+  readonly segmentOptions: SegmentOptions;
   /** By number: the worker map. The default worker is number 0. */
   readonly workers: (AppWorker | undefined)[];
   isAttached: boolean;

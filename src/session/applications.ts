@@ -8,9 +8,12 @@ import {
   SESSION_E_APP_ATTACHED,
   SESSION_E_INVALID,
   SESSION_E_INVALID_NS,
+  SESSION_E_SEG_CREATE,
   SESSION_E_WRONG_NS_SECRET,
   type SessionErrorValue,
 } from "./session-errors.js";
+import { areSegmentOptions, type SegmentMaker } from "./segment-manager.js";
+import type { SegmentManagers } from "./segment-managers.js";
 import type { SessionTable } from "./session-table.js";
 
 /** Largest fifo an application may ask for, bytes. */
@@ -31,25 +34,39 @@ export class Applications {
   readonly #workers: AppWorkers;
   readonly #config: SessionConfig;
   readonly #namespaces: AppNamespaces;
+  readonly #segments: SegmentManagers;
   readonly #list: (Application | undefined)[] = [];
 
-  constructor(i32: Int32Array, table: SessionTable, config: SessionConfig, namespaces: AppNamespaces) {
-    this.#workers = new AppWorkers(i32, table);
+  constructor(
+    i32: Int32Array,
+    table: SessionTable,
+    config: SessionConfig,
+    namespaces: AppNamespaces,
+    segments: SegmentManagers,
+  ) {
+    this.#workers = new AppWorkers(i32, table, segments);
+    this.#segments = segments;
     this.#config = config;
     this.#namespaces = namespaces;
   }
 
   /**
    * Attaches an application with its default worker. Returns it, or INVALID, INVALID_NS, WRONG_NS_SECRET, APP_ATTACHED
-   * (by name), ALLOC. Nothing is made before all is checked.
+   * (by name), ALLOC, SEG_CREATE (no room for its first segment). Nothing is made before all is checked. Its segments come
+   * from `maker`, or without one from this process's memory.
    */
-  attach(options: ApplicationOptions, callbacks: ApplicationCallbacks): Application | SessionErrorValue {
+  attach(
+    options: ApplicationOptions,
+    callbacks: ApplicationCallbacks,
+    maker?: SegmentMaker,
+  ): Application | SessionErrorValue {
     if (typeof options !== "object" || options === null) return SESSION_E_INVALID;
     if (typeof callbacks !== "object" || callbacks === null) return SESSION_E_INVALID;
     const { name, namespace = "", secret = "", scope = ["global"] } = options;
     const { rxFifoBytes = this.#config.rxFifoBytes, txFifoBytes = this.#config.txFifoBytes } = options;
     if (typeof name !== "string" || name === "" || name.length > MAX_NAME_LENGTH) return SESSION_E_INVALID;
     if (!isFifoSize(rxFifoBytes) || !isFifoSize(txFifoBytes) || !isScope(scope)) return SESSION_E_INVALID;
+    if (!areSegmentOptions(options)) return SESSION_E_INVALID;
     const within = this.#namespaces.find(namespace);
     if (within === undefined) return SESSION_E_INVALID_NS;
     if (!secretMatches(within, secret)) return SESSION_E_WRONG_NS_SECRET;
@@ -57,6 +74,10 @@ export class Applications {
     let index = this.#list.indexOf(undefined);
     if (index < 0) index = this.#list.length;
     if (index >= this.#config.maxApplications) return SESSION_E_ALLOC;
+    const { segmentBytes, addSegmentBytes, maxFifoMemoryBytes, highWatermark, lowWatermark } = options;
+    const segmentOptions = { segmentBytes, addSegmentBytes, maxFifoMemoryBytes, highWatermark, lowWatermark };
+    const segments = this.#segments.open(segmentOptions, maker);
+    if (segments === undefined) return SESSION_E_SEG_CREATE;
     const hasLocalScope = scope.includes("local");
     const app: Application = {
       index,
@@ -66,12 +87,13 @@ export class Applications {
       hasLocalScope,
       rxFifoBytes,
       txFifoBytes,
+      segmentOptions,
       workers: [],
       isAttached: true,
       sessionCount: 0,
     };
     this.#list[index] = app;
-    this.#workers.add(app, 0, callbacks);
+    this.#workers.add(app, 0, callbacks, segments);
     return app;
   }
 
@@ -102,12 +124,14 @@ export class Applications {
     return this.#list.filter((app) => app !== undefined);
   }
 
-  /** Adds a worker to an attached application. Returns it, or INVALID, ALLOC. */
-  addWorker(app: Application, callbacks: ApplicationCallbacks): AppWorker | SessionErrorValue {
+  /** Adds a worker to an attached application. Returns it, or INVALID, ALLOC, SEG_CREATE. */
+  addWorker(app: Application, callbacks: ApplicationCallbacks, maker?: SegmentMaker): AppWorker | SessionErrorValue {
     if (typeof callbacks !== "object" || callbacks === null) return SESSION_E_INVALID;
     const free = app.workers.indexOf(undefined);
     const number = free < 0 ? app.workers.length : free;
-    return number >= this.#config.maxAppWorkers ? SESSION_E_ALLOC : this.#workers.add(app, number, callbacks);
+    if (number >= this.#config.maxAppWorkers) return SESSION_E_ALLOC;
+    const segments = this.#segments.open(app.segmentOptions, maker);
+    return segments === undefined ? SESSION_E_SEG_CREATE : this.#workers.add(app, number, callbacks, segments);
   }
 
   /** The worker that session rows name by `index`, attached or with sessions left. */

@@ -22,6 +22,7 @@ import type { SessionLookup } from "./lookup.js";
 import type { SessionConfig } from "./session-config.js";
 import { SESSION_E_ALLOC, SESSION_E_SEG_NO_SPACE, SESSION_ERRORS, type SessionErrorValue } from "./session-errors.js";
 import type { SessionHandle } from "./session-handle.js";
+import { SegmentManagers } from "./segment-managers.js";
 import {
   S_CONNECTION,
   S_EVENTS,
@@ -70,6 +71,7 @@ export class SessionCore {
   readonly config: SessionConfig;
   readonly table: SessionTable;
   readonly namespaces: AppNamespaces;
+  readonly segments: SegmentManagers;
   readonly applications: Applications;
   readonly sourcePorts: SourcePorts;
   readonly sourceAddresses: SourceAddresses;
@@ -96,7 +98,8 @@ export class SessionCore {
     this.#hooks = parts.hooks;
     this.table = new SessionTable(window, config.maxSessions);
     this.namespaces = namespaces;
-    this.applications = new Applications(this.i32, this.table, config, namespaces);
+    this.segments = new SegmentManagers(parts.fifos);
+    this.applications = new Applications(this.i32, this.table, config, namespaces, this.segments);
     this.sourcePorts = new SourcePorts(lookup, parts.random, { minPort: minSrcPort, maxPort: maxSrcPort });
     this.sourceAddresses = new SourceAddresses(parts.addresses);
     this.events = new EventQueue(this.i32, this.table);
@@ -161,11 +164,11 @@ export class SessionCore {
   /** Makes the fifos of a session and tells its connection. Returns 0 or SEG_NO_SPACE. */
   giveFifos(worker: AppWorker, s: SessionIndex, proto: number, c: ConnectionIndex): SessionErrorValue {
     const { rxFifoBytes, txFifoBytes } = worker.app;
-    const rx = this.fifos.allocFifo(rxFifoBytes);
+    const rx = worker.segments.alloc(rxFifoBytes);
     if (rx === 0) return SESSION_E_SEG_NO_SPACE;
-    const tx = this.fifos.allocFifo(txFifoBytes);
+    const tx = worker.segments.alloc(txFifoBytes);
     if (tx === 0) {
-      this.fifos.freeFifo(rx);
+      this.segments.freeFifo(rx);
       return SESSION_E_SEG_NO_SPACE;
     }
     this.#join(s, proto, c, rx, tx);
@@ -196,11 +199,11 @@ export class SessionCore {
     i32[row + C_TX_FIFO] = tx;
   }
 
-  /** Drops what both fifos of the session in row `r` hold. */
+  /** Drops what both fifos of the session in row `r` hold, but for what an application in another process may be reading. */
   discard(r: number): void {
     const { i32, fifos } = this;
-    if (i32[r + S_RX_FIFO] !== 0) fifos.dropAll(i32[r + S_RX_FIFO]);
-    if (i32[r + S_TX_FIFO] !== 0) fifos.dropAll(i32[r + S_TX_FIFO]);
+    if (i32[r + S_RX_FIFO] !== 0) fifos.discard(i32[r + S_RX_FIFO]);
+    if (i32[r + S_TX_FIFO] !== 0) fifos.discard(i32[r + S_TX_FIFO]);
   }
 
   /** Frees a session that both ends are done with, and its fifos. */
@@ -235,7 +238,7 @@ export class SessionCore {
       i32[this.table.row(peer - 1) + S_FIFO_PEER] = 0;
       return;
     }
-    if (i32[r + S_RX_FIFO] !== 0) this.fifos.freeFifo(i32[r + S_RX_FIFO]);
-    if (i32[r + S_TX_FIFO] !== 0) this.fifos.freeFifo(i32[r + S_TX_FIFO]);
+    if (i32[r + S_RX_FIFO] !== 0) this.segments.freeFifo(i32[r + S_RX_FIFO]);
+    if (i32[r + S_TX_FIFO] !== 0) this.segments.freeFifo(i32[r + S_TX_FIFO]);
   }
 }

@@ -106,6 +106,8 @@ export const SESSION_E_INVALID_APPWRK = -21;
 export const SESSION_E_INVALID_NS = -22;
 /** No pair of fifos left. */
 export const SESSION_E_SEG_NO_SPACE = -23;
+/** No room for a segment. */
+export const SESSION_E_SEG_CREATE = -25;
 /** Filtered by a rule. */
 export const SESSION_E_FILTERED = -26;
 /** The scope is not supported. */

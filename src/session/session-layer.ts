@@ -18,6 +18,8 @@ import { type ConnectOptions, SessionConnects } from "./connects.js";
 import { EV_RX, EV_TX } from "./event-queue.js";
 import type { SessionLookup } from "./lookup.js";
 import type { SessionConfig } from "./session-config.js";
+import type { SegmentMaker } from "./segment-manager.js";
+import type { SegmentManagers } from "./segment-managers.js";
 import { SessionCore, type SessionParts } from "./session-core.js";
 import { SessionDelivery, type SessionOwner } from "./session-delivery.js";
 import {
@@ -61,6 +63,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   readonly table: SessionTable;
   readonly namespaces: AppNamespaces;
   readonly applications: Applications;
+  readonly segments: SegmentManagers;
   readonly listeners: AppListeners;
   readonly transmitQueue: TransmitQueue;
   readonly sourcePorts: SourcePorts;
@@ -92,6 +95,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.table = core.table;
     this.config = core.config;
     this.applications = core.applications;
+    this.segments = core.segments;
     this.sourcePorts = core.sourcePorts;
     this.transports = core.transports;
     this.errorCounts = core.errorCounts;
@@ -175,10 +179,13 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   // ---- Applications and workers ----
 
-  /** Attaches an application. Returns its index, or a negative session error; NOSUPPORT while the layer is disabled. */
-  attach(options: ApplicationOptions, callbacks: ApplicationCallbacks): number {
+  /**
+   * Attaches an application, whose segments `maker` makes. Returns its index, or a negative session error; NOSUPPORT while
+   * the layer is disabled.
+   */
+  attach(options: ApplicationOptions, callbacks: ApplicationCallbacks, maker?: SegmentMaker): number {
     if (!this.#isEnabled) return this.#core.fail(SESSION_E_NOSUPPORT);
-    const app = this.applications.attach(options, callbacks);
+    const app = this.applications.attach(options, callbacks, maker);
     return typeof app === "number" ? this.#core.fail(app) : app.index;
   }
 
@@ -194,11 +201,11 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     for (const worker of app.workers) if (worker?.isAttached === true) this.#endWorker(worker);
   }
 
-  /** Adds a worker to an application. Returns its number, or NOAPP, ALLOC. */
-  addWorker(appIndex: number, callbacks: ApplicationCallbacks): number {
+  /** Adds a worker to an application, whose segments `maker` makes. Returns its number, or NOAPP, ALLOC, SEG_CREATE. */
+  addWorker(appIndex: number, callbacks: ApplicationCallbacks, maker?: SegmentMaker): number {
     const app = this.applications.attached(appIndex);
     if (app === undefined) return this.#core.fail(SESSION_E_NOAPP);
-    const worker = this.applications.addWorker(app, callbacks);
+    const worker = this.applications.addWorker(app, callbacks, maker);
     return typeof worker === "number" ? this.#core.fail(worker) : worker.number;
   }
 
