@@ -83,7 +83,9 @@ describe.skipIf(lacks("netns", "tun", "ip", "tcpdump", "python3"))("attribute ms
     const app = await stack.attach(
       { name: how },
       {
-        accept: (session) => void queueMicrotask(() => send(session)),
+        accept: (session) => {
+          queueMicrotask(() => send(session));
+        },
         rx: (session) => void (received += session.drop(session.readableBytes)),
         tx: send,
         disconnect: (session) => {
