@@ -4,7 +4,7 @@ import { OneStack } from "../transport/ct/one-stack.js";
 import { established, FAMILIES, ScriptedPeer, ScriptedStack } from "../transport/tcp/scripted-peer.js";
 
 describe.each(FAMILIES)("the peer's endpoint over IPv%i", (family) => {
-  const any = family === 4 ? "0.0.0.0" : "::";
+  const anyAddress = family === 4 ? "0.0.0.0" : "::";
 
   test("of a TCP session that is ready: the peer's, until the transport has gone", () => {
     const [peer, host] = established({ family });
@@ -34,8 +34,8 @@ describe.each(FAMILIES)("the peer's endpoint over IPv%i", (family) => {
   test("of a listener: any address, port 0", () => {
     const host = new ScriptedStack({ family });
     const listener = host.listen(80);
-    expect(listener?.session.remote).toEqual({ address: any, port: 0, family });
-    expect(listener?.session.local).toEqual({ address: any, port: 80, family });
+    expect(listener?.session.remote).toEqual({ address: anyAddress, port: 0, family });
+    expect(listener?.session.local).toEqual({ address: anyAddress, port: 80, family });
   });
 
   test("of UDP: a connected session's is its peer's, a listener's is any", async () => {
@@ -44,8 +44,8 @@ describe.each(FAMILIES)("the peer's endpoint over IPv%i", (family) => {
     const connecting = host.app.connect(`udp://${text}:9`);
     host.settle();
     expect((await connecting).remote).toEqual({ address: host.peerAddress, port: 9, family });
-    const { session } = await host.app.listen(`udp://${family === 4 ? any : `[${any}]`}:53`);
-    expect(session.remote).toEqual({ address: any, port: 0, family });
+    const { session } = await host.app.listen(`udp://${family === 4 ? anyAddress : `[${anyAddress}]`}:53`);
+    expect(session.remote).toEqual({ address: anyAddress, port: 0, family });
   });
 
   test("of cut-through: the other session's local one", async () => {

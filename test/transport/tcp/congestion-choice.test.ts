@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { DEFAULT_TCP_CONFIG } from "../../../src/transport/tcp/config.js";
+import type { CongestionControl } from "../../../src/transport/tcp/congestion.js";
 import { ChosenCongestion } from "../../../src/transport/tcp/congestion-choice.js";
-import { ROW_WORDS, T_CC, T_CWND, T_RECOVERY, T_SSTHRESH } from "../../../src/transport/tcp/connection.js";
+import { CC_WORDS, ROW_WORDS, T_CC, T_CWND, T_RECOVERY, T_SSTHRESH } from "../../../src/transport/tcp/connection.js";
 import { Cubic } from "../../../src/transport/tcp/cubic.js";
 import { NewReno } from "../../../src/transport/tcp/newreno.js";
 import { TCP_CC_CUBIC, TCP_CC_NEWRENO } from "../../../src/transport/transport.js";
@@ -19,7 +20,7 @@ describe.each(FAMILIES)("attribute congestion over IPv%i", (family) => {
   it.each([
     ["cubic", TCP_CC_CUBIC, TCP_CC_NEWRENO, 5000],
     ["newreno", TCP_CC_NEWRENO, TCP_CC_CUBIC, 7000],
-  ] as const)("is %s as configured; another one takes over at once", (name, first, second, ssthresh) => {
+  ] as const)("is %s as configured; another one takes over at once [MAY-18]", (name, first, second, ssthresh) => {
     const [peer, host] = sending({ family, bytes: 10_000, tcp: { congestionControl: name } });
     const { session } = host;
     expect(session.attribute("congestion")).toBe(first);
@@ -85,21 +86,21 @@ describe("the choice of a row", () => {
     const words = (row: CongestionRow): Int32Array =>
       row.window.i32.slice(row.r, row.r + ROW_WORDS).map((word, i) => (i === T_RECOVERY ? 0 : word));
     for (const row of [one, two]) row.rttMs = 100;
-    const calls = [
-      (algorithm: typeof alone, { r }: CongestionRow) => algorithm.init(r),
-      (algorithm: typeof alone, { r }: CongestionRow) => algorithm.acked(r, 5000, 10_000, true, 100_000),
-      (algorithm: typeof alone, { r }: CongestionRow) => algorithm.remember(r),
-      (algorithm: typeof alone, { r }: CongestionRow) => algorithm.enterRecovery(r, 12_000),
-      (algorithm: typeof alone, { r }: CongestionRow) => algorithm.acked(r, 5000, 10_000, true, 100_000),
-      (algorithm: typeof alone, { r }: CongestionRow) => algorithm.undo(r),
-      (algorithm: typeof alone, { r }: CongestionRow) => algorithm.timeout(r, 9000, true),
-      (algorithm: typeof alone, { r }: CongestionRow) => algorithm.acked(r, 9000, 9000, true, 100_000),
-      (algorithm: typeof alone, { r }: CongestionRow) => algorithm.idleRestart(r, 5000),
-      (algorithm: typeof alone, { r }: CongestionRow) => algorithm.adopt(r),
+    const calls: readonly ((row: CongestionRow, algorithm: CongestionControl) => void)[] = [
+      ({ r }, algorithm) => algorithm.init(r),
+      ({ r }, algorithm) => algorithm.acked(r, 5000, 10_000, true, 100_000),
+      ({ r }, algorithm) => algorithm.remember(r),
+      ({ r }, algorithm) => algorithm.enterRecovery(r, 12_000),
+      ({ r }, algorithm) => algorithm.acked(r, 5000, 10_000, true, 100_000),
+      ({ r }, algorithm) => algorithm.undo(r),
+      ({ r }, algorithm) => algorithm.timeout(r, 9000, true),
+      ({ r }, algorithm) => algorithm.acked(r, 9000, 9000, true, 100_000),
+      ({ r }, algorithm) => algorithm.idleRestart(r, 5000),
+      ({ r }, algorithm) => algorithm.adopt(r),
     ];
     for (const [i, call] of calls.entries()) {
-      call(chosen as unknown as typeof alone, one);
-      call(alone, two);
+      call(one, chosen);
+      call(two, alone);
       one.nowMs += 100;
       two.nowMs += 100;
       expect([i, words(one)]).toEqual([i, words(two)]);
@@ -114,7 +115,7 @@ describe("an algorithm that takes over", () => {
   ] as const)("%s begins with what is there, not with what the other left in its words", (_name, make) => {
     const grow = (dirt: number): number[] => {
       const row = new CongestionRow();
-      for (let i = 0; i < 14; i++) row.set(T_CC + i, dirt);
+      for (let i = 0; i < CC_WORDS; i++) row.set(T_CC + i, dirt);
       row.cwnd = 20_000;
       row.ssthresh = 15_000;
       row.rttMs = 100;
