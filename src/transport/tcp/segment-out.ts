@@ -231,7 +231,10 @@ export function sendReset(core: TcpCore, c: ConnectionIndex, r: number): void {
   core.output(r, b);
 }
 
-/** Least MSS of our own: beside the longest IPv4 and TCP headers, 60 bytes each, it leaves room for 8 bytes. */
+/**
+ * Least MSS of our own, that of a packet of 128 bytes: 8 of data beside the longest IPv4 and TCP headers, 60 bytes each. RFC
+ * 9293 3.7.1 and RFC 6691 name none; with less, options could leave no room for data.
+ */
 export const LEAST_OWN_MSS = 88;
 
 /** Our MSS option: what one packet of the link holds (RFC 9293 MUST-67), and no more than the application's bound. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { sessionAttribute } from "../../../src/session/attributes.js";
 import { T_SND_MSS } from "../../../src/transport/tcp/connection.js";
 import { connecting, established, FAMILIES, listening, pattern, ScriptedPeer, ScriptedStack } from "./scripted-peer.js";
 
@@ -67,6 +68,9 @@ describe.each(FAMILIES)("MSS over IPv%i", (family) => {
       const host = new ScriptedStack({ family });
       const peer = new ScriptedPeer(host, { port: 80, localPort: 0, timestamps });
       host.connect(80, undefined, { mss: 500 });
+      const { sessions } = host.stack.host;
+      // Before the peer's SYN it is the bound.
+      expect([...sessions.table].map((s) => sessionAttribute(sessions, s, "mss"))).toEqual([500]);
       expect(peer.accept().mss).toBe(500);
       const payload = timestamps ? 488 : 500;
       expect(host.session.attribute("mss")).toBe(payload);
