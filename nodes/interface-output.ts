@@ -2,7 +2,15 @@ import { completeChecksum } from "../src/device/checksum.js";
 import { Segmenter } from "../src/device/segment.js";
 import { CONSUMED, type Frame } from "../src/graph/frame.js";
 import { NO_TRACE, type NodeForm, type NodeRuntime, nodeErrors } from "../src/graph/node.js";
-import { F_CHECKSUM_PARTIAL, GSO_UDP, M_ERROR, M_FLAGS, M_GSO, M_TX_IF } from "../src/graph/packet-pool.js";
+import {
+  F_CHECKSUM_PARTIAL,
+  F_NO_CHECKSUM_OFFLOAD,
+  GSO_UDP,
+  M_ERROR,
+  M_FLAGS,
+  M_GSO,
+  M_TX_IF,
+} from "../src/graph/packet-pool.js";
 import type { Host } from "./host.js";
 
 const errors = nodeErrors({
@@ -17,7 +25,7 @@ const NEXT_DROP = 0;
 
 /**
  * interface-output: last stop before an interface. Refuses packets for interfaces that are down, and does for devices
- * without offloads what they lack: cuts superframes, completes checksums. Then the arc interface-output.
+ * without offloads, or packets that are not to use them, what is lacking: cuts superframes, completes checksums. Then the arc interface-output.
  */
 export const interfaceOutput: NodeForm<Host> = {
   name: "interface-output",
@@ -84,13 +92,15 @@ export const interfaceOutput: NodeForm<Host> = {
         }
         nexts[i] = out;
         const gso = i32[m + M_GSO];
-        if (gso !== 0 && !(gso >>> 16 === GSO_UDP ? cutsUdp : cutsTcp)) {
+        const flags = i32[m + M_FLAGS];
+        const isHelped = sumsChecksum && (flags & F_NO_CHECKSUM_OFFLOAD) === 0;
+        if (gso !== 0 && !(isHelped && (gso >>> 16 === GSO_UDP ? cutsUdp : cutsTcp))) {
           for (; pushed < i; pushed++) {
             if (nexts[pushed] !== CONSUMED) node.push(nexts[pushed], buffers[pushed]);
             nexts[pushed] = CONSUMED;
           }
-          nexts[i] = cut(b, out, !sumsChecksum, node) ? CONSUMED : NEXT_DROP;
-        } else if (!sumsChecksum && (i32[m + M_FLAGS] & F_CHECKSUM_PARTIAL) !== 0 && !completeChecksum(pool, b)) {
+          nexts[i] = cut(b, out, !isHelped, node) ? CONSUMED : NEXT_DROP;
+        } else if (!isHelped && (flags & F_CHECKSUM_PARTIAL) !== 0 && !completeChecksum(pool, b)) {
           i32[m + M_ERROR] = errorBase + E.bad_offload;
           nexts[i] = NEXT_DROP;
         }

@@ -12,7 +12,10 @@ import type { Host } from "./host.js";
 
 const errors = tcpNodeErrors("pkts_sent", "rst_sent", "no_buffer");
 
-/** tcp4-output and tcp6-output: put the IP header in front of a segment of a connection (M_CONN names its row). */
+/**
+ * tcp4-output and tcp6-output: put the IP header in front of a segment of a connection (M_CONN names its row). IP's lookup
+ * comes next, or what the connection's attribute nextNode says: that node finds the connection in M_CONN, too.
+ */
 function tcpOutput(isIp4: boolean): NodeForm<Host> {
   const ipHeaderLen = isIp4 ? IP4_HEADER_LEN : IP6_HEADER_LEN;
   return {
@@ -36,7 +39,7 @@ function tcpOutput(isIp4: boolean): NodeForm<Host> {
           const ip = l4 - ipHeaderLen;
           const bytes = i32[m + M_LEN] + (i32[m + M_TAIL] & 0xffffff);
           const fields = i32[r + C_IP_FIELDS];
-          const hops = fields >>> 8;
+          const hops = (fields >>> 8) & 0xff;
           if (isIp4) {
             const total = bytes + IP4_HEADER_LEN;
             // An identification of 0: with DF the datagram is atomic (RFC 6864 4.1).
@@ -52,7 +55,7 @@ function tcpOutput(isIp4: boolean): NodeForm<Host> {
           }
           i32[m + M_DATA] = i32[m + M_L3] = ip;
           i32[m + M_LEN] += ipHeaderLen;
-          next[i] = 0;
+          next[i] = fields >>> 16;
         }
         node.count(errors.index.pkts_sent, count);
         events.commit(node, errors.map);

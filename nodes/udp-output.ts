@@ -1,11 +1,16 @@
 import type { Frame } from "../src/graph/frame.js";
 import type { NodeForm } from "../src/graph/node.js";
+import { M_CONN } from "../src/graph/packet-pool.js";
+import { C_IP_FIELDS } from "../src/transport/transport.js";
 import { IP4_HEADER_LEN } from "../src/wire/ip4.js";
 import { IP6_HEADER_LEN } from "../src/wire/ip6.js";
 import { UDP_HEADER_LEN, udpDstPort, udpLength, udpSrcPort } from "../src/wire/udp.js";
 import type { Host } from "./host.js";
 
-/** udp4-output and udp6-output: datagrams of sessions on their way to ip lookup, their headers complete. */
+/**
+ * udp4-output and udp6-output: datagrams of sessions, their headers complete, on their way to IP's lookup or to where the
+ * attribute nextNode of the connection (M_CONN) says.
+ */
 function udpOutput(isIp4: boolean): NodeForm<Host> {
   const at = isIp4 ? IP4_HEADER_LEN : IP6_HEADER_LEN;
   return {
@@ -19,9 +24,15 @@ function udpOutput(isIp4: boolean): NodeForm<Host> {
           ? "udp: truncated"
           : `udp: ${udpSrcPort(dv, at)} -> ${udpDstPort(dv, at)} length ${udpLength(dv, at)}`,
     },
-    process: () => (frame: Frame) => {
-      const { next, count } = frame;
-      for (let i = 0; i < count; i++) next[i] = 0;
+    process: ({ window: { i32 }, pool: { meta }, udp }) => {
+      const { base, stride } = udp.rows;
+      return (frame: Frame) => {
+        const { buffers, next, count } = frame;
+        // A row that was freed after its last datagram is not another's yet.
+        for (let i = 0; i < count; i++) {
+          next[i] = i32[base + i32[meta + (buffers[i] << 4) + M_CONN] * stride + C_IP_FIELDS] >>> 16;
+        }
+      };
     },
   };
 }

@@ -12,6 +12,12 @@ export { ConfigError } from "./host/config-error.js";
 export type { AppConfig, InterfaceConfig, RouteConfig, StackConfig } from "./host/config-types.js";
 export type { LiveStack, OpenOptions } from "./node/live-stack.js";
 export { SESSION_ERRORS, SessionError, type SessionErrorEntry } from "./session/session-errors.js";
+export {
+  type ConnectionAttribute,
+  type ConnectionAttributes,
+  TCP_CC_CUBIC,
+  TCP_CC_NEWRENO,
+} from "./transport/transport.js";
 
 /**
  * Makes a running network host from a configuration: the same object as in the configuration file. Rejects with

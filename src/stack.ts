@@ -3,6 +3,7 @@ import type { Host } from "../nodes/host.js";
 import type { Device } from "./device/device.js";
 import { type Interface, InterfaceTable } from "./device/interface.js";
 import { Engine } from "./graph/engine.js";
+import type { NodeForm } from "./graph/node.js";
 import { PacketPool } from "./graph/packet-pool.js";
 import type { Family } from "./ip/address.js";
 import { A_IF, A_MTU, A_TYPE, ADJ_BROADCAST, type AdjIndex } from "./ip/adjacency.js";
@@ -83,6 +84,8 @@ export interface StackParts {
   readonly session?: Partial<SessionConfig>;
   readonly tcp?: Partial<TcpConfig>;
   readonly udp?: Partial<UdpConfig>;
+  /** Nodes of the user's own: features, and where the attribute nextNode sends packets. */
+  readonly nodes?: readonly NodeForm<Host>[];
 }
 
 /** How an interface joins a stack. */
@@ -197,6 +200,7 @@ function makeHost(parts: StackParts): Host {
     upcalls: sessions,
     addresses,
     ident: ip.ident,
+    engine,
     config: udpConfig,
   });
   sessions.register(tcp);
@@ -210,7 +214,7 @@ function makeHost(parts: StackParts): Host {
   const transports: readonly (Transport | undefined)[] = sessions.transports;
   const host = { window, pool, engine, interfaces, ip, neighbours, fifos, lookup, sessions, tcp, udp, transports };
   for (const [name, start, end] of ALL_ARCS) engine.addArc(name, [start], end);
-  for (const form of ALL_NODES) engine.register(form);
+  for (const form of [...ALL_NODES, ...(parts.nodes ?? [])]) engine.register(form);
   engine.start(host);
   return host;
 }

@@ -29,7 +29,7 @@ export type ListenOptions = Omit<CoreListenOptions, "worker">;
 export interface ConnectOptions {
   /** Where from, as a URI of the same protocol; address or port may be 0. */
   readonly from?: string;
-  /** Attributes of the connection from its first segment on. A value out of range: INVALID. */
+  /** Attributes of the connection from its first segment on. A value out of range: INVALID; none of the transport's: NOSUPPORT. */
   readonly attributes?: ConnectionAttributes;
 }
 

@@ -167,7 +167,7 @@ export class Engine<Host> {
 
   /** Adds a feature arc from `startNodes` to `endNode`; the nodes may be registered later. */
   addArc(name: string, startNodes: readonly string[], endNode: string): FeatureArc {
-    const arc = new FeatureArc(name, startNodes, endNode, (from, to) => this.#addNext(from, to), this.#maxInterfaces);
+    const arc = new FeatureArc(name, startNodes, endNode, (from, to) => this.addNext(from, to), this.#maxInterfaces);
     this.#arcs.set(name, arc);
     return arc;
   }
@@ -199,7 +199,11 @@ export class Engine<Host> {
     return node;
   }
 
-  #addNext(from: string, to: string): number {
+  /**
+   * The next index that leads from node `from` to node `to`, made where there is none (VPP vlib_node_add_named_next); after
+   * {@link start}. Throws when a name has no node.
+   */
+  addNext(from: string, to: string): number {
     const node = this.#node(from);
     const target = this.#node(to);
     const known = node.nextNodes.indexOf(target);

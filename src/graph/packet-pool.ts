@@ -57,6 +57,8 @@ export const F_L3_MULTICAST = 32;
 export const F_REASSEMBLED = 64;
 /** An IPv6 packet (otherwise IPv4), set by the ip input nodes and by whoever makes a packet. */
 export const F_IP6 = 128;
+/** With F_CHECKSUM_PARTIAL: software completes the checksum, and cuts the superframe, even if the device could. */
+export const F_NO_CHECKSUM_OFFLOAD = 256;
 
 /** Superframe kind in M_GSO bits 16 and up (the numbers are virtio's): TCP over IPv4. */
 export const GSO_TCP4 = 1;

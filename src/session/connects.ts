@@ -40,6 +40,11 @@ export interface ConnectOptions {
   readonly worker?: number;
 }
 
+/** Whether it has named values, whoever the caller is. */
+function isTable(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
+}
+
 function isMulticast({ family, address }: Endpoint): boolean {
   return family === 4 ? address[0] >>> 28 >= 14 : address[0] >>> 24 === 0xff;
 }
@@ -66,9 +71,10 @@ export class SessionConnects {
     const worker = core.applications.worker(app, options.worker ?? 0);
     if (worker === undefined) return SESSION_E_INVALID_APPWRK;
     if (core.transports[proto] === undefined || proto === TRANSPORT_CT) return SESSION_E_NOSUPPORT;
-    const { local, extConfig } = options;
+    const { local, extConfig, attributes } = options;
     if (!isEndpoint(remote) || remote.port === 0) return SESSION_E_INVALID;
     if (local !== undefined && (!isEndpoint(local) || local.family !== remote.family)) return SESSION_E_INVALID;
+    if (attributes !== undefined && !isTable(attributes)) return SESSION_E_INVALID;
     const parsed = extConfig === undefined ? 0 : ExtConfig.parse(extConfig);
     if (typeof parsed === "number" && parsed < 0) return parsed;
     if (app.hasLocalScope) {

@@ -1,9 +1,10 @@
 import { SeededRandom } from "../random/seeded.js";
+import { type ConnectionAttribute, TCP_CC_CUBIC, TCP_CC_NEWRENO } from "../transport/transport.js";
 import { Draw } from "./draw.js";
 import { harshLink, mildLink } from "./draw-link.js";
 import { SCENARIOS, scenarioNamed } from "./scenarios/index.js";
 import type { CaseChange, SimCase } from "./sim-case.js";
-import type { ConnectionPlan, EndPlan, Step } from "./workload.js";
+import type { AttributeChange, ConnectionPlan, EndPlan, Step } from "./workload.js";
 
 /** The scenario that draws another one, and a hostile network with it. */
 export const RANDOM_SCENARIO = "random";
@@ -109,9 +110,23 @@ export function plansOf(of: SimCase): ConnectionPlan[] {
     const number = of.first + i;
     const draw = new Draw(new SeededRandom((of.seed + Math.imul(number + 1, 0x9e37_79b1)) | 0));
     const { ends, ...rest } = workload.plan(draw, number, of);
-    const [client, server] = ends;
+    const isRandom = of.scenario === RANDOM_SCENARIO;
+    const [client, server] = isRandom ? ends.map((end) => ({ ...end, attributes: attributes(draw) })) : ends;
     return { ...rest, ends: [scaled(client, of.sizePermille), scaled(server, of.sizePermille)] };
   });
+}
+
+/** What an end changes of how it sends, mostly while it does. */
+function attributes(draw: Draw): AttributeChange[] {
+  const changes: AttributeChange[] = [];
+  const change = (name: ConnectionAttribute, value: number): void => {
+    changes.push({ afterUs: draw.size(1, 2_000_000), name, value });
+  };
+  while (draw.chance(300)) change("congestion", draw.oneOf([TCP_CC_NEWRENO, TCP_CC_CUBIC]));
+  if (draw.chance(150)) change("mss", draw.between(88, 1460));
+  while (draw.chance(150)) change("pacing", draw.between(0, 1));
+  while (draw.chance(100)) change("gso", draw.between(0, 1));
+  return changes;
 }
 
 function scaled(plan: EndPlan, permille: number): EndPlan {

@@ -86,6 +86,9 @@ export class WorkloadEnd {
     this.openedUs = this.#context.nowUs();
     this.#progress();
     if (this.plan.abortAfterUs >= 0) this.#context.after(this.plan.abortAfterUs, () => this.abort("aborted"));
+    for (const { afterUs, name, value } of this.plan.attributes) {
+      this.#context.after(afterUs, () => this.#session?.setAttribute(name, value));
+    }
     this.#advance();
     if (this.plan.readEveryUs > 0) this.#readLater();
   }

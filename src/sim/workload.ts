@@ -1,3 +1,5 @@
+import type { ConnectionAttribute } from "../transport/transport.js";
+
 /** One thing that an end of a connection does before the next: times in microseconds of virtual time. */
 export type Step =
   /** Writes so many bytes of its stream. */
@@ -24,6 +26,15 @@ export interface EndPlan {
   readonly readEveryUs: number;
   /** Resets the connection so long after it opened; -1 never. */
   readonly abortAfterUs: number;
+  /** Attributes of its connection that it sets so long after it opened. */
+  readonly attributes: readonly AttributeChange[];
+}
+
+/** An attribute that is set at a time, microseconds since the connection opened. */
+export interface AttributeChange {
+  readonly afterUs: number;
+  readonly name: ConnectionAttribute;
+  readonly value: number;
 }
 
 /** What both ends of one connection do. */

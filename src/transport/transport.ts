@@ -34,7 +34,10 @@ export const C_LCL = 6;
 export const C_RMT = 10;
 /** State, in the transport's own numbering. */
 export const C_STATE = 14;
-/** Hop limit << 8 | traffic class (DSCP << 2 | ECN), as they go into IP headers. */
+/**
+ * Traffic class (DSCP << 2 | ECN) and, from bit 8, hop limit, as they go into IP headers; from bit 16 the next index by
+ * which packets leave the transport's output node, 0 for IP's lookup.
+ */
 export const C_IP_FIELDS = 15;
 /** Words of the common part. */
 export const C_COMMON_WORDS = 16;
@@ -45,6 +48,8 @@ export const CF_USED = 1;
 export const CF_IP6 = 2;
 /** The connection waits in the transmit queue of the session layer. */
 export const CF_TX_QUEUED = 4;
+/** Checksums are completed in software, whatever the device can do. */
+export const CF_NO_CHECKSUM_OFFLOAD = 8;
 
 /**
  * What an application may read and set of a connection (VPP's transport attributes), by name. A listener of TCP
@@ -63,6 +68,26 @@ export interface ConnectionAttributes {
   readonly dscp?: number;
   /** Time to live or hop limit, 1 to 255 (RFC 9293 MUST-49). */
   readonly hopLimit?: number;
+  /**
+   * Where packets go from tcp4-output, tcp6-output, udp4-output or udp6-output: a next index of that node, as `show node`
+   * lists them and `engine.addNext` makes them. Default 0: IP's lookup.
+   */
+  readonly nextNode?: number;
+  /** The device completes checksums and cuts superframes, where it can. Default 1. */
+  readonly checksumOffload?: number;
+  /** TCP: segments may leave the transport as superframes, which are cut further down. Default 1. */
+  readonly gso?: number;
+  /**
+   * TCP: upper bound of the MSS that is announced and used, 88 to 65,495 bytes; 0: none but the interface's MTU. Read from
+   * an open connection it is the MSS in use: most payload of a segment, options taken off. There, it can only become less.
+   */
+  readonly mss?: number;
+  /** TCP: congestion control, {@link TCP_CC_NEWRENO} or {@link TCP_CC_CUBIC}. Default as configured. */
+  readonly congestion?: number;
+  /** TCP: segments leave at the rate of the window per round trip, not in bursts. Default as configured. */
+  readonly pacing?: number;
+  /** TCP: most that leaves, kilobytes (1,000 bytes) per second, up to 16,777,215; 0: no bound. With `pacing` 0, too. */
+  readonly maxPacingKBps?: number;
   /** TCP: soft errors are reported (RFC 9293 MUST-47, SHLD-20). Default 1. */
   readonly softErrors?: number;
   /** TCP: unread bytes up to the end of the peer's urgent data; 0: there is none. Cannot be set (RFC 9293 MUST-33). */
@@ -70,6 +95,11 @@ export interface ConnectionAttributes {
 }
 /** Name of a connection attribute. */
 export type ConnectionAttribute = keyof ConnectionAttributes;
+
+/** NewReno (RFC 5681, 6582), by VPP's numbers of congestion controls. */
+export const TCP_CC_NEWRENO = 0;
+/** CUBIC (RFC 9438) with HyStart++. */
+export const TCP_CC_CUBIC = 1;
 
 /** Soft error: a segment was retransmitted R1 times without an answer (RFC 9293 3.8.3). The others are ICMP_ kinds. */
 export const SOFT_NO_ANSWER = 8;

@@ -4,6 +4,7 @@ import { interfaceOutput } from "../../nodes/interface-output.js";
 import { interfaceTx } from "../../nodes/interface-tx.js";
 import {
   F_CHECKSUM_PARTIAL,
+  F_NO_CHECKSUM_OFFLOAD,
   GSO_TCP4,
   GSO_UDP,
   M_DATA,
@@ -71,6 +72,31 @@ describe("interface-output", () => {
     expect(frames.map(({ bytes }) => bytes.length)).toEqual([64, 3054, 1042, 1042, 1042]);
     expect(frames.map((frame) => hasFlags(frame, F_CHECKSUM_PARTIAL))).toEqual(new Array<boolean>(5).fill(true));
     expect(frames[1].meta[M_GSO]).toBe(TCP_GSO);
+    host.expectNoLeaks();
+  });
+
+  it("does itself what a packet says that the device is not to do", () => {
+    const host = setUp();
+    host.addInterface([], { offloads: { checksum: true, tso: true, uso: true } });
+    for (const [sample, gso] of [
+      [SHORT, 0],
+      [TCP, TCP_GSO],
+      [UDP, UDP_GSO],
+    ] as const) {
+      const b = put(host, sample, 0, gso);
+      host.setMeta(b, M_FLAGS, F_CHECKSUM_PARTIAL | F_NO_CHECKSUM_OFFLOAD);
+    }
+    // A checksum that is whole stays as it is.
+    const whole = put(host, { ...SHORT, id: 9 }, 0);
+    host.setMeta(whole, M_FLAGS, F_NO_CHECKSUM_OFFLOAD);
+    host.run();
+    const frames = host.device(0).sent;
+    expect(frames.map(({ bytes }) => bytes.length)).toEqual([64, 1054, 1054, 1054, 1042, 1042, 1042, 64]);
+    expect(frames.slice(1, 7).map(({ bytes }) => checksumsHold(bytes))).toEqual(new Array<boolean>(6).fill(true));
+    expect(frames.some((frame) => hasFlags(frame, F_CHECKSUM_PARTIAL))).toBe(false);
+    const transport = l4At(SHORT.isIp6);
+    const whole0 = makeFrame({ ...SHORT, id: 9 });
+    expect(frames[7].bytes.slice(transport)).toEqual(whole0.slice(transport));
     host.expectNoLeaks();
   });
 

@@ -71,6 +71,7 @@ export class UdpHarness implements Host {
       upcalls: this.sessions,
       addresses,
       ident: new Ident(random),
+      engine: this.engine,
       config: { maxConnections: 64, hopLimit: 64 },
     });
     this.sessions.register(this.udp);

@@ -7,6 +7,7 @@ import {
   F_IP6,
   F_L3_MULTICAST,
   F_LOCAL_ORIGIN,
+  F_NO_CHECKSUM_OFFLOAD,
   GSO_UDP,
   M_CONN,
   M_FIB,
@@ -248,6 +249,47 @@ describe.each([
     expect(nameOf(session.writeUrgent(text("x")))).toBe("NOSUPPORT");
     expect(session.statistics()).toEqual({});
     await expect(app.connect(uri, { attributes: { dscp: 64 } })).rejects.toMatchObject({ sessionError: "INVALID" });
+  });
+
+  test("next node and checksum offload are the session's; a listener has its own", async () => {
+    const app = await attach();
+    const uri = `udp://${peer.length === 4 ? peerText : `[${peerText}]`}:9`;
+    const family = us.length === 4 ? 4 : 6;
+    const other = `ip${family}-icmp-error`;
+    expect(h.engine.addNext(`udp${family}-output`, other)).toBe(1);
+    const connecting = app.connect(uri, { attributes: { nextNode: 1, checksumOffload: 0, hopLimit: 9 } });
+    h.run();
+    const session = await connecting;
+    const offload = (node: string): number[] => {
+      session.writeDatagram(text("x"));
+      h.run();
+      return h.caught(node).map(({ bytes, meta }) => {
+        expect(bytes[family === 4 ? 8 : 7]).toBe(9);
+        return meta[M_FLAGS] & (F_CHECKSUM_PARTIAL | F_NO_CHECKSUM_OFFLOAD);
+      });
+    };
+    expect(offload(other)).toEqual([F_CHECKSUM_PARTIAL | F_NO_CHECKSUM_OFFLOAD]);
+    expect([session.attribute("nextNode"), session.attribute("checksumOffload")]).toEqual([1, 0]);
+    for (const [name, value] of [
+      ["nextNode", 0],
+      ["checksumOffload", 1],
+    ] as const) {
+      expect([session.setAttribute(name, value), session.attribute(name)]).toEqual([0, value]);
+    }
+    expect(offload(lookup)).toEqual([F_CHECKSUM_PARTIAL]);
+    expect(h.caught(other)).toEqual([]);
+    expect(nameOf(session.setAttribute("nextNode", 2))).toBe("INVALID");
+    // What is written before the end still goes there.
+    session.setAttribute("nextNode", 1);
+    session.writeDatagram(text("last"));
+    session.close();
+    h.run();
+    expect(h.caught(other)).toHaveLength(1);
+    const { session: listener } = await app.listen(any);
+    expect(listener.setAttribute("nextNode", 1)).toBe(0);
+    listener.sendTo(text("x"), peerText, 9);
+    h.run();
+    expect([h.caught(other).length, h.caught(lookup).length]).toEqual([1, 0]);
   });
 
   test("largest datagrams pass, larger ones are refused", async () => {

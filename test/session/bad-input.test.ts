@@ -3,6 +3,8 @@ import { type App, AppServer } from "../../src/app/attach.js";
 import type { Session } from "../../src/app/session.js";
 import { SESSION_ERRORS, SessionError } from "../../src/session/session-errors.js";
 import { S_STATE } from "../../src/session/session-table.js";
+import type { ConnectionAttribute, ConnectionAttributes } from "../../src/transport/transport.js";
+import { OneStack } from "../transport/ct/one-stack.js";
 import { SessionHarness } from "./fake-transport.js";
 
 // Each public call with each argument missing, of a wrong type, out of range, or naming what is not the caller's: the
@@ -332,5 +334,149 @@ describe("a session", () => {
       nameOf(loose(listener)[call](new Uint8Array(1))),
     );
     expect(results).toEqual(["NOSESSION", "NOSESSION", "NOSESSION", "NOSESSION"]);
+  });
+});
+
+describe("attributes", () => {
+  const NO_NUMBERS: readonly unknown[] = [
+    undefined,
+    null,
+    "1",
+    true,
+    {},
+    [1],
+    1n,
+    Number.NaN,
+    0.5,
+    -1,
+    2 ** 31,
+    2 ** 32,
+  ];
+  /** Further values that are out of range, and those at its ends. */
+  const OF_ALL: Readonly<Record<string, readonly [bad: readonly number[], good: readonly number[]]>> = {
+    dscp: [[64], [0, 63]],
+    hopLimit: [
+      [0, 256],
+      [1, 255],
+    ],
+    nextNode: [[1, 65_535, 65_536], [0]],
+    checksumOffload: [[2], [0, 1]],
+  };
+  const OF_TCP: typeof OF_ALL = {
+    noDelay: [[2], [0, 1]],
+    keepalive: [[2], [0, 1]],
+    keepaliveMs: [[86_400_001], [1, 86_400_000]],
+    userTimeoutMs: [[86_400_001], [1, 86_400_000]],
+    softErrors: [[2], [0, 1]],
+    gso: [[2], [0, 1]],
+    // What is read is not what was set: test/transport/tcp/mss.test.ts.
+    mss: [[1, 87, 65_496], []],
+    congestion: [[2], [0, 1]],
+    pacing: [[2], [0, 1]],
+    maxPacingKBps: [[0x100_0000], [0, 0xff_ffff]],
+  };
+  const ALL = { ...OF_ALL, ...OF_TCP };
+  const names = Object.keys(ALL) as ConnectionAttribute[];
+
+  let one: OneStack;
+  let global: App;
+  let tcp: Session;
+  let udp: Session;
+  let listener: Session;
+
+  async function connect(uri: string, attributes: unknown = {}): Promise<Session> {
+    const connecting = global.connect(uri, { attributes: attributes as ConnectionAttributes });
+    connecting.catch(() => {});
+    one.settle();
+    return connecting;
+  }
+
+  beforeEach(async () => {
+    one = new OneStack();
+    global = await one.attach("global", {}, { scope: ["global"] });
+    ({ session: listener } = await global.listen("tcp://10.0.0.1/80"));
+    tcp = await connect("tcp://10.0.0.1/80");
+    udp = await connect("udp://10.0.0.9/9");
+  });
+
+  /** What a call with one value says, and whether it changed anything. */
+  function tried(session: Session, name: ConnectionAttribute, value: unknown): string {
+    const before = session.attribute(name);
+    const result = nameOf(session.setAttribute(name, value as number));
+    return session.attribute(name) === before ? result : `${result} ${before} became ${session.attribute(name)}`;
+  }
+
+  test.each(names)("%s: out of range, and no whole number: INVALID, nothing changed", async (name) => {
+    const [bad, good] = ALL[name];
+    const sessions = name in OF_ALL ? [tcp, listener, udp] : [tcp, listener];
+    for (const session of sessions) {
+      for (const value of [...bad, ...NO_NUMBERS]) {
+        expect([name, value, tried(session, name, value)]).toEqual([name, value, "INVALID"]);
+      }
+      for (const value of good) {
+        expect([session.setAttribute(name, value), session.attribute(name)]).toEqual([0, value]);
+      }
+    }
+    for (const value of [...bad, ...NO_NUMBERS]) {
+      const before = one.pools();
+      await expect(connect("tcp://10.0.0.1/80", { dscp: 1, [name]: value })).rejects.toMatchObject({
+        sessionError: "INVALID",
+      });
+      expect(one.pools()).toEqual(before);
+    }
+  });
+
+  test("that are not the transport's, or nobody's: NOSUPPORT", async () => {
+    const others: readonly unknown[] = ["colour", "toString", "__proto__", "", "MSS", 5, null, undefined, {}];
+    const rows: readonly (readonly [Session, readonly unknown[]])[] = [
+      [tcp, others],
+      [listener, others],
+      [udp, [...others, ...Object.keys(OF_TCP), "urgentBytes"]],
+    ];
+    for (const [session, none] of rows) {
+      for (const name of none as readonly ConnectionAttribute[]) {
+        expect([name, nameOf(session.attribute(name))]).toEqual([name, "NOSUPPORT"]);
+        expect([name, nameOf(session.setAttribute(name, 1))]).toEqual([name, "NOSUPPORT"]);
+      }
+    }
+    expect(nameOf(tcp.setAttribute("urgentBytes", 1))).toBe("NOSUPPORT");
+    for (const [uri, attributes] of [
+      ["tcp://10.0.0.1/80", { colour: 1 }],
+      ["tcp://10.0.0.1/80", [1]],
+      ["udp://10.0.0.9/9", { mss: 500 }],
+    ] as const) {
+      const before = one.pools();
+      await expect(connect(uri, attributes)).rejects.toMatchObject({ sessionError: "NOSUPPORT" });
+      expect(one.pools()).toEqual(before);
+    }
+  });
+
+  test.each(["tcp://10.0.0.1/80", "udp://10.0.0.9/9"])("that are no object, to %s: INVALID", async (uri) => {
+    for (const attributes of [null, 5, "mss", true, () => {}]) {
+      const before = one.pools();
+      await expect(connect(uri, attributes)).rejects.toMatchObject({ sessionError: "INVALID" });
+      expect(one.pools()).toEqual(before);
+    }
+  });
+
+  test("of a cut-through session: NOSUPPORT, each of them", async () => {
+    const local = await one.attach("local");
+    await local.listen("tcp://127.0.0.1/80");
+    const session = await one.connect(local, "tcp://127.0.0.1/80");
+    const results = names.map((name) => [nameOf(session.attribute(name)), nameOf(session.setAttribute(name, 1))]);
+    expect(results).toEqual(names.map(() => ["NOSUPPORT", "NOSUPPORT"]));
+  });
+
+  test("of a session that has gone: NOSESSION, each of them, whoever has the row now", async () => {
+    const gone = [tcp, udp];
+    for (const session of gone) session.reset();
+    one.settle();
+    tcp = await connect("tcp://10.0.0.1/80");
+    const before = names.map((name) => tcp.attribute(name));
+    for (const session of gone) {
+      const results = names.map((name) => [nameOf(session.attribute(name)), nameOf(session.setAttribute(name, 1))]);
+      expect(results).toEqual(names.map(() => ["NOSESSION", "NOSESSION"]));
+    }
+    expect(names.map((name) => tcp.attribute(name))).toEqual(before);
   });
 });

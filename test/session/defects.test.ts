@@ -3,6 +3,8 @@ import { resolveConfig } from "../../src/host/config.js";
 import { AppServer } from "../../src/app/attach.js";
 import { SESSION_ERRORS } from "../../src/session/session-errors.js";
 import { formatEndpoint, parseUri } from "../../src/session/uri.js";
+import { F_CHECKSUM_PARTIAL, F_NO_CHECKSUM_OFFLOAD, M_FLAGS } from "../../src/graph/packet-pool.js";
+import { established } from "../transport/tcp/scripted-peer.js";
 import { SessionHarness } from "./fake-transport.js";
 
 // Defects of VPP's session code, past and present, that this one does not have: one test each. Those of rules and of the
@@ -119,5 +121,26 @@ describe("lookup", () => {
     const { index } = h.app();
     const s = h.listen(index, "tcp://[::]:80");
     expect([h.lookup.listener6(0, 0, 0, 0, 0, 9, 80), h.lookup.listener4(0, 0, 0, 80)]).toEqual([s, -1]);
+  });
+});
+
+describe("attributes", () => {
+  test("checksum offload is on when it is asked for, and off when it is not: tcp_set_attribute has FLAGS the wrong way round", () => {
+    const [peer, host] = established({ offloads: { checksum: true, tso: true, uso: true } });
+    const flags: number[] = [];
+    const { meta } = host.stack.host.pool;
+    const { tx } = host.device;
+    host.device.tx = (buffers, count) => {
+      for (let i = 0; i < count; i++) flags.push(host.core.window.i32[meta + (buffers[i] << 4) + M_FLAGS]);
+      return tx.call(host.device, buffers, count);
+    };
+    const sent = (offload: number): number[] => {
+      expect(host.session.setAttribute("checksumOffload", offload)).toBe(0);
+      peer.send({ flags: "PA", data: 1 }).expect({ flags: "A" });
+      return flags.splice(0).map((each) => each & (F_CHECKSUM_PARTIAL | F_NO_CHECKSUM_OFFLOAD));
+    };
+    expect(sent(1)).toEqual([F_CHECKSUM_PARTIAL]);
+    expect(sent(0)).toEqual([F_NO_CHECKSUM_OFFLOAD]);
+    expect(sent(1)).toEqual([F_CHECKSUM_PARTIAL]);
   });
 });

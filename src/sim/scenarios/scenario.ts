@@ -21,6 +21,7 @@ export function end(draw: Draw, steps: readonly Step[], more: Partial<EndPlan> =
     readBytes: draw.size(64, 65_536),
     readEveryUs: 0,
     abortAfterUs: -1,
+    attributes: [],
     ...more,
   };
 }

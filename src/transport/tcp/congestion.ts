@@ -4,10 +4,10 @@
  * throughout; all integers.
  */
 export interface CongestionControl {
-  /** Name in configuration and listings. */
-  readonly name: string;
   /** A connection is established, its MSS known. */
   init(r: number): void;
+  /** Goes on with an established connection that had another algorithm: T_CWND and T_SSTHRESH stay, its own state begins. */
+  adopt(r: number): void;
   /**
    * `ackedBytes` were newly acknowledged outside fast recovery, none by a selective acknowledgement alone; `flightBytes` were in flight before. `isLimited`: cwnd
    * held the sender back; when it did not, the acknowledgement proves nothing about a larger one (RFC 7661 3).

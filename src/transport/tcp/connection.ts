@@ -118,7 +118,7 @@ export const T_RTO_US = C_COMMON_WORDS + 27;
 export const T_BACKOFF = C_COMMON_WORDS + 28;
 /** The next round-trip sample is taken when this is acknowledged: one for each round trip. */
 export const T_RTT_SEQ = C_COMMON_WORDS + 29;
-/** The RF_ flags of loss detection and recovery. */
+/** The RF_ flags of loss detection and recovery; from bit 16 the connection's congestion control, a TCP_CC_ number. */
 export const T_RECOVERY = C_COMMON_WORDS + 30;
 /** Duplicate ACKs in a row. */
 export const T_DUPACKS = C_COMMON_WORDS + 31;
@@ -181,8 +181,8 @@ export const T_SND_WND_MAX = C_COMMON_WORDS + 68;
 export const T_PROGRESS_MS = C_COMMON_WORDS + 69;
 /** When data was last sent, milliseconds: idle restart. */
 export const T_LAST_SENT_MS = C_COMMON_WORDS + 70;
-/** The peer's MSS option, 536 or 1220 without one. */
-export const T_PEER_MSS = C_COMMON_WORDS + 71;
+/** The peer's MSS option, 536 or 1220 without one | our own upper bound << 16, 0 for none. */
+export const T_MSS = C_COMMON_WORDS + 71;
 /** Initial receive window in the SYN, bytes. */
 export const T_INITIAL_WND = C_COMMON_WORDS + 72;
 /** Bytes at and behind sndUna that RFC 9293 3.8.5's urgent pointer names: the peer's, as a sequence number. */
@@ -228,8 +228,10 @@ export const T_SACKS_RCVD = C_COMMON_WORDS + 91;
 export const T_DSACK_DUPS = C_COMMON_WORDS + 92;
 /** Reductions of cwnd that were undone (SpuriousFrDetected and SpuriousRtoDetected). */
 export const T_SPURIOUS = C_COMMON_WORDS + 93;
-/** Keepalive probes since the peer was heard. */
+/** Keepalive probes since the peer was heard | the most that pacing lets go, kilobytes per second << 8; 0: no bound. */
 export const T_PROBES = C_COMMON_WORDS + 94;
+/** The same word: its upper part counts. */
+export const T_MAX_PACE = T_PROBES;
 /** When cwnd was reduced last, microseconds modulo 2^32. */
 export const T_REDUCED_US = C_COMMON_WORDS + 95;
 /** Words of a row. */
@@ -282,6 +284,8 @@ export const ANSWERS_MASK = 3 << 25;
 export const TF_URGENT_OUT = 1 << 29;
 /** Soft errors are not reported (RFC 9293 SHLD-20). */
 export const TF_NO_SOFT_ERRORS = 1 << 30;
+/** No superframes. */
+export const TF_NO_GSO = 1 << 31;
 
 // Flags in T_RECOVERY.
 /** Reordering was seen (RFC 8985 RACK.reordering_seen). */
@@ -310,9 +314,19 @@ export const RF_RESCUED = 256;
 export const RF_DSACK_ROUND = 512;
 /** The sender was held back by cwnd in the round trip before this one. */
 export const RF_WAS_LIMITED = 8192;
-
 /** A retransmission of this recovery was acknowledged before its original: the reduction was for a reason. */
 export const RF_REPAIRED = 4096;
+/** Segments are not paced by the window and the round trip. */
+export const RF_NO_PACING = 16_384;
+/** Where the number of the congestion control lies in the word. */
+export const CC_SHIFT = 16;
+/** The four bits that it has. */
+export const CC_MASK = 15 << CC_SHIFT;
+
+/** The number of keepalive probes in T_PROBES. */
+export const PROBES_MASK = 0xff;
+/** Where the bound of the pace begins in T_MAX_PACE. */
+export const MAX_PACE_SHIFT = 8;
 
 // Bits of T_PENDING.
 /** An ACK is owed. */

@@ -17,14 +17,12 @@ import {
   TRANSPORT_TCP,
   type TransportUpcalls,
 } from "../transport.js";
-import type { CongestionControl } from "./congestion.js";
+import { ChosenCongestion } from "./congestion-choice.js";
 import type { TcpConfig } from "./config.js";
 import { CLOSED, T_TS_OFFSET, TcpConnections, TF_HALF_OPEN } from "./connection.js";
-import { Cubic } from "./cubic.js";
 import { DelayedAckQueue } from "./delayed-ack-queue.js";
 import { Delivery } from "./delivery.js";
 import { TcpEvents } from "./errors.js";
-import { NewReno } from "./newreno.js";
 import { Scoreboard } from "./scoreboard.js";
 import { Segment } from "./segment.js";
 
@@ -37,6 +35,8 @@ export interface TcpEngine {
   refreshClock(): void;
   /** Puts a packet on its way to a node. */
   inject(node: string, buffer: BufferIndex): void;
+  /** Where a node can send packets to, by next index. */
+  nextNames(node: string): readonly string[];
 }
 
 /** What TCP is built upon. */
@@ -82,7 +82,7 @@ export class TcpCore {
   readonly timers: TimerWheel;
   readonly delayedAcks: DelayedAckQueue;
   readonly scoreboard: Scoreboard;
-  readonly congestion: CongestionControl;
+  readonly congestion: ChosenCongestion;
   /** What the acknowledgement being processed has delivered. */
   readonly delivery = new Delivery();
   readonly events = new TcpEvents();
@@ -117,10 +117,7 @@ export class TcpCore {
     this.timers = new TimerWheel(parts.window, "tcp timers", parts.config.maxConnections * TIMERS, parts.engine.tick);
     this.delayedAcks = new DelayedAckQueue(parts.window, parts.config.maxConnections);
     this.scoreboard = new Scoreboard(parts.window, parts.config.maxSentRanges);
-    this.congestion =
-      parts.config.congestionControl === "cubic"
-        ? new Cubic(parts.window, parts.engine, parts.config)
-        : new NewReno(parts.window, parts.config.initialCwndSegments);
+    this.congestion = new ChosenCongestion(parts.window, parts.engine, parts.config);
     this.isnKey = Int32Array.from({ length: 4 }, () => parts.random.nextInt32());
     this.timestampKey = Int32Array.from({ length: 4 }, () => parts.random.nextInt32());
   }
@@ -142,8 +139,16 @@ export class TcpCore {
 
   /** Sends a packet of connection row `r` to tcp-output. */
   output(r: number, b: BufferIndex): void {
-    const isIp6 = (this.window.i32[r + C_FLAGS] & CF_IP6) !== 0;
-    this.engine.inject(isIp6 ? "tcp6-output" : "tcp4-output", b);
+    this.engine.inject(this.#outputNode(r), b);
+  }
+
+  /** Where packets of row `r` can go from there, by next index. */
+  outputNexts(r: number): readonly string[] {
+    return this.engine.nextNames(this.#outputNode(r));
+  }
+
+  #outputNode(r: number): string {
+    return (this.window.i32[r + C_FLAGS] & CF_IP6) !== 0 ? "tcp6-output" : "tcp4-output";
   }
 
   /** Asks for the connection's turn in session-queue. */

@@ -36,8 +36,8 @@ const ALPHA_DIVISOR = 17;
 /** Beyond this distance from K the cubic is far above any window; the bound keeps the product exact. */
 const MAX_OFFSET_MS = 200_000;
 
-/** What CUBIC needs of the engine and of the settings. */
-interface CubicClock {
+/** What CUBIC needs of the engine. */
+export interface CubicClock {
   readonly nowMs: number;
 }
 interface CubicConfig {
@@ -49,7 +49,6 @@ interface CubicConfig {
  * taken, which IEEE 754 rounds in one way: every machine comes to the same windows.
  */
 export class Cubic implements CongestionControl {
-  readonly name = "cubic";
   readonly #window: MemoryWindow;
   readonly #clock: CubicClock;
   readonly #initialSegments: number;
@@ -66,7 +65,12 @@ export class Cubic implements CongestionControl {
     const { i32 } = this.#window;
     i32[r + T_CWND] = initialWindow(i32, r, this.#initialSegments, true);
     i32[r + T_SSTHRESH] = MAX_CWND_BYTES;
-    i32[r + W_MAX] = i32[r + HAS_EPOCH] = i32[r + CWND_PRIOR] = 0;
+    this.adopt(r);
+  }
+
+  adopt(r: number): void {
+    const { i32 } = this.#window;
+    i32[r + W_MAX] = i32[r + PRIOR_W_MAX] = i32[r + HAS_EPOCH] = i32[r + CWND_PRIOR] = 0;
     this.#hystart.init(i32, r);
   }
 

@@ -1,11 +1,18 @@
-import { C_FLAGS, C_STATE, type ConnectionIndex } from "../transport.js";
+import { C_FLAGS, C_IP_FIELDS, C_STATE, CF_NO_CHECKSUM_OFFLOAD, type ConnectionIndex } from "../transport.js";
+import { TCP_CC_NAMES } from "./congestion-choice.js";
 import {
+  MAX_PACE_SHIFT,
+  RF_NO_PACING,
   T_DUPACKS,
   T_IRS,
   T_ISS,
   T_KEEPALIVE_MS,
+  T_MAX_PACE,
+  T_MSS,
   T_RCV_EDGE,
   T_RCV_NXT,
+  T_RECOVERY,
+  T_SND_MSS,
   T_SND_NXT,
   T_SND_UNA,
   T_SND_WND,
@@ -17,6 +24,7 @@ import {
   TF_FIN_WANTED,
   TF_LOSS_RECOVERY,
   TF_NO_DELAY,
+  TF_NO_GSO,
   TF_SACK,
   TF_TIMESTAMPS,
   TF_URGENT,
@@ -31,6 +39,8 @@ const FLAG_NAMES: readonly (readonly [number, string])[] = [
   [TF_WSCALE, "wscale"],
   [TF_SACK, "sack"],
   [TF_NO_DELAY, "no-delay"],
+  [TF_NO_GSO, "no-gso"],
+  [CF_NO_CHECKSUM_OFFLOAD, "no-checksum-offload"],
   [TF_URGENT, "urgent-in"],
   [TF_URGENT_OUT, "urgent-out"],
   [TF_FIN_WANTED, "fin-wanted"],
@@ -56,12 +66,17 @@ export function formatConnection(core: TcpCore, c: ConnectionIndex, verbose: num
   const lines = Array.from({ length: Math.ceil(values.length / PER_LINE) }, (_, i) =>
     values.slice(i * PER_LINE, (i + 1) * PER_LINE).join(" "),
   );
+  const pacing = (i32[r + T_RECOVERY] & RF_NO_PACING) !== 0 ? "off" : "on";
+  const maxPace = i32[r + T_MAX_PACE] >>> MAX_PACE_SHIFT || "none";
+  const nextNode = core.outputNexts(r)[i32[r + C_IP_FIELDS] >>> 16];
   const keepaliveMs = i32[r + T_KEEPALIVE_MS] > 0 ? i32[r + T_KEEPALIVE_MS] : "off";
   return [
     `${state} index ${c} flags: ${flags.join(" ")}`,
     ` snd_una ${sent(T_SND_UNA)} snd_nxt ${sent(T_SND_NXT)} snd_wnd ${i32[r + T_SND_WND]}`,
     ` rcv_nxt ${received(T_RCV_NXT)} rcv_edge ${received(T_RCV_EDGE)} dupacks ${i32[r + T_DUPACKS]}`,
     ` user_timeout_ms ${i32[r + T_USER_TIMEOUT_MS] || core.config.userTimeoutMs} keepalive_ms ${keepaliveMs}`,
+    ` snd_mss ${i32[r + T_SND_MSS]} mss_bound ${i32[r + T_MSS] >>> 16 || "none"} next_node ${nextNode}`,
+    ` congestion ${TCP_CC_NAMES[core.congestion.chosen(r)]} pacing ${pacing} max_pacing_kBps ${maxPace}`,
     ...lines.map((line) => ` ${line}`),
   ].join("\n");
 }

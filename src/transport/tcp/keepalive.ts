@@ -4,6 +4,7 @@ import { C_FLAGS, C_SESSION, C_STATE, type ConnectionIndex } from "../transport.
 import {
   ESTABLISHED,
   FIN_WAIT_2,
+  PROBES_MASK,
   T_HEARD_MS,
   T_KEEPALIVE_MS,
   T_PROBES,
@@ -28,7 +29,7 @@ export function keepsAlive(core: TcpCore, r: number): boolean {
 export function updateKeepalive(core: TcpCore, c: ConnectionIndex, r: number): void {
   if (!keepsAlive(core, r)) return; // Its beginning will call again.
   const { i32 } = core.window;
-  i32[r + T_PROBES] = 0;
+  i32[r + T_PROBES] &= ~PROBES_MASK;
   if (i32[r + T_KEEPALIVE_MS] > 0) core.startTimer(c, TIMER_WAIT, Math.max(0, leftMs(core, r)));
   else core.stopTimer(c, TIMER_WAIT);
 }
@@ -54,13 +55,14 @@ export function keepaliveExpired(core: TcpCore, c: ConnectionIndex, r: number): 
   }
   if (i32[r + T_TS_RECENT_MS] !== i32[r + T_HEARD_MS]) {
     i32[r + T_HEARD_MS] = i32[r + T_TS_RECENT_MS];
-    i32[r + T_PROBES] = 0;
+    i32[r + T_PROBES] &= ~PROBES_MASK;
   }
-  if (i32[r + T_PROBES] === 0 && leftMs(core, r) > 0) {
+  const probes = i32[r + T_PROBES] & PROBES_MASK;
+  if (probes === 0 && leftMs(core, r) > 0) {
     core.startTimer(c, TIMER_WAIT, leftMs(core, r));
     return;
   }
-  if (i32[r + T_PROBES] >= core.config.keepaliveProbes) {
+  if (probes >= core.config.keepaliveProbes) {
     sendReset(core, c, r);
     if (i32[r + C_SESSION] >= 0) core.upcalls.reset(i32[r + C_SESSION], SESSION_E_TIMEDOUT);
     core.remove(c);

@@ -8,7 +8,6 @@ const BYTES_ACKED = T_CC;
 
 /** NewReno (RFC 5681, 6582) with appropriate byte counting (RFC 3465). */
 export class NewReno implements CongestionControl {
-  readonly name = "newreno";
   readonly #window: MemoryWindow;
   readonly #initialSegments: number;
 
@@ -21,7 +20,11 @@ export class NewReno implements CongestionControl {
     const { i32 } = this.#window;
     i32[r + T_CWND] = initialWindow(i32, r, this.#initialSegments, true);
     i32[r + T_SSTHRESH] = MAX_CWND_BYTES;
-    i32[r + BYTES_ACKED] = 0;
+    this.adopt(r);
+  }
+
+  adopt(r: number): void {
+    this.#window.i32[r + BYTES_ACKED] = 0;
   }
 
   acked(r: number, ackedBytes: number, _flightBytes: number, isLimited: boolean): void {

@@ -7,7 +7,6 @@ import {
   TCP_OPT_MSS,
   TCP_OPT_PRESENT,
   TCP_OPT_WSCALE,
-  TCP_TIMESTAMPS_LEN,
 } from "../../wire/tcp-options.js";
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN } from "../../wire/tcp.js";
 import { C_FIB, C_FLAGS, C_SESSION, C_STATE, CF_IP6, type ConnectionIndex, TRANSPORT_TCP } from "../transport.js";
@@ -24,7 +23,7 @@ import {
   T_KEEPALIVE_MS,
   T_LAST_ACK_SENT,
   T_LISTENER,
-  T_PEER_MSS,
+  T_MSS,
   T_PROGRESS_MS,
   T_RCV_EDGE,
   T_RCV_NXT,
@@ -56,7 +55,7 @@ import { initPacing } from "./pacing.js";
 import { initRack } from "./rack.js";
 import { armRetransmit, initRtt, startSynTiming, stopSynTiming } from "./rtt.js";
 import type { Segment } from "./segment.js";
-import { oweAck, ownMss, sendReset, sendSyn } from "./segment-out.js";
+import { optionBytes, oweAck, ownMss, sendReset, sendSyn } from "./segment-out.js";
 import { initTimestampOffset } from "./timestamp-offset.js";
 
 /** Send MSS without an option from the peer (RFC 9293 MUST-15). */
@@ -108,10 +107,9 @@ function takeSyn(core: TcpCore, r: number, seg: Segment): void {
   const isIp6 = (i32[r + C_FLAGS] & CF_IP6) !== 0;
   const offered = (present & TCP_HAS_MSS) !== 0 ? options[TCP_OPT_MSS] : isIp6 ? DEFAULT_MSS6 : DEFAULT_MSS4;
   const peerMss = Math.max(offered, LEAST_MSS);
-  i32[r + T_PEER_MSS] = peerMss;
+  i32[r + T_MSS] = (i32[r + T_MSS] & ~0xffff) | peerMss;
   // RFC 9293 3.7.1, MUST-16: options come out of the MSS.
-  const optionBytes = (i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 ? TCP_TIMESTAMPS_LEN : 0;
-  i32[r + T_SND_MSS] = Math.min(peerMss, ownMss(core, r)) - optionBytes;
+  i32[r + T_SND_MSS] = Math.min(peerMss, ownMss(core, r)) - optionBytes(core, r);
   initDelayedAck(core, r);
 }
 

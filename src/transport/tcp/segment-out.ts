@@ -3,6 +3,7 @@ import {
   F_CHECKSUM_PARTIAL,
   F_IP6,
   F_LOCAL_ORIGIN,
+  F_NO_CHECKSUM_OFFLOAD,
   FRAME_OFFSET,
   GSO_TCP4,
   GSO_TCP6,
@@ -34,7 +35,15 @@ import {
   TCP_HEADER_LEN,
   tcpEmitHeader,
 } from "../../wire/tcp.js";
-import { C_FIB, C_FLAGS, C_PORTS, C_TX_FIFO, CF_IP6, type ConnectionIndex } from "../transport.js";
+import {
+  C_FIB,
+  C_FLAGS,
+  C_PORTS,
+  C_TX_FIFO,
+  CF_IP6,
+  CF_NO_CHECKSUM_OFFLOAD,
+  type ConnectionIndex,
+} from "../transport.js";
 import {
   P_ACK,
   T_DATA_SEGS_OUT,
@@ -43,6 +52,7 @@ import {
   P_QUICK_ONE,
   T_INITIAL_WND,
   T_ISS,
+  T_MSS,
   T_PENDING,
   T_RCV_NXT,
   T_SCALES,
@@ -52,6 +62,7 @@ import {
   T_SND_UNA,
   T_SND_WND,
   T_TS_RECENT,
+  TF_NO_GSO,
   TF_SACK,
   TF_TIMESTAMPS,
   TF_URGENT_OUT,
@@ -78,20 +89,28 @@ function newPacket(core: TcpCore, c: ConnectionIndex, r: number): BufferIndex {
   const { i32 } = core.window;
   const m = core.pool.meta + (b << 4);
   const at = i32[m + M_SLOT] + FRAME_OFFSET + LOWER_HEADERS;
-  const isIp6 = (i32[r + C_FLAGS] & CF_IP6) !== 0;
+  const flags = i32[r + C_FLAGS];
   i32[m + M_DATA] = at;
   i32[m + M_L4] = at;
-  i32[m + M_FLAGS] = isIp6 ? F_LOCAL_ORIGIN | F_CHECKSUM_PARTIAL | F_IP6 : F_LOCAL_ORIGIN | F_CHECKSUM_PARTIAL;
+  i32[m + M_FLAGS] =
+    F_LOCAL_ORIGIN |
+    F_CHECKSUM_PARTIAL |
+    ((flags & CF_IP6) !== 0 ? F_IP6 : 0) |
+    ((flags & CF_NO_CHECKSUM_OFFLOAD) !== 0 ? F_NO_CHECKSUM_OFFLOAD : 0);
   i32[m + M_FIB] = i32[r + C_FIB];
   i32[m + M_CONN] = c;
   i32[r + T_SEGS_OUT]++;
   return b;
 }
 
+/** Bytes of options in every segment of row `r`. */
+export function optionBytes(core: TcpCore, r: number): number {
+  return (core.window.i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0 ? TCP_TIMESTAMPS_LEN : 0;
+}
+
 /** Bytes of the header of a segment of row `r` that carries no SACK option. */
 function headerLenOf(core: TcpCore, r: number): number {
-  const hasTimestamps = (core.window.i32[r + C_FLAGS] & TF_TIMESTAMPS) !== 0;
-  return hasTimestamps ? TCP_HEADER_LEN + TCP_TIMESTAMPS_LEN : TCP_HEADER_LEN;
+  return TCP_HEADER_LEN + optionBytes(core, r);
 }
 
 /**
@@ -142,7 +161,7 @@ export function dataSegment(
   }
   const { spans } = core;
   // Whoever cuts a superframe does not move urgent pointers.
-  const most = (i32[r + C_FLAGS] & TF_URGENT_OUT) !== 0 && bytes > mss ? mss : bytes;
+  const most = (i32[r + C_FLAGS] & (TF_URGENT_OUT | TF_NO_GSO)) !== 0 && bytes > mss ? mss : bytes;
   const count = core.fifos.spans(fifo, offset, most, spans, MAX_TAILS);
   let total = 0;
   for (let i = 0; i < count; i++) {
@@ -212,10 +231,19 @@ export function sendReset(core: TcpCore, c: ConnectionIndex, r: number): void {
   core.output(r, b);
 }
 
-/** Our MSS option: what one packet of the link holds (RFC 9293 MUST-67). */
+/**
+ * Least MSS of our own, that of a packet of 128 bytes: 8 of data beside the longest IPv4 and TCP headers, 60 bytes each. RFC
+ * 9293 3.7.1 and RFC 6691 name none; with less, options could leave no room for data.
+ */
+export const LEAST_OWN_MSS = 88;
+
+/** Our MSS option: what one packet of the link holds (RFC 9293 MUST-67), and no more than the application's bound. */
 export function ownMss(core: TcpCore, r: number): number {
-  const headers = (core.window.i32[r + C_FLAGS] & CF_IP6) !== 0 ? 60 : 40;
-  return Math.max(core.linkMtu(r) - headers, 88);
+  const { i32 } = core.window;
+  const headers = (i32[r + C_FLAGS] & CF_IP6) !== 0 ? 60 : 40;
+  const mss = Math.max(core.linkMtu(r) - headers, LEAST_OWN_MSS);
+  const bound = i32[r + T_MSS] >>> 16;
+  return bound !== 0 && bound < mss ? bound : mss;
 }
 
 /**

@@ -15,8 +15,8 @@ import {
   T_IRS,
   T_ISS,
   T_MIN_RTT_US,
+  T_MSS,
   T_OCTETS_RETRANS,
-  T_PEER_MSS,
   T_RCV_EDGE,
   T_RCV_NXT,
   T_RTO_US,
@@ -90,10 +90,10 @@ export function connectionStatistics(core: TcpCore, r: number): Readonly<Record<
     // Path.
     RTTVar: ms(T_RTTVAR_US),
     MinRTT: ms(T_MIN_RTT_US),
-    IpTtl: of(C_IP_FIELDS) >> 8,
+    IpTtl: (of(C_IP_FIELDS) >>> 8) & 0xff,
     IpTosOut: of(C_IP_FIELDS) & 0xff,
     // Stack.
-    MSSRcvd: of(T_PEER_MSS),
+    MSSRcvd: of(T_MSS) & 0xffff,
     WinScaleSent: hasScales ? of(T_SCALES) & 0xff : -1,
     WinScaleRcvd: hasScales ? of(T_SCALES) >> 8 : -1,
     TimeStamps: truth((flags & TF_TIMESTAMPS) !== 0),

@@ -3,6 +3,8 @@ import {
   F_CHECKSUM_PARTIAL,
   F_IP6,
   F_LOCAL_ORIGIN,
+  F_NO_CHECKSUM_OFFLOAD,
+  M_CONN,
   M_DATA,
   M_FIB,
   M_FLAGS,
@@ -42,6 +44,8 @@ import {
   C_STATE,
   C_TX_FIFO,
   CF_IP6,
+  CF_NO_CHECKSUM_OFFLOAD,
+  type ConnectionIndex,
   TRANSPORT_UDP,
 } from "../transport.js";
 import { UDP_LISTEN } from "./connection.js";
@@ -112,15 +116,15 @@ export class UdpSender {
     this.#chosen.fib = this.#checked.fib = -1;
   }
 
-  /** Sends datagrams of connection row `r`, at most `budget`; returns whether there are more. */
-  send(r: number, frame: Frame, budget: number): boolean {
+  /** Sends datagrams of connection `c` on row `r`, at most `budget`; returns whether there are more. */
+  send(c: ConnectionIndex, r: number, frame: Frame, budget: number): boolean {
     const { window, fifos } = this.#parts;
     const tx = window.i32[r + C_TX_FIFO];
     const next = (TRANSPORT_UDP << 1) | ((window.i32[r + C_FLAGS] & CF_IP6) !== 0 ? 1 : 0);
     for (let n = 0; n < budget && frame.count < FRAME_SIZE; n++) {
       const bytes = peekDatagram(fifos, window, tx, this.#header);
       if (bytes < 0) return false;
-      const b = this.#build(r, tx, bytes);
+      const b = this.#build(c, r, tx, bytes);
       dropDatagram(fifos, window, tx, this.#header);
       if (b !== CONSUMED) frame.add(b, next);
     }
@@ -128,11 +132,12 @@ export class UdpSender {
   }
 
   /** The packet of the first datagram, or CONSUMED, counted, when it cannot be sent. */
-  #build(r: number, tx: FifoOffset, bytes: number): number {
+  #build(c: ConnectionIndex, r: number, tx: FifoOffset, bytes: number): number {
     const { window, pool, fifos, ident } = this.#parts;
     const { i32, dv } = window;
     const header = this.#header;
-    const isIp6 = (i32[r + C_FLAGS] & CF_IP6) !== 0;
+    const flags = i32[r + C_FLAGS];
+    const isIp6 = (flags & CF_IP6) !== 0;
     let remotePort = i32[r + C_PORTS] & 0xffff;
     const local = this.#local;
     const remote = this.#remote;
@@ -155,13 +160,14 @@ export class UdpSender {
     const ip = i32[m + M_DATA] + ETH_HEADER_LEN;
     const l4 = ip + ipLen;
     const fields = i32[r + C_IP_FIELDS];
+    const hops = (fields >>> 8) & 0xff;
     if (isIp6) {
-      ip6Emit(dv, ip, fields & 0xff, 0, length, PROTOCOL_UDP, fields >>> 8);
+      ip6Emit(dv, ip, fields & 0xff, 0, length, PROTOCOL_UDP, hops);
       ip6EmitAddress(dv, ip + IP6_SRC, local[0], local[1], local[2], local[3]);
       ip6EmitAddress(dv, ip + IP6_DST, remote[0], remote[1], remote[2], remote[3]);
     } else {
       const id = ident.next4(local[0], remote[0], PROTOCOL_UDP);
-      ip4Emit(dv, ip, fields & 0xff, ipLen + length, id, 0, fields >>> 8, PROTOCOL_UDP, local[0], remote[0]);
+      ip4Emit(dv, ip, fields & 0xff, ipLen + length, id, 0, hops, PROTOCOL_UDP, local[0], remote[0]);
     }
     udpEmit(dv, l4, i32[r + C_PORTS] >>> 16, remotePort, length);
     const sum = isIp6 ? checksumPseudo6(dv, ip, PROTOCOL_UDP, length) : checksumPseudo4(dv, ip, PROTOCOL_UDP, length);
@@ -173,7 +179,12 @@ export class UdpSender {
     i32[m + M_L4] = l4;
     i32[m + M_PROTO] = PROTOCOL_UDP;
     i32[m + M_FIB] = i32[r + C_FIB];
-    i32[m + M_FLAGS] |= F_LOCAL_ORIGIN | F_CHECKSUM_PARTIAL | (isIp6 ? F_IP6 : 0);
+    i32[m + M_CONN] = c;
+    i32[m + M_FLAGS] |=
+      F_LOCAL_ORIGIN |
+      F_CHECKSUM_PARTIAL |
+      (isIp6 ? F_IP6 : 0) |
+      ((flags & CF_NO_CHECKSUM_OFFLOAD) !== 0 ? F_NO_CHECKSUM_OFFLOAD : 0);
     return b;
   }
 

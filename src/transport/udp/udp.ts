@@ -14,12 +14,14 @@ import {
   SESSION_E_REFUSED,
 } from "../../session/session-errors.js";
 import { formatEndpoint } from "../../session/uri.js";
-import { ipAttribute, setIpAttribute } from "../ip-fields.js";
+import { commonAttribute, isCommonAttribute, setCommonAttribute } from "../common-attributes.js";
 import {
+  C_FLAGS,
   C_RX_FIFO,
   C_SESSION,
   C_STATE,
   C_TX_FIFO,
+  CF_IP6,
   type ConnectionAttribute,
   type ConnectionIndex,
   type ConnectRequest,
@@ -34,6 +36,12 @@ import { UDP_CLOSED, UDP_CLOSING, UDP_LISTEN, UDP_OPENED, UDP_STATE_NAMES, UdpCo
 import { UdpReceiver } from "./receive.js";
 import { UdpSender } from "./send.js";
 
+/** The engine as UDP sees it. */
+export interface UdpEngine {
+  /** Where a node can send packets to, by next index. */
+  nextNames(node: string): readonly string[];
+}
+
 /** What UDP is built upon. */
 export interface UdpParts {
   readonly window: MemoryWindow;
@@ -43,6 +51,7 @@ export interface UdpParts {
   readonly upcalls: TransportUpcalls;
   readonly addresses: LocalAddresses;
   readonly ident: Ident;
+  readonly engine: UdpEngine;
   readonly config: UdpConfig;
 }
 
@@ -143,7 +152,7 @@ export class UdpTransport implements Transport {
   transmit(c: ConnectionIndex, frame: Frame, budget: number): boolean {
     const r = this.rows.row(c);
     if (this.#i32[r + C_STATE] === UDP_CLOSED || this.#i32[r + C_TX_FIFO] === 0) return false;
-    const hasMore = this.sender.send(r, frame, budget);
+    const hasMore = this.sender.send(c, r, frame, budget);
     if (!hasMore && this.#i32[r + C_STATE] === UDP_CLOSING) this.#remove(c);
     else this.#parts.upcalls.acknowledged(this.#i32[r + C_SESSION]);
     return hasMore;
@@ -162,13 +171,18 @@ export class UdpTransport implements Transport {
   }
 
   attribute(c: ConnectionIndex, name: ConnectionAttribute): number {
-    if (name !== "dscp" && name !== "hopLimit") return SESSION_E_NOSUPPORT;
-    return ipAttribute(this.#i32, this.rows.row(c), name);
+    return isCommonAttribute(name) ? commonAttribute(this.#i32, this.rows.row(c), name) : SESSION_E_NOSUPPORT;
   }
 
   setAttribute(c: ConnectionIndex, name: ConnectionAttribute, value: number): number {
-    if (name !== "dscp" && name !== "hopLimit") return SESSION_E_NOSUPPORT;
-    return setIpAttribute(this.#i32, this.rows.row(c), name, value);
+    if (!isCommonAttribute(name)) return SESSION_E_NOSUPPORT;
+    const r = this.rows.row(c);
+    return setCommonAttribute(this.#i32, r, name, value, this.#outputNexts(r).length);
+  }
+
+  /** Where datagrams of row `r` can go from udp-output, by next index. */
+  #outputNexts(r: number): readonly string[] {
+    return this.#parts.engine.nextNames((this.#i32[r + C_FLAGS] & CF_IP6) !== 0 ? "udp6-output" : "udp4-output");
   }
 
   markUrgent(): number {

@@ -14,14 +14,16 @@ describe.each(FAMILIES)("a connection's listing over IPv%i", (family) => {
     const c = host.core.connections.at(peer.row);
     expect(tcp.format(c, 1)).toBe("ESTABLISHED");
     const lines = tcp.format(c, 2).split("\n");
-    expect(lines.slice(0, 4)).toEqual([
+    expect(lines.slice(0, 6)).toEqual([
       `ESTABLISHED index ${c} flags: timestamps wscale no-delay fast-recovery`,
       " snd_una 989 snd_nxt 13833 snd_wnd 262140",
       " rcv_nxt 101 rcv_edge 253957 dupacks 3",
       " user_timeout_ms 120000 keepalive_ms off",
+      ` snd_mss 988 mss_bound none next_node ip${family}-lookup`,
+      " congestion newreno pacing on max_pacing_kBps none",
     ]);
     // Then the statistics, all of them.
-    const shown = lines.slice(4).join("").trim();
+    const shown = lines.slice(6).join("").trim();
     const all = Object.entries(tcp.statistics(c)).map(([name, value]) => `${name} ${value}`);
     expect(shown).toBe(all.join(" "));
     host.session.close();

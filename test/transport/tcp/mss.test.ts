@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { sessionAttribute } from "../../../src/session/attributes.js";
 import { T_SND_MSS } from "../../../src/transport/tcp/connection.js";
-import { connecting, established, FAMILIES, listening, pattern } from "./scripted-peer.js";
+import { connecting, established, FAMILIES, listening, pattern, ScriptedPeer, ScriptedStack } from "./scripted-peer.js";
 
 describe.each(FAMILIES)("MSS over IPv%i", (family) => {
   const headers = family === 4 ? 40 : 60;
@@ -61,6 +62,64 @@ describe.each(FAMILIES)("MSS over IPv%i", (family) => {
       expect(Buffer.concat(sent.map(({ data }) => data))).toEqual(Buffer.from(pattern(0, payload * 3 + 7)));
     },
   );
+
+  it("is bounded by the attribute of an active open, announced and used, options taken off [MUST-14, MUST-16]", () => {
+    for (const timestamps of [false, true]) {
+      const host = new ScriptedStack({ family });
+      const peer = new ScriptedPeer(host, { port: 80, localPort: 0, timestamps });
+      host.connect(80, undefined, { mss: 500 });
+      const { sessions } = host.stack.host;
+      // Before the peer's SYN it is the bound.
+      expect([...sessions.table].map((s) => sessionAttribute(sessions, s, "mss"))).toEqual([500]);
+      expect(peer.accept().mss).toBe(500);
+      const payload = timestamps ? 488 : 500;
+      expect(host.session.attribute("mss")).toBe(payload);
+      host.session.write(pattern(0, 3 * payload));
+      host.settle();
+      expect(peer.takeAll().map(({ len }) => len)).toEqual([payload, payload, payload]);
+      expect(host.session.statistics()).toMatchObject({ CurMSS: payload, MSSRcvd: 1460 });
+    }
+  });
+
+  it("is bounded by the attribute of a listener, for what it accepts", () => {
+    const [peer, host] = listening({ family });
+    const { session: listener } = host.app.listeners[0];
+    expect(listener.attribute("mss")).toBe(0);
+    expect(listener.setAttribute("mss", 600)).toBe(0);
+    expect(listener.attribute("mss")).toBe(600);
+    expect(peer.open().mss).toBe(600);
+    expect(host.session.attribute("mss")).toBe(600);
+    // 0 takes the bound away again.
+    expect(listener.setAttribute("mss", 0)).toBe(0);
+    expect(new ScriptedPeer(host, { port: 5000 }).open().mss).toBe(1500 - headers);
+  });
+
+  it("is not raised by a bound above what the link or the peer takes", () => {
+    const host = new ScriptedStack({ family });
+    const peer = new ScriptedPeer(host, { port: 80, localPort: 0, mss: 700 });
+    host.connect(80, undefined, { mss: 65_495 });
+    expect(peer.accept().mss).toBe(1500 - headers);
+    expect(host.session.attribute("mss")).toBe(700);
+  });
+
+  it("of an open connection can become less, but no more than it is; what is lost goes again in smaller pieces", () => {
+    const [peer, host] = established({ family }, { mss: 1000 });
+    const { session } = host;
+    session.write(pattern(0, 2000));
+    host.settle();
+    expect(peer.takeAll().map(({ len }) => len)).toEqual([1000, 1000]);
+    expect([session.setAttribute("mss", 400), session.attribute("mss")]).toEqual([0, 400]);
+    host.pass(1100);
+    peer.expect({ seq: 1, len: 400 });
+    peer.send({ flags: "A", ack: 2001 });
+    peer.takeAll();
+    session.write(pattern(2000, 800));
+    host.settle();
+    expect(peer.takeAll().map(({ len }) => len)).toEqual([400, 400]);
+    for (const more of [0, 401, 1460]) {
+      expect([session.setAttribute("mss", more), session.attribute("mss")]).toEqual([0, 400]);
+    }
+  });
 
   it("counts for the side that opens, too [MUST-14]", () => {
     const [peer, host] = connecting({ family }, { mss: 800 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { T_CWND, T_SSTHRESH, T_TIMEOUTS } from "../../../src/transport/tcp/connection.js";
 import { TIMER_PACE } from "../../../src/transport/tcp/core.js";
-import { FAMILIES, pattern } from "./scripted-peer.js";
+import { FAMILIES, listening, pattern } from "./scripted-peer.js";
 import { SackSender } from "./sack-sender.js";
 
 /** A connection whose window is 100 segments, all of it written. */
@@ -37,6 +37,96 @@ describe.each(FAMILIES)("pacing over IPv%i", (family) => {
     expect(paced(family, { pacing: false }).sent()).toHaveLength(100);
     expect(paced(family, { rttMs: 0.9 }).sent()).toHaveLength(100);
     expect(paced(family, { rttMs: 1 }).sent()).toHaveLength(10);
+  });
+
+  it("is switched by its attribute, and what was held back goes at once", () => {
+    const sender = paced(family);
+    const { session } = sender.host;
+    expect(session.attribute("pacing")).toBe(1);
+    expect(sender.sent()).toHaveLength(10);
+    expect(session.setAttribute("pacing", 0)).toBe(0);
+    sender.host.settle();
+    expect(sender.sent()).toHaveLength(90);
+    const unpaced = paced(family, { pacing: false });
+    expect(unpaced.host.session.attribute("pacing")).toBe(0);
+    expect(unpaced.host.session.setAttribute("pacing", 1)).toBe(0);
+    unpaced.sent();
+    unpaced.peer.send({ flags: "A", ack: 100_001 });
+    expect(unpaced.write(100)).toHaveLength(10);
+  });
+
+  it.each([
+    ["below the window's pace", 100, true, 10],
+    ["with pacing off", 100, false, 10],
+    ["below a bucketful in a second", 1, true, 1000],
+  ])("maxPacingKBps %s: so much and no more", (_name, kBps, pacing, gapMs) => {
+    const sender = paced(family, { pacing: true });
+    const { session } = sender.host;
+    expect(session.attribute("maxPacingKBps")).toBe(0);
+    expect([session.setAttribute("maxPacingKBps", kBps), session.attribute("maxPacingKBps")]).toEqual([0, kBps]);
+    session.setAttribute("pacing", pacing ? 1 : 0);
+    sender.host.settle();
+    expect(sender.sent()).toHaveLength(10);
+    const sent: number[] = [];
+    const stepMs = Math.min(gapMs, 50);
+    for (let ms = 0; ms < 20 * gapMs; ms += stepMs) {
+      sent.push(...sender.pass(stepMs).map(([, segment]) => segment));
+      // The peer acknowledges all at once, so that nothing is sent twice.
+      sender.peer.send({ flags: "A", win: 60_000 });
+      sent.push(...sender.sent());
+    }
+    expect(sent.length).toBeGreaterThanOrEqual(19);
+    expect(sent.length).toBeLessThanOrEqual(21);
+    expect(sent).toEqual(Array.from(sent, (_, i) => 10 + i));
+    // Without the bound the rest goes at once.
+    if (pacing) return;
+    session.setAttribute("maxPacingKBps", 0);
+    sender.host.settle();
+    expect(sender.sent().length + sent.length).toBe(90);
+  });
+
+  it("maxPacingKBps above the window's pace changes nothing", () => {
+    const times = (kBps: number): (readonly [number, number])[] => {
+      const sender = paced(family);
+      sender.host.session.setAttribute("maxPacingKBps", kBps);
+      return sender.pass(100);
+    };
+    expect(times(10_000)).toEqual(times(0));
+  });
+
+  it("maxPacingKBps counts where the round trip is too short for pacing", () => {
+    const sender = paced(family, { rttMs: 0.9 });
+    sender.sent();
+    sender.peer.send({ flags: "A", ack: 100_001 });
+    sender.host.session.setAttribute("maxPacingKBps", 1000);
+    expect(sender.write(100)).toHaveLength(10);
+    const sent = sender.pass(20);
+    expect(sent.length).toBeGreaterThanOrEqual(18);
+    expect(sent.length).toBeLessThanOrEqual(21);
+  });
+
+  it("is inherited from the listener, its bound, too; keepalive probes leave the bound alone", () => {
+    const [peer, host] = listening({ family, tcp: { keepaliveIntervalMs: 1000, keepaliveProbes: 3 } });
+    const { session: listener } = host.app.listeners[0];
+    for (const [name, value] of [
+      ["pacing", 0],
+      ["maxPacingKBps", 0xff_ffff],
+      ["keepalive", 1],
+      ["keepaliveMs", 1000],
+    ] as const) {
+      expect(listener.setAttribute(name, value)).toBe(0);
+    }
+    peer.open();
+    const { session } = host;
+    const values = (): number[] => [session.attribute("pacing"), session.attribute("maxPacingKBps")];
+    expect(values()).toEqual([0, 0xff_ffff]);
+    host.pass(2500);
+    expect(peer.takeAll()).toHaveLength(2);
+    expect(values()).toEqual([0, 0xff_ffff]);
+    // The probes are counted beside it: setting it keeps the number.
+    expect(session.setAttribute("maxPacingKBps", 5)).toBe(0);
+    host.pass(2000);
+    expect(peer.takeAll().map(({ flags }) => flags)).toEqual(["A", "RA"]);
   });
 
   it("a burst after a pause is a bucketful, not more", () => {

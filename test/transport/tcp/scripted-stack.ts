@@ -1,9 +1,11 @@
 import { afterEach, assert } from "vitest";
+import type { Host } from "../../../nodes/host.js";
 import { App, AppServer } from "../../../src/app/attach.js";
 import type { Listener } from "../../../src/app/callbacks.js";
 import type { Session } from "../../../src/app/session.js";
 import type { Offloads } from "../../../src/device/device.js";
 import { ManualDriver } from "../../../src/graph/manual-driver.js";
+import type { NodeForm } from "../../../src/graph/node.js";
 import { MemoryWindow } from "../../../src/mem/window.js";
 import { SeededRandom } from "../../../src/random/seeded.js";
 import type { SessionConfig } from "../../../src/session/session-config.js";
@@ -29,6 +31,8 @@ export interface ScriptOptions {
   readonly mtu?: number;
   readonly offloads?: Offloads;
   readonly seed?: number;
+  /** Nodes beside the stack's own. */
+  readonly nodes?: readonly NodeForm<Host>[];
   /** When the clock starts, microseconds. */
   readonly startUs?: number;
   /** Default 256 KiB: a window scale of 3. */
@@ -95,6 +99,7 @@ export class ScriptedStack {
       limits,
       tcp: { maxConnections: 64, noDelay: true, congestionControl: "newreno", ...options.tcp },
       session: { maxSessions: 64, maxListeners: 8, maxApplications: 2, ...options.session },
+      nodes: options.nodes ?? [],
     });
     this.device = new ScriptedDevice(mtu, offloads);
     const prefixes = ["198.18.0.2/24", "2001:db8::2/64"];

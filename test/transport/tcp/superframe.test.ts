@@ -59,6 +59,52 @@ describe.each(FAMILIES)("superframes over IPv%i", (family) => {
     expect(Math.max(...sizes)).toBe(10_000 - (10_000 % mss));
   });
 
+  it("are none when attribute gso is 0: segments leave the transport one by one", () => {
+    const [peer, host] = wide(family);
+    expect(host.session.attribute("gso")).toBe(1);
+    expect(host.session.setAttribute("gso", 0)).toBe(0);
+    host.session.write(pattern(0, 10 * mss + 5));
+    host.settle();
+    const { sizes, gso, data } = bytes(peer);
+    expect(sizes).toEqual([...new Array<number>(10).fill(mss), 5]);
+    expect(new Set(gso)).toEqual(new Set([0]));
+    expect(isSame(data, pattern(0, 10 * mss + 5))).toBe(true);
+    // Neither when all of it goes again.
+    host.pass(1100);
+    peer.send({ flags: "A", ack: 1 + mss });
+    host.pass(3000);
+    expect(bytes(peer).sizes.every((size) => size <= mss)).toBe(true);
+    expect([host.session.setAttribute("gso", 1), host.session.attribute("gso")]).toEqual([0, 1]);
+  });
+
+  it("are cut in software, checksums completed, when attribute checksumOffload is 0", () => {
+    const [peer, host] = wide(family);
+    const isPartial: boolean[] = [];
+    const { onSent } = host.device;
+    host.device.onSent = (frame) => {
+      isPartial.push(frame.checksumIsPartial);
+      onSent(frame);
+    };
+    const sizes = (): number[] => {
+      host.session.write(pattern(0, 3 * mss));
+      host.settle();
+      return bytes(peer).sizes;
+    };
+    expect(sizes()).toEqual([3 * mss]);
+    expect(isPartial.splice(0)).toEqual([true]);
+    expect(host.session.setAttribute("checksumOffload", 0)).toBe(0);
+    expect(host.session.attribute("checksumOffload")).toBe(0);
+    // The peer checks the checksums of frames that are whole.
+    expect(sizes()).toEqual([mss, mss, mss]);
+    peer.send({ flags: "PA", data: 1 }).expect({ flags: "A", ack: 2 });
+    expect(isPartial.splice(0)).toEqual([false, false, false, false]);
+    expect([host.session.setAttribute("checksumOffload", 1), host.session.attribute("checksumOffload")]).toEqual([
+      0, 1,
+    ]);
+    expect(sizes()).toEqual([3 * mss]);
+    expect(isPartial).toEqual([true]);
+  });
+
   it("keep to the windows, in whole segments [R5681-1]", () => {
     const [peer, host] = wide(family);
     host.core.window.i32[peer.row + T_CWND] = 10 * mss + 700;
