@@ -84,7 +84,7 @@ static int bind_listener(int fd, const struct address *address, mode_t mode) {
   return result;
 }
 
-/* listen(path, mode): a listening socket. */
+/* listenSeqpacket(path, mode): a listening socket. */
 static napi_value listen_at(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result;
   struct address address;
@@ -108,36 +108,40 @@ static napi_value listen_at(napi_env env, napi_callback_info info) {
 
 /* ---- connections ---- */
 
-/* { fd, uid, gid, pid }: of the process that connected, or that listens. NULL after throwing; owns fd either way. */
-static napi_value peer_socket(napi_env env, int fd) {
+/* Records the socket and tells who is at its other end; 0, or -errno and it is closed. */
+static int own_socket(napi_env env, int fd, struct ucred *peer) {
+  socklen_t length = sizeof *peer;
+  int result = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &length) != 0 ? -errno : 0;
+  if (result == 0 && fd_own(env, fd, FD_SOCKET) < 0) result = -EMFILE;
+  if (result != 0) close(fd);
+  return result;
+}
+
+/* { fd, uid, gid, pid } */
+static napi_value peer_socket(napi_env env, int fd, const struct ucred *peer) {
   napi_value result;
-  struct ucred peer;
-  socklen_t length = sizeof peer;
-  int err = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ? errno : 0;
-  if (err == 0 && fd_own(env, fd, FD_SOCKET) < 0) err = EMFILE;
-  if (err != 0) {
-    close(fd);
-    return throw_error(env, err, "a socket that cannot be used: %s", strerror(err));
-  }
   if (napi_create_object(env, &result) == napi_ok && set_integer(env, result, "fd", fd) &&
-      set_integer(env, result, "uid", peer.uid) && set_integer(env, result, "gid", peer.gid) &&
-      set_integer(env, result, "pid", peer.pid))
+      set_integer(env, result, "uid", peer->uid) && set_integer(env, result, "gid", peer->gid) &&
+      set_integer(env, result, "pid", peer->pid))
     return result;
   return NULL;
 }
 
-/* connect(path): { fd, uid, gid, pid } */
+/* connectSeqpacket(path): { fd, uid, gid, pid }, of the process that listened. */
 static napi_value connect_to(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct address address;
+  struct ucred peer;
   if (!get_arguments(env, info, 1, &argument, NULL) || !to_address(env, argument, &address)) return NULL;
   int fd = new_socket();
-  if (fd < 0 || connect(fd, (const struct sockaddr *)&address.un, address.length) != 0) {
-    int err = errno;
-    if (fd >= 0) close(fd);
-    return throw_error(env, err, "cannot connect to %s: %s", address.text, strerror(err));
+  int err = fd < 0 ? errno : 0;
+  if (err == 0 && connect(fd, (const struct sockaddr *)&address.un, address.length) != 0) {
+    err = errno;
+    close(fd);
   }
-  return peer_socket(env, fd);
+  if (err == 0) err = -own_socket(env, fd, &peer);
+  if (err != 0) return throw_error(env, err, "cannot connect to %s: %s", address.text, strerror(err));
+  return peer_socket(env, fd, &peer);
 }
 
 static napi_value number(napi_env env, int64_t value) {
@@ -157,14 +161,16 @@ static bool to_fd(napi_env env, napi_value value, enum fd_kind kind, const char 
   return true;
 }
 
-/* accept(fd): { fd, uid, gid, pid }, or a negative errno: -EAGAIN when nobody waits. */
+/* acceptSeqpacket(fd): { fd, uid, gid, pid } of who connected, or a negative errno: -EAGAIN when nobody waits. */
 static napi_value accept_one(napi_env env, napi_callback_info info) {
   napi_value argument;
+  struct ucred peer;
   int fd;
   if (!get_arguments(env, info, 1, &argument, NULL) || !to_fd(env, argument, FD_LISTENER, "listening socket", &fd))
     return NULL;
   int accepted = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  return accepted < 0 ? number(env, -errno) : peer_socket(env, accepted);
+  int result = accepted < 0 ? -errno : own_socket(env, accepted, &peer);
+  return result < 0 ? number(env, result) : peer_socket(env, accepted, &peer);
 }
 
 /* ---- messages ---- */
@@ -201,7 +207,7 @@ union control {
   struct cmsghdr aligned;
 };
 
-/* send(fd, bytes, fds?): bytes sent, or a negative errno: -EAGAIN when there is no room now. */
+/* sendMessage(fd, bytes, fds?): bytes sent, or a negative errno: -EAGAIN when there is no room now. */
 static napi_value send_message(napi_env env, napi_callback_info info) {
   napi_value arguments[3], element;
   int fd, passed[PASSED_MAX];
@@ -269,9 +275,9 @@ static bool own_received(napi_env env, const int *fds, int count, bool is_good) 
   return is_good;
 }
 
-/* receive(fd, bytes, fds?): bytes of the message, 0 at the end of the stream, or a negative errno: -EAGAIN when nothing is there,
- * -EBADMSG for a message that is longer than `bytes` or has descriptors that are too many or not what we take. `fds` gets
- * its descriptors, then -1; without it a message with descriptors is a bad one, and the kernel drops them. */
+/* receiveMessage(fd, bytes, fds?): bytes of the message, 0 at the end of the stream, or a negative errno: -EAGAIN when
+ * nothing is there, -EBADMSG for a message that is longer than `bytes` or whose descriptors are too many or not what we
+ * take. `fds` gets its descriptors, then -1; without it a message with descriptors is bad, and the kernel drops them. */
 static napi_value receive_message(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   int fd, passed[PASSED_MAX];
@@ -299,21 +305,16 @@ static napi_value receive_message(napi_env env, napi_callback_info info) {
   return number(env, bytes);
 }
 
-/* duplicateFd(fd): another number for the same memfd or end of a pipe. */
+/* duplicateFd(fd): another number for the same memfd or end of a pipe, or a negative errno. */
 static napi_value duplicate_fd(napi_env env, napi_callback_info info) {
   napi_value argument;
   int fd;
   if (!get_arguments(env, info, 1, &argument, NULL) || !to_passable(env, argument, &fd)) return NULL;
   int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) {
-    int err = errno;
-    return throw_error(env, err, "cannot duplicate fd %d: %s", fd, strerror(err));
-  }
-  if (fd_own(env, copy, fd_kind_of(fd)) < 0) {
-    close(copy);
-    return throw_error(env, EMFILE, "too many open descriptors");
-  }
-  return number(env, copy);
+  if (copy < 0) return number(env, -errno);
+  int result = fd_own(env, copy, fd_kind_of(fd));
+  if (result < 0) close(copy);
+  return number(env, result);
 }
 
 bool fd_passing_exports(napi_env env, napi_value exports) {
