@@ -232,11 +232,29 @@ bool set_bytes(napi_env env, napi_value object, const char *key, const void *byt
  * never reach a descriptor that belongs to somebody else. */
 #define FD_TABLE_SIZE 65536
 static uint8_t fd_kinds[FD_TABLE_SIZE];
+static uint8_t fd_watched[FD_TABLE_SIZE];
+static napi_env fd_owners[FD_TABLE_SIZE]; /* whose end closes it; NULL: nobody's */
 
 int fd_record(int fd, enum fd_kind kind) {
   if (fd >= FD_TABLE_SIZE) return -EMFILE;
   __atomic_store_n(&fd_kinds[fd], (uint8_t)kind, __ATOMIC_RELEASE);
   return fd;
+}
+
+int fd_own(napi_env env, int fd, enum fd_kind kind) {
+  if (fd >= FD_TABLE_SIZE) return -EMFILE;
+  __atomic_store_n(&fd_owners[fd], env, __ATOMIC_RELEASE);
+  return fd_record(fd, kind);
+}
+
+/* The environment ends. Hooks run last made first, so the watches of its descriptors are gone already. */
+static void close_owned(void *data) {
+  napi_env env = data;
+  for (int fd = 0; fd < FD_TABLE_SIZE; fd++) {
+    if (__atomic_load_n(&fd_owners[fd], __ATOMIC_ACQUIRE) != env) continue;
+    fd_forget(fd);
+    close(fd);
+  }
 }
 
 enum fd_kind fd_kind_of(int fd) {
@@ -245,8 +263,14 @@ enum fd_kind fd_kind_of(int fd) {
 }
 
 void fd_forget(int fd) {
-  if (fd >= 0 && fd < FD_TABLE_SIZE) __atomic_store_n(&fd_kinds[fd], FD_NONE, __ATOMIC_RELEASE);
+  if (fd < 0 || fd >= FD_TABLE_SIZE) return;
+  __atomic_store_n(&fd_kinds[fd], FD_NONE, __ATOMIC_RELEASE);
+  __atomic_store_n(&fd_owners[fd], NULL, __ATOMIC_RELEASE);
 }
+
+bool fd_watch(int fd) { return __atomic_exchange_n(&fd_watched[fd], 1, __ATOMIC_ACQ_REL) == 0; }
+
+void fd_unwatch(int fd) { __atomic_store_n(&fd_watched[fd], 0, __ATOMIC_RELEASE); }
 
 static napi_value close_fd(napi_env env, napi_callback_info info) {
   napi_value argument;
@@ -256,14 +280,19 @@ static napi_value close_fd(napi_env env, napi_callback_info info) {
   if (kind == FD_NONE) return throw_error(env, EBADF, "fd %lld: not an open descriptor of this addon", (long long)fd);
   /* The mapping inside the window would keep the socket alive, still receiving. */
   if (kind == FD_PACKET) return throw_error(env, EBUSY, "fd %lld: has a ring; use closePacketRing", (long long)fd);
+  /* Somebody else may hold the same open file: the loop would hear of it for ever under a number that is gone. */
+  if (__atomic_load_n(&fd_watched[fd], __ATOMIC_ACQUIRE) != 0)
+    return throw_error(env, EBUSY, "fd %lld: is watched; close the watch first", (long long)fd);
   fd_forget((int)fd);
   close((int)fd);
   return NULL;
 }
 
 static napi_value initialize(napi_env env, napi_value exports) {
-  if (memory_exports(env, exports) && netns_exports(env, exports) && netlink_exports(env, exports) &&
-      tap_exports(env, exports) && poller_exports(env, exports) && add_function(env, exports, "closeFd", close_fd))
+  if (napi_add_env_cleanup_hook(env, close_owned, env) == napi_ok && memory_exports(env, exports) && netns_exports(env, exports) && netlink_exports(env, exports) &&
+      tap_exports(env, exports) && watch_exports(env, exports) && poller_exports(env, exports) &&
+      wake_pipe_exports(env, exports) && fd_passing_exports(env, exports) &&
+      add_function(env, exports, "closeFd", close_fd))
     return exports;
   throw_error(env, ENOMEM, "the addon could not register its functions");
   return NULL;

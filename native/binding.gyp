@@ -10,7 +10,10 @@
         "tap.c",
         "packet-ring.c",
         "burst.c",
-        "poller.c"
+        "watch.c",
+        "poller.c",
+        "wake-pipe.c",
+        "fd-passing.c"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <uv.h>
 
 /* State behind JavaScript functions and buffers: each of them holds one reference, dropped by its finalizer. */
 struct shared {
@@ -63,11 +64,40 @@ bool set_bytes(napi_env env, napi_value object, const char *key, const void *byt
 /* ---- descriptors --------------------------------------------------------------------------------------------- */
 
 /* What a descriptor of ours is. The bursts and closeFd only touch descriptors recorded here. Any thread. */
-enum fd_kind { FD_NONE = 0, FD_TAP, FD_PACKET, FD_MEMORY, FD_WAKE };
+enum fd_kind { FD_NONE = 0, FD_TAP, FD_PACKET, FD_MEMORY, FD_WAKE, FD_LISTENER, FD_SOCKET, FD_WAIT, FD_SIGNAL };
 /* Records fd and returns it, or -EMFILE when the number is too large for the table. */
 int fd_record(int fd, enum fd_kind kind);
+/* The same, and the descriptor is closed when the environment ends, unless it was closed before. */
+int fd_own(napi_env env, int fd, enum fd_kind kind);
 enum fd_kind fd_kind_of(int fd);
 void fd_forget(int fd);
+/* A descriptor has one watch at a time, and is not closed under it: false when it has one already. */
+bool fd_watch(int fd);
+void fd_unwatch(int fd);
+
+/* ---- the event loop ------------------------------------------------------------------------------------------ */
+
+/* A descriptor on the event loop and the JavaScript function that hears of it. First member of what it belongs to. */
+struct watch {
+  struct shared shared;
+  napi_env env;
+  napi_ref on_ready;
+  napi_async_context context;
+  napi_async_cleanup_hook_handle cleanup;
+  uv_poll_t poll;
+  bool closing;
+  /* Bits for onReady from libuv's status and events; 0 = there is nothing to tell. */
+  int (*take)(struct watch *watch, int status, int events);
+  /* Gives up the descriptors; the loop does not look at them any more. */
+  void (*give_up)(struct watch *watch);
+};
+/* Registers the watch, of one reference, and starts it. Returns 0; or throws, -errno, and nothing is left to undo. */
+int watch_open(napi_env env, struct watch *watch, int fd, int events, napi_value on_ready, const char *label);
+void watch_close(struct watch *watch);
+/* The watch behind a method, with `count` arguments; NULL after throwing when it is closed. */
+struct watch *watch_of(napi_env env, napi_callback_info info, size_t count, napi_value *arguments);
+/* Adds the methods ref, unref and close. */
+bool watch_methods(napi_env env, napi_value object, struct watch *watch);
 
 /* ---- the window ---------------------------------------------------------------------------------------------- */
 
@@ -132,7 +162,10 @@ bool memory_exports(napi_env env, napi_value exports);
 bool netns_exports(napi_env env, napi_value exports);
 bool netlink_exports(napi_env env, napi_value exports);
 bool tap_exports(napi_env env, napi_value exports);
+bool watch_exports(napi_env env, napi_value exports);
 bool poller_exports(napi_env env, napi_value exports);
+bool wake_pipe_exports(napi_env env, napi_value exports);
+bool fd_passing_exports(napi_env env, napi_value exports);
 bool add_function(napi_env env, napi_value exports, const char *name, napi_callback callback);
 
 /* Methods of the window object that live in other files. */

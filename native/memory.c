@@ -291,7 +291,7 @@ static napi_value create_memfd(napi_env env, napi_callback_info info) {
     if (fd >= 0) close(fd);
     return throw_error(env, err, "cannot make a memfd of %lld bytes: %s", (long long)bytes, strerror(err));
   }
-  if (fd_record(fd, FD_MEMORY) < 0) {
+  if (fd_own(env, fd, FD_MEMORY) < 0) {
     close(fd);
     return throw_error(env, EMFILE, "too many open descriptors");
   }

@@ -142,6 +142,43 @@ export interface AddonPoller {
   close(): void;
 }
 
+/** The process at the other end of a unix socket when it connected or began to listen (SO_PEERCRED). */
+export interface PeerCredentials {
+  readonly uid: number;
+  readonly gid: number;
+  /** 0 when the process lives in another pid namespace. */
+  readonly pid: number;
+}
+
+/** A connected SOCK_SEQPACKET socket. */
+export interface ConnectedFd extends PeerCredentials {
+  readonly fd: number;
+}
+
+/** The ends of a wake pipe: who sleeps watches and drains `waitFd`, who wakes signals `signalFd`. */
+export interface WakePipeFds {
+  readonly waitFd: number;
+  readonly signalFd: number;
+}
+
+/** Bit of {@link Addon.watch}: there is something to read, accept or drain, or the other side has gone. */
+export const WATCH_READABLE = 1;
+/** Bit of {@link Addon.watch}: there is room to send. */
+export const WATCH_WRITABLE = 2;
+
+/** One descriptor on the event loop. */
+export interface AddonWatch {
+  /** WATCH bits that are told from now on; 0 = none. At first {@link WATCH_READABLE}. */
+  events(bits: number): void;
+  ref(): void;
+  unref(): void;
+  /** Before the descriptor is closed. No call of `onReady` after it. */
+  close(): void;
+}
+
+/** Descriptors that one message can carry. */
+export const PASSED_FDS_MAX = 8;
+
 /**
  * The native addon. Every call checks its arguments; a failure throws an Error with `code` (errno name: EPERM, ENOENT,
  * EBUSY, …), `errno` and a message that says what was refused.
@@ -150,7 +187,7 @@ export interface Addon {
   createWindow(bytes: number): AddonWindow;
   /** A memfd sealed against shrinking, bytes long. */
   createMemfd(name: string, bytes: number): number;
-  /** Closes a TAP queue or memfd. */
+  /** Closes a TAP queue, memfd, socket or end of a wake pipe; EBUSY while it is watched. */
   closeFd(fd: number): void;
   /** Makes the namespace when missing (loopback up); true when it did. */
   ensureNetns(name: string): boolean;
@@ -167,7 +204,34 @@ export interface Addon {
    * it. What it throws becomes an uncaught exception.
    */
   createPoller(onReady: (bits: number) => boolean | void): AddonPoller;
-  signal(wakeFd: number): void;
+  /**
+   * Watches a listening or connected socket or the reading end of a wake pipe; one watch each. `onReady(bits)` as that of
+   * {@link Addon.createPoller}.
+   */
+  watch(fd: number, onReady: (bits: number) => boolean | void): AddonWatch;
+  createWakePipe(): WakePipeFds;
+  /** Wakes who waits at the other end of `signalFd`, or the poller with that `wakeFd`. Never blocks. */
+  signal(fd: number): void;
+  /** Wake-ups taken from `waitFd`, 0 when there was none; -EPIPE when all writing ends are closed. */
+  drain(waitFd: number): number;
+  /**
+   * A listening SOCK_SEQPACKET socket at a path, or at "@name" for an abstract name. The socket file of a dead process is
+   * replaced; EADDRINUSE when its owner lives. The file has the permissions `mode` whatever the umask.
+   */
+  listenSeqpacket(path: string, mode: number): number;
+  /** Or a negative errno: -EAGAIN when nobody waits. Where the kernel can (Linux 6.16) its peer cannot pass descriptors. */
+  acceptSeqpacket(fd: number): ConnectedFd | number;
+  connectSeqpacket(path: string): ConnectedFd;
+  /** Bytes sent, or a negative errno: -EAGAIN when there is no room now. `fds`: memfds and ends of wake pipes. */
+  sendMessage(fd: number, bytes: Uint8Array, fds?: readonly number[]): number;
+  /**
+   * Bytes of the message, 0 at the end, or a negative errno: -EAGAIN when there is none, -EBADMSG when it was longer than
+   * `bytes` or its descriptors are more than {@link PASSED_FDS_MAX} or not all sealed memfds and ends of pipes (all are
+   * closed then). `fds`, of that length, gets the descriptors, then -1; without it descriptors make a message bad.
+   */
+  receiveMessage(fd: number, bytes: Uint8Array, fds?: Int32Array): number;
+  /** Another number for a memfd or an end of a wake pipe, or a negative errno. */
+  duplicateFd(fd: number): number;
 }
 
 /** Where the addon lies: native/build/Release below the package root, seen from src/host and from dist/src/host. */
