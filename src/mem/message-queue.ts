@@ -180,7 +180,7 @@ export class MessageConsumer {
     let word = i32[(ring + offset) >> 2];
     if (word >>> 16 === PAD_TYPE) {
       const pad = word & 0xffff;
-      if (pad !== ringBytes - offset || pad >= left) return this.#break();
+      if (pad !== ringBytes - offset) return this.#break();
       head = (head + pad) | 0;
       left -= pad;
       offset = 0;

@@ -93,6 +93,16 @@ describe("message queue", () => {
     expect([b.take()?.argument, b.take()]).toEqual([6, undefined]);
   });
 
+  it("ends a record once", () => {
+    const b = new QueueBench(64);
+    b.producer.end();
+    b.producer.begin(5, 5, 8);
+    b.producer.end();
+    b.producer.end();
+    b.producer.publish();
+    expect(b.word(Q_TAIL)).toBe(16);
+  });
+
   it("pads a payload to words of two", () => {
     const b = new QueueBench(128);
     b.producer.begin(5, 5, 1);
@@ -226,16 +236,24 @@ describe("a hostile side", () => {
     pads.producer.publish();
     pads.window.i32[pads.ring >> 2] = (PAD_TYPE << 16) | 8;
     expect([pads.take(), pads.consumer.isBroken]).toEqual([undefined, true]);
-    const last = new QueueBench(256, 248);
-    last.window.i32[(last.ring + 248) >> 2] = (PAD_TYPE << 16) | 8;
-    last.setWord(Q_TAIL, 256);
-    expect([last.take(), last.consumer.isBroken]).toEqual([undefined, true]);
+  });
+
+  it.each([
+    ["with nothing behind it", 248, 8, 256],
+    ["with a part of a record behind it", 248, 8, 264],
+    ["that does not reach the end", 240, 8, 272],
+  ])("breaks the consumer by a pad %s", (_, position, pad, tail) => {
+    const b = new QueueBench(256, position);
+    b.window.i32[(b.ring + position) >> 2] = (PAD_TYPE << 16) | pad;
+    b.window.i32[b.ring >> 2] = 0x0007_0010;
+    b.setWord(Q_TAIL, tail);
+    expect([b.take(), b.consumer.isBroken]).toEqual([undefined, true]);
   });
 
   it.each([
     ["back", -8],
     ["too far", 264],
-    ["by a part of a record", 20],
+    ["by a part of a record", 28],
     ["as far as it goes", 0x7fff_fff8],
     ["to the other end of the numbers", -0x8000_0000],
   ])("breaks the consumer by a tail that goes %s", (_, by) => {
@@ -244,10 +262,15 @@ describe("a hostile side", () => {
     expect([b.take(), b.consumer.isBroken]).toEqual([undefined, true]);
   });
 
-  it("may not fill with its tail what the consumer has not released", () => {
+  it.each([
+    ["into what was not released", 264],
+    ["as far as it goes from what was taken", 0x7fff_fff8 + 16],
+    ["back to what was not released", 8],
+  ])("breaks the consumer that took a record by a tail that goes %s", (_, tail) => {
     const b = filled();
     b.take();
-    b.setWord(Q_TAIL, 264);
+    b.window.i32[(b.ring + 16) >> 2] = 0x0007_0010;
+    b.setWord(Q_TAIL, tail);
     expect([b.take(), b.consumer.isBroken]).toEqual([undefined, true]);
   });
 

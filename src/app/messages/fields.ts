@@ -185,7 +185,7 @@ const bytes: FieldCodec<Uint8Array> = {
   },
   take(words, max) {
     const length = words.next();
-    if (!words.want(length >= 0 && length <= max && length <= words.left << 2)) return new Uint8Array(0);
+    if (!words.want(length >= 0 && length <= max)) return new Uint8Array(0);
     const array = new Uint8Array(length);
     let word = 0;
     for (let i = 0; i < length; i++) {
@@ -197,9 +197,7 @@ const bytes: FieldCodec<Uint8Array> = {
 };
 
 const text: FieldCodec<string> = {
-  // Of a longer text there is no need to know its bytes.
-  put: (words, value, max) =>
-    typeof value === "string" && value.length <= max && bytes.put(words, utf8Encode(value), max),
+  put: (words, value, max) => typeof value === "string" && bytes.put(words, utf8Encode(value), max),
   take(words, max) {
     const taken = bytes.take(words, max);
     const decoded = utf8Decode(taken, 0, taken.length);

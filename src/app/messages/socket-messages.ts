@@ -15,7 +15,7 @@ import { SOCKET_MESSAGES, type SocketMessage, type SocketMessageForm, type Socke
 export const SOCKET_MAGIC = 0x5446_4557;
 /** Bytes before the fields. */
 export const SOCKET_HEADER_BYTES = 12;
-/** Longest message, bytes. */
+/** Room that takes the longest message, bytes. */
 export const MAX_SOCKET_MESSAGE_BYTES = 24 * 1024;
 
 /** What was received is no message. */
@@ -70,8 +70,9 @@ export function parseSocketMessage(bytes: Uint8Array): SocketMessage | SocketFai
   }
   if (named === undefined) return invalid("no message of that number", version);
   const length = view.getUint32(8, true);
-  const isWhole = length === bytes.length - SOCKET_HEADER_BYTES && length % 4 === 0;
-  if (!isWhole || bytes.length > MAX_SOCKET_MESSAGE_BYTES) return invalid(`${named.name} of a wrong length`, version);
+  if (length !== bytes.length - SOCKET_HEADER_BYTES || length % 4 !== 0) {
+    return invalid(`${named.name} of a wrong length`, version);
+  }
   const words = new Int32Array(length / 4);
   for (let i = 0; i < words.length; i++) words[i] = view.getInt32(SOCKET_HEADER_BYTES + i * 4, true);
   const values = decodeFields(named.form.fields, words, 0);

@@ -14,6 +14,20 @@ const endpoint = fc.oneof(
   }),
 );
 
+/** Of one to four bytes. */
+const character = fc.constantFrom(
+  "a",
+  "/",
+  "\0",
+  "\u007f",
+  "\u00e9",
+  "\u07ff",
+  "\u20ac",
+  "\ufffd",
+  "\u{1f600}",
+  "\u{10ffff}",
+);
+
 const ATTRIBUTES = ["noDelay", "keepalive", "keepaliveMs", "userTimeoutMs", "dscp", "hopLimit", "softErrors"] as const;
 
 const KINDS: Readonly<Record<FieldKind, (max: number) => fc.Arbitrary<unknown>>> = {
@@ -23,9 +37,12 @@ const KINDS: Readonly<Record<FieldKind, (max: number) => fc.Arbitrary<unknown>>>
   handle: () => fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, 2 ** 32, Number.MAX_SAFE_INTEGER)),
   endpoint: () => endpoint,
   maybeEndpoint: () => fc.option(endpoint, { nil: undefined }),
-  // A character may take four bytes.
-  text: (max) => fc.string({ maxLength: max >> 2, unit: "binary" }),
-  bytes: (max) => fc.oneof(fc.uint8Array({ maxLength: max }), fc.constant(new Uint8Array(max).fill(0xa5))),
+  text: (max) => fc.array(character, { maxLength: max >> 2 }).map((characters) => characters.join("")),
+  bytes: (max) =>
+    fc.oneof(
+      { weight: 9, arbitrary: fc.uint8Array({ maxLength: max }) },
+      { weight: 1, arbitrary: fc.constant(new Uint8Array(max).fill(0xa5)) },
+    ),
   attribute: () => fc.constantFrom(...ATTRIBUTES, "urgentBytes"),
   attributes: () =>
     fc

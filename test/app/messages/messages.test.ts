@@ -192,7 +192,10 @@ describe("hostile messages", () => {
     for (const type of [2, 7, 48, 500, 0xfffe, 0, 1, 39, 40]) expect(decode(type, 0, [], "to-stack")).toBeUndefined();
     expect(decode(21, 0, [5, 0], "to-app")).toBeUndefined();
     expect(decode(21, 0, [5, 0], "to-stack")).toEqual({ type: "DISCONNECT", handle: 5 });
+    expect(decode(22, 0, [...toRemote, 0, 0, 0, 0, 0, 0, 0, 0], "to-stack")).toMatchObject({ type: "CONNECT" });
   });
+
+  const toRemote = [0, 4, 1, 0, 0, 0, 80];
 
   it.each([
     ["too few words", 21, []],
@@ -210,7 +213,9 @@ describe("hostile messages", () => {
     ["a port beyond 65535", 24, [0, 4, 0, 0, 0, 0, 65_536, 1, 0, 0, 0]],
     ["an IPv4 address of four words", 24, [0, 4, 1, 2, 0, 0, 80, 1, 0, 0, 0]],
     ["no UTF-8", 25, [1, 0xff, 0, 0, 0, 0]],
-    ["unknown attributes", 23, [0, 0, -1, ...new Array<number>(33).fill(0)]],
+    ["an endpoint, maybe, of family 5", 22, [...toRemote, 5, 0, 0, 0, 0, 0, 0, 0]],
+    ["an endpoint that is none, with a port", 22, [...toRemote, 0, 0, 0, 0, 0, 80, 0, 0]],
+    ["unknown attributes", 22, [...toRemote, 0, 0, 0, 0, 0, 0, -0x8000_0000, 0]],
   ])("are none: %s", (_, type, words) => {
     expect(decode(type, 0, words, "to-stack")).toBeUndefined();
   });
