@@ -117,7 +117,7 @@ export class SegmentManager {
   /** The worker is gone: segments go as soon as no fifo uses them. */
   close(): void {
     this.#isClosed = true;
-    for (const segment of [...this.#segments]) this.freed(segment);
+    for (const segment of this.#segments.slice()) this.freed(segment);
   }
 
   /** Whether it is closed and has no segment left. */

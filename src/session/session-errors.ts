@@ -112,6 +112,8 @@ export const SESSION_E_SEG_CREATE = -25;
 export const SESSION_E_FILTERED = -26;
 /** The scope is not supported. */
 export const SESSION_E_SCOPE = -27;
+/** The message queue has no room. */
+export const SESSION_E_MQ_MSG_ALLOC = -31;
 /** There is no extended configuration. */
 export const SESSION_E_NOEXTCFG = -34;
 /** Nobody of this stack listens there: go on in global scope. */
