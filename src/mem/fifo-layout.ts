@@ -67,3 +67,5 @@ export const R_CONSUMER = 20;
 export const R_PRODUCER = 21;
 /** Position up to which the descriptors of chunks are published. */
 export const R_PUBLISHED = 22;
+/** 1: freed by its owner, and goes as soon as no client has it. */
+export const R_DOOMED = 23;

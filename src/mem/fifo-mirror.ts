@@ -4,6 +4,7 @@ import {
   type FifoOffset,
   R_CAP,
   R_CONSUMER,
+  R_DOOMED,
   R_HEAD,
   R_HEAD_CHUNK,
   R_PRODUCER,
@@ -117,14 +118,16 @@ export class FifoMirrors {
     const m = mirror >> 2;
     i32[m + M_CAP] = i32[(f >> 2) + R_CAP];
     i32[m + M_POSITION] = i32[(f >> 2) + R_TAIL];
-    this.taken = 0;
     this.publishTx(f);
   }
 
-  /** The client reads and writes the fifo no more. */
-  close(f: FifoOffset): void {
+  /** The client that has `mirror` reads, or writes, the fifo no more. Returns whether it is free to go, having been freed. */
+  close(f: FifoOffset, mirror: MirrorOffset): boolean {
     const { i32 } = this.#window;
-    i32[(f >> 2) + R_CONSUMER] = i32[(f >> 2) + R_PRODUCER] = 0;
+    const r = f >> 2;
+    if (i32[r + R_CONSUMER] === mirror) i32[r + R_CONSUMER] = 0;
+    if (i32[r + R_PRODUCER] === mirror) i32[r + R_PRODUCER] = 0;
+    return i32[r + R_DOOMED] !== 0 && i32[r + R_CONSUMER] === 0 && i32[r + R_PRODUCER] === 0;
   }
 
   // ---- rx: the client reads ----
@@ -193,18 +196,23 @@ export class FifoMirrors {
     if (n < 0 || n > i32[r + R_RESERVED]) return MIRROR_BROKEN;
     if (n > 0) this.#fifos.acceptLent(f, n);
     this.taken = n;
-    return this.publishTx(f);
+    return this.#publishTx(f, n);
   }
 
   /**
-   * Shows the client how much of its bytes is done with, and lends it room: four times what it wrote last. Returns 1 when it
-   * is to be sent the notice of room that it asked for, else 0.
+   * Shows the client how much of its bytes is done with, and lends it room. Returns 1 when it is to be sent the notice of
+   * room that it asked for, else 0.
    */
   publishTx(f: FifoOffset): number {
+    return this.#publishTx(f, 0);
+  }
+
+  /** Lends four times what was `written` last. */
+  #publishTx(f: FifoOffset, written: number): number {
     const { i32 } = this.#window;
     const r = f >> 2;
     const m = i32[r + R_PRODUCER] >> 2;
-    const room = Math.min(Math.max(4 * this.taken, LEND_LEAST_BYTES), LEND_MOST_BYTES);
+    const room = Math.min(Math.max(4 * written, LEND_LEAST_BYTES), LEND_MOST_BYTES);
     if (i32[r + R_RESERVED] < room) this.#fifos.lend(f, room);
     const tail = i32[r + R_TAIL];
     const lent = (tail + i32[r + R_RESERVED]) | 0;

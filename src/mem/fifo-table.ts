@@ -15,6 +15,7 @@ import {
   R_CAP,
   R_CHUNK_BYTES,
   R_CONSUMER,
+  R_DOOMED,
   R_END_CHUNK,
   R_HEAD,
   R_HEAD_CHUNK,
@@ -25,6 +26,7 @@ import {
   R_OOO_CHUNK,
   R_OOO_COUNT,
   R_PEEK_CHUNK,
+  R_PRODUCER,
   R_PUBLISHED,
   R_RESERVED,
   R_SEGMENT,
@@ -230,14 +232,22 @@ export class FifoTable extends FifoChain {
     return f;
   }
 
-  /** Gives a fifo back with all it holds. Something that is not a live fifo is refused and counted. */
-  freeFifo(f: FifoOffset): void {
+  /**
+   * Gives a fifo back with all it holds; one that a client has goes when that has let go of it (FifoMirrors.close). Something
+   * that is not a live fifo is refused and counted. Returns whether it is gone.
+   */
+  freeFifo(f: FifoOffset): boolean {
     const { i32 } = this.window;
-    if (!this.isFifo(f)) {
-      this.#badFifos++;
-      return;
-    }
     const r = f >> 2;
+    const isFifo = this.isFifo(f);
+    if (isFifo && (i32[r + R_CONSUMER] | i32[r + R_PRODUCER]) !== 0) {
+      i32[r + R_DOOMED] = 1;
+      return false;
+    }
+    if (!isFifo) {
+      this.#badFifos++;
+      return false;
+    }
     this.ooo.clear(r);
     this.releaseAll(r);
     i32[r + R_CAP] = 0;
@@ -246,6 +256,7 @@ export class FifoTable extends FifoChain {
     i32[r + R_NEXT_FREE] = this.#free;
     this.#free = f;
     this.#active[i32[r + R_SEGMENT]]--;
+    return true;
   }
 
   /** Whether `f` is a live fifo of this table: for offsets that come from outside. */

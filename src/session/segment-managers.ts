@@ -40,11 +40,10 @@ export class SegmentManagers {
     if (manager.isGone) this.#managers.delete(manager);
   }
 
-  /** Frees a fifo, and with the last one of a segment that may go the segment. */
+  /** Frees a fifo, and with the last one of a segment that may go the segment; one that a client has stays until it is closed. */
   freeFifo(f: FifoOffset): void {
     const segment: SegmentIndex = this.#fifos.isFifo(f) ? this.#fifos.segmentOf(f) : 0;
-    this.#fifos.freeFifo(f);
-    if (segment === 0) return;
+    if (!this.#fifos.freeFifo(f) || segment === 0) return;
     for (const manager of this.#managers) {
       if (!manager.segments.includes(segment)) continue;
       manager.freed(segment);
