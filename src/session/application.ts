@@ -11,8 +11,11 @@ export type CleanupPhase = "transport" | "session";
  * for one session each but rx and tx at most once. A callback that throws resets its session.
  */
 export interface ApplicationCallbacks {
-  /** A listener accepted a session. Returning false refuses it: it is reset, and nothing more is heard of it. */
-  accept?(session: SessionIndex, listener: SessionIndex): boolean | void;
+  /**
+   * A listener accepted a session. Returning false refuses it: it is reset, and nothing more is heard of it. `later`:
+   * SessionLayer.answer follows; meanwhile the session lives, but who connects by cut-through waits.
+   */
+  accept?(session: SessionIndex, listener: SessionIndex): boolean | "later" | void;
   /** An active open ended: error 0 and the session is ready, or a negative session error and the session is gone. */
   connected?(session: SessionIndex, error: SessionErrorValue): void;
   /** The peer sends no more: read the rest, then close. Without this callback the session is closed. */

@@ -7,6 +7,8 @@ export interface SegmentMaker {
   make(bytes: number): SegmentIndex;
   /** Takes a segment back that no fifo uses any more. */
   drop(segment: SegmentIndex): void;
+  /** Of applications in other processes: makes segments that this one and that of `other` both have. */
+  sharedWith?(other: SegmentMaker): SegmentMaker;
 }
 
 /** What an application may ask of its fifo memory (VPP's attach options). */
@@ -88,6 +90,21 @@ export class SegmentManager {
   /** Whether its segments are its own. */
   get isOwner(): boolean {
     return this.#maker !== undefined;
+  }
+
+  /** Whether another process has its segments. */
+  get isShared(): boolean {
+    return this.#maker?.sharedWith !== undefined;
+  }
+
+  /** A maker of segments that the processes of both managers have; undefined when one of them is of this process. */
+  makerWith(other: SegmentManager): SegmentMaker | undefined {
+    return other.#maker === undefined ? undefined : this.#maker?.sharedWith?.(other.#maker);
+  }
+
+  /** What it was asked to be. */
+  get options(): SegmentOptions {
+    return this.#options;
   }
 
   /** Makes a fifo in the segment that has most room. Returns 0 without memory for it. */

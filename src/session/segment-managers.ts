@@ -9,6 +9,7 @@ export class SegmentManagers {
   readonly #own: OwnSegments;
   readonly #shared: SegmentManager;
   readonly #managers = new Set<SegmentManager>();
+  #pairs: { readonly ends: readonly SegmentManager[]; readonly manager: SegmentManager }[] = [];
 
   constructor(fifos: FifoTable) {
     this.#fifos = fifos;
@@ -33,11 +34,33 @@ export class SegmentManagers {
     return manager;
   }
 
-  /** A worker is gone, or a pair of workers whose sessions were its. */
+  /**
+   * Where the fifos of a cut-through session between two workers are: in the segments of the one that is in another process,
+   * else of the server; between two other processes in segments that only these two have (VPP's custom segments).
+   * Undefined without room for one.
+   */
+  between(server: SegmentManager, client: SegmentManager): SegmentManager | undefined {
+    if (server === client || !client.isShared) return server;
+    if (!server.isShared) return client;
+    const known = this.#pairs.find(({ ends }) => ends.includes(server) && ends.includes(client));
+    if (known !== undefined) return known.manager;
+    const maker = server.makerWith(client);
+    const manager = maker === undefined ? undefined : new SegmentManager(this.#fifos, maker, server.options);
+    if (manager?.open() !== true) return undefined;
+    this.#managers.add(manager);
+    this.#pairs.push({ ends: [server, client], manager });
+    return manager;
+  }
+
+  /** A worker is gone, and what it shared with others. */
   close(manager: SegmentManager): void {
     if (!this.#managers.has(manager)) return;
-    manager.close();
-    if (manager.isGone) this.#managers.delete(manager);
+    const pairs = this.#pairs.filter(({ ends }) => ends.includes(manager));
+    this.#pairs = this.#pairs.filter((pair) => !pairs.includes(pair));
+    for (const each of [manager, ...pairs.map((pair) => pair.manager)]) {
+      each.close();
+      if (each.isGone) this.#managers.delete(each);
+    }
   }
 
   /** Frees a fifo, and with the last one of a segment that may go the segment; one that a client has stays until it is closed. */

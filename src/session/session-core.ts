@@ -161,12 +161,23 @@ export class SessionCore {
     return s;
   }
 
-  /** Makes the fifos of a session and tells its connection. Returns 0 or SEG_NO_SPACE. */
-  giveFifos(worker: AppWorker, s: SessionIndex, proto: number, c: ConnectionIndex): SessionErrorValue {
+  /**
+   * Makes the fifos of a session, which by cut-through will be those of a session of worker `peer` too, and tells its
+   * connection. Returns 0 or SEG_NO_SPACE.
+   */
+  giveFifos(
+    worker: AppWorker,
+    s: SessionIndex,
+    proto: number,
+    c: ConnectionIndex,
+    peer?: AppWorker,
+  ): SessionErrorValue {
     const { rxFifoBytes, txFifoBytes } = worker.app;
-    const rx = worker.segments.alloc(rxFifoBytes);
+    const segments = peer === undefined ? worker.segments : this.segments.between(worker.segments, peer.segments);
+    if (segments === undefined) return SESSION_E_SEG_NO_SPACE;
+    const rx = segments.alloc(rxFifoBytes);
     if (rx === 0) return SESSION_E_SEG_NO_SPACE;
-    const tx = worker.segments.alloc(txFifoBytes);
+    const tx = segments.alloc(txFifoBytes);
     if (tx === 0) {
       this.segments.freeFifo(rx);
       return SESSION_E_SEG_NO_SPACE;

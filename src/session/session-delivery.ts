@@ -43,6 +43,8 @@ export interface SessionOwner {
   close(s: SessionIndex): number;
   /** Resets a session on behalf of its application. */
   terminate(s: SessionIndex): number;
+  /** The application takes an accepted session, or refuses it. */
+  answer(s: SessionIndex, isTaken: boolean): number;
   /** Tells the transport that the application took an accepted session, or ended before it was asked. */
   answered(s: SessionIndex, isTaken: boolean): void;
   /** Frees a session that both ends are done with. */
@@ -122,10 +124,7 @@ export class SessionDelivery {
         }
         i32[r + S_FLAGS] |= SF_KNOWN;
         if (i32[r + S_STATE] === SESSION_ACCEPTING) i32[r + S_STATE] = SESSION_READY;
-        if (callbacks.accept === undefined || callbacks.accept(s, i32[r + S_LISTENER]) === false) {
-          i32[r + S_FLAGS] &= ~SF_KNOWN;
-          this.#owner.terminate(s);
-        } else this.#owner.answered(s, true);
+        this.#accept(s, r, callbacks);
         break;
       case EV_RX:
         if (!isAppClosed) callbacks.rx?.(s);
@@ -162,6 +161,11 @@ export class SessionDelivery {
         break;
       default:
     }
+  }
+
+  #accept(s: SessionIndex, r: number, callbacks: ApplicationCallbacks): void {
+    const answer = callbacks.accept === undefined ? false : callbacks.accept(s, this.#i32[r + S_LISTENER]);
+    if (answer !== "later") this.#owner.answer(s, answer !== false);
   }
 
   #connected(s: SessionIndex, r: number, callbacks: ApplicationCallbacks): void {

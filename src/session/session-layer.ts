@@ -43,6 +43,7 @@ import {
   S_WORKER,
   SESSION_LISTENING,
   type SessionTable,
+  SF_KNOWN,
   SF_SPREAD,
   SF_WANT_TX,
 } from "./session-table.js";
@@ -72,6 +73,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   /** How often each session error was given as an answer, by its number (VPP: show session stats). */
   readonly errorCounts: Float64Array;
   readonly config: SessionConfig;
+  /** Called when applications have been told all that was to be told in this turn: who collects it for others passes it on. */
+  delivered: () => void = () => undefined;
   readonly #core: SessionCore;
   readonly #upcalls: SessionUpcalls;
   readonly #connects: SessionConnects;
@@ -296,6 +299,17 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     return this.#closes.halfClose(s);
   }
 
+  /** The application takes an accepted session that it was asked about, or refuses it, which resets it. 0 or NOSESSION. */
+  answer(s: SessionIndex, isTaken: boolean): SessionErrorValue {
+    if (!this.table.isUsed(s)) return SESSION_E_NOSESSION;
+    if (isTaken) this.answered(s, true);
+    else {
+      this.#i32[this.table.row(s) + S_FLAGS] &= ~SF_KNOWN;
+      this.#closes.terminate(s);
+    }
+    return 0;
+  }
+
   answered(s: SessionIndex, isTaken: boolean): void {
     const r = this.table.row(s);
     const c = this.#i32[r + S_CONNECTION];
@@ -347,8 +361,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.#upcalls.halfOpenEnded(listener);
   }
 
-  accepted(proto: number, c: ConnectionIndex, listener: SessionIndex): SessionErrorValue {
-    return this.#upcalls.accepted(proto, c, listener);
+  accepted(proto: number, c: ConnectionIndex, listener: SessionIndex, client?: SessionIndex): SessionErrorValue {
+    return this.#upcalls.accepted(proto, c, listener, client);
   }
 
   connected(proto: number, c: ConnectionIndex, context: number, error: number, peer?: SessionIndex): SessionErrorValue {
@@ -395,7 +409,9 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   /** The work of session-input: tells applications what happened. Returns how many sessions had something. */
   deliver(): number {
-    return this.#delivery.run();
+    const count = this.#delivery.run();
+    if (count > 0) this.delivered();
+    return count;
   }
 
   setNow(tick: number): void {

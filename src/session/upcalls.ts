@@ -99,7 +99,7 @@ export class SessionUpcalls implements TransportUpcalls {
     if (this.#i32[at] > 0 && this.#i32[at - S_HALF_OPENS + S_STATE] === SESSION_LISTENING) this.#i32[at]--;
   }
 
-  accepted(proto: number, c: ConnectionIndex, listener: SessionIndex): number {
+  accepted(proto: number, c: ConnectionIndex, listener: SessionIndex, client = -1): number {
     const i32 = this.#i32;
     const core = this.#core;
     this.halfOpenEnded(listener);
@@ -111,7 +111,8 @@ export class SessionUpcalls implements TransportUpcalls {
     const isIp6 = (i32[core.connectionRow(proto, c) + C_FLAGS] & CF_IP6) !== 0;
     const s = core.newSession(worker, transport, isIp6);
     if (s < 0) return core.fail(s);
-    const error = core.giveFifos(worker, s, proto, c);
+    const peer = client < 0 ? undefined : core.applications.workerAt(i32[core.table.row(client) + S_WORKER]);
+    const error = core.giveFifos(worker, s, proto, c, peer);
     if (error < 0) {
       core.release(s);
       return core.fail(error);

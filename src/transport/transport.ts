@@ -197,10 +197,11 @@ export interface Transport {
  */
 export interface TransportUpcalls {
   /**
-   * A passive open is complete: makes the session, its fifos, and fills C_SESSION, C_RX_FIFO and C_TX_FIFO.
+   * A passive open is complete: makes the session, its fifos, and fills C_SESSION, C_RX_FIFO and C_TX_FIFO. By cut-through
+   * the application of the session `client` will share the fifos.
    * Returns 0, or a negative session error: the transport then resets the connection.
    */
-  accepted(proto: number, c: ConnectionIndex, listener: SessionIndex): number;
+  accepted(proto: number, c: ConnectionIndex, listener: SessionIndex, client?: SessionIndex): number;
   /**
    * Whether the listener takes another half-open connection: asked once for each, which then counts against the
    * listener's backlog until {@link accepted} or {@link halfOpenEnded}. False counts a drop.

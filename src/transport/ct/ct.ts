@@ -106,7 +106,7 @@ export class CtTransport implements Transport, Timed {
     let error = server < 0 ? SESSION_E_ALLOC : 0;
     if (error === 0 && !this.#lookup.addEstablished(TRANSPORT_CT, client)) error = SESSION_E_PORTINUSE;
     const isNamed = error === 0;
-    if (isNamed) error = upcalls.accepted(TRANSPORT_CT, server, listener);
+    if (isNamed) error = upcalls.accepted(TRANSPORT_CT, server, listener, context & 0xff_ffff);
     else upcalls.halfOpenEnded(listener);
     if (error === 0) {
       i32[rows.row(client) + CT_CONTEXT] = context;
