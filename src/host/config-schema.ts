@@ -73,6 +73,9 @@ const UDP_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["udp"]>, Leaf>> 
   hopLimit: intLeaf(1, 255),
 };
 
+/** Largest number of a user or group. */
+const MAX_ID = 0xffff_fffe;
+
 const LIMITS_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["limits"]>, Leaf>> = {
   smallPackets: intLeaf(256, 262_144),
   largePackets: intLeaf(16, 8192),
@@ -151,7 +154,17 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     namespaces: list(namespace),
     apps: list(app),
     cli: section({ socket: pathLeaf }),
-    attach: leaf(() => "attaching from another process is not supported yet").optional(),
+    attach: z
+      .strictObject({
+        directory: maybe(pathLeaf),
+        mode: maybe(intLeaf(0, 0o777)),
+        uids: list(leaf(intLeaf(0, MAX_ID))),
+        gids: list(leaf(intLeaf(0, MAX_ID))),
+        attemptsPerSecond: maybe(intLeaf(1, 1_000_000)),
+        maxWorkers: maybe(intLeaf(1, 1024)),
+        maxSessions: maybe(intLeaf(1, 1 << 20)),
+      })
+      .optional(),
     tcp: section(TCP_LEAVES),
     udp: section(UDP_LEAVES),
     session: section(SESSION_LEAVES),

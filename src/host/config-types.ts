@@ -1,3 +1,4 @@
+import type { AttachConfig } from "./attach-config.js";
 import type { Device } from "../device/device.js";
 import type { SessionConfig } from "../session/session-config.js";
 import type { TcpConfig } from "../transport/tcp/config.js";
@@ -110,7 +111,7 @@ export interface LimitsConfig {
   readonly ringPackets?: number;
   /** Memory of all session fifos, bytes. Default 256 MiB. */
   readonly fifoBytes?: number;
-  /** Address space for segments of applications that have their own. Default 64 MiB. */
+  /** Address space for segments of applications that have their own. Default 256 MiB. */
   readonly appSegmentBytes?: number;
   /** Overwrite freed packets, to find errors in the stack. Default false. */
   readonly poison?: boolean;
@@ -130,6 +131,8 @@ export interface StackConfig {
   readonly apps?: readonly AppConfig[];
   /** The CLI's unix socket; only `weft run` opens one. */
   readonly cli?: { readonly socket?: string };
+  /** Lets applications of other processes attach; `weft run` always does. Default directory: beside the CLI's socket. */
+  readonly attach?: Partial<AttachConfig>;
   readonly tcp?: Partial<TcpConfig>;
   readonly udp?: Partial<UdpConfig>;
   readonly session?: Partial<SessionConfig>;
@@ -176,6 +179,8 @@ export interface ResolvedConfig {
   readonly apps: readonly ResolvedApp[];
   /** Undefined: the default path. */
   readonly cliSocket: string | undefined;
+  /** Undefined: no application of another process may attach. */
+  readonly attach: AttachConfig | undefined;
   readonly tcp: TcpConfig;
   readonly udp: UdpConfig;
   readonly session: SessionConfig;

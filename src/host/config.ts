@@ -1,6 +1,9 @@
+import { dirname, join } from "node:path";
 import { readFileSync } from "node:fs";
 import { DEFAULT_SESSION_CONFIG } from "../session/session-config.js";
 import { DEFAULT_LIMITS } from "../stack.js";
+import { type AttachConfig, DEFAULT_ATTACH_CONFIG } from "./attach-config.js";
+import { defaultAttachDirectory } from "./attach-path.js";
 import { DEFAULT_TCP_CONFIG } from "../transport/tcp/config.js";
 import { DEFAULT_UDP_CONFIG } from "../transport/udp/config.js";
 import { checkConfig, type ConfigSource } from "./config-check.js";
@@ -21,7 +24,7 @@ import type {
 
 const DEFAULTS: Required<LimitsConfig> = {
   ...DEFAULT_LIMITS,
-  appSegmentBytes: 64 << 20,
+  appSegmentBytes: 256 << 20,
   neighbors: 1024,
   adjacencies: 4096,
 };
@@ -94,6 +97,7 @@ function fillIn(config: StackConfig): ResolvedConfig {
     namespaces: config.namespaces ?? [],
     apps: (config.apps ?? []).map(fillApp),
     cliSocket: config.cli?.socket,
+    attach: config.attach === undefined ? undefined : fillAttach(config),
     tcp: { ...DEFAULT_TCP_CONFIG, ...defined(config.tcp) },
     udp: { ...DEFAULT_UDP_CONFIG, ...defined(config.udp) },
     session: { ...DEFAULT_SESSION_CONFIG, ...defined(config.session) },
@@ -128,6 +132,11 @@ function fillInterface(each: InterfaceConfig): ResolvedInterface {
 
 function fillRoute({ prefix, via, interface: name, table = 0 }: RouteConfig): ResolvedRoute {
   return { prefix, via, interface: name, table };
+}
+
+function fillAttach({ attach, cli }: StackConfig): AttachConfig {
+  const directory = cli?.socket === undefined ? defaultAttachDirectory() : join(dirname(cli.socket), "attach");
+  return { directory, ...DEFAULT_ATTACH_CONFIG, ...defined(attach) };
 }
 
 function fillApp({ kind, namespace, listen, root }: AppConfig): ResolvedApp {

@@ -22,6 +22,8 @@ const MAX_SLEEP_US = 1_000_000;
  * never does when both share one.
  */
 export class InlineDriver<Host> {
+  /** Asked before each sleep: false when there is something to do after all. */
+  maySleep: () => boolean = () => true;
   readonly #engine: Engine<Host>;
   readonly #clock = new SystemClock();
   readonly #poller: Poller;
@@ -87,7 +89,7 @@ export class InlineDriver<Host> {
         this.#isWoken = false;
         continue;
       }
-      if (this.#engine.nextExpiry() !== 0 && !this.#spin()) return true;
+      if (this.#engine.nextExpiry() !== 0 && !this.#spin() && this.maySleep()) return true;
     }
     return false;
   }
@@ -98,7 +100,7 @@ export class InlineDriver<Host> {
     if (this.#spinScore === 0 && !isTrial) return false;
     const untilUs = this.#clock.nowUs() + SPIN_US;
     do {
-      if (this.#engine.turn() > 0) {
+      if (this.#engine.turn() > 0 || this.#engine.nextExpiry() === 0) {
         this.#spinScore = Math.min(this.#spinScore + SPIN_GAIN, SPIN_MAX);
         return true;
       }

@@ -10,6 +10,7 @@ import {
   R_PRODUCER,
   R_PUBLISHED,
   R_RESERVED,
+  R_SEGMENT,
   R_TAIL,
   R_TAIL_CHUNK,
   type SegmentIndex,
@@ -48,6 +49,8 @@ export const MIRROR_BROKEN = -1;
 /** Room that is lent to a writer at first, bytes, and at most. */
 const LEND_LEAST_BYTES = 4096;
 const LEND_MOST_BYTES = 256 << 10;
+/** A writer is lent an eighth of the memory that is left in its segment. */
+const LEND_SHARE_SHIFT = 3;
 
 /** Where a shared segment lies. */
 interface SharedSegment {
@@ -207,12 +210,17 @@ export class FifoMirrors {
     return this.#publishTx(f, 0);
   }
 
-  /** Lends four times what was `written` last. */
+  /**
+   * Lends four times what was `written` last, but no large part of the memory that is left: what is lent does not come back
+   * before it was written to, and others want theirs.
+   */
   #publishTx(f: FifoOffset, written: number): number {
     const { i32 } = this.#window;
     const r = f >> 2;
     const m = i32[r + R_PRODUCER] >> 2;
-    const room = Math.min(Math.max(4 * written, LEND_LEAST_BYTES), LEND_MOST_BYTES);
+    const pool = this.#fifos.pool(i32[r + R_SEGMENT]);
+    const share = pool === undefined ? 0 : (pool.capacityBytes - pool.bytesInUse) >> LEND_SHARE_SHIFT;
+    const room = Math.max(Math.min(4 * written, LEND_MOST_BYTES, share), LEND_LEAST_BYTES);
     if (i32[r + R_RESERVED] < room) this.#fifos.lend(f, room);
     const tail = i32[r + R_TAIL];
     const lent = (tail + i32[r + R_RESERVED]) | 0;

@@ -3,6 +3,8 @@ import { type App, AppServer } from "../app/attach.js";
 import type { AppCallbacks } from "../app/callbacks.js";
 import { resolveConfig } from "../host/config.js";
 import type { ResolvedConfig, ResolvedInterface, StackConfig } from "../host/config-types.js";
+import type { AttachConfig } from "../host/attach-config.js";
+import { AttachServer } from "../host/attach-server.js";
 import { InlineDriver } from "../host/inline-driver.js";
 import { makeDevice } from "../host/make-device.js";
 import { NativeWindow } from "../host/native-window.js";
@@ -48,6 +50,7 @@ export class LiveStack {
   readonly #runCommand: RunCommand;
   readonly #scopes = new Map<string, AppStack>();
   #demoApps: AppHandle[] = [];
+  #attach: AttachServer | undefined;
   #closing: Promise<void> | undefined = undefined;
 
   /** Made by {@link openStack}. */
@@ -89,6 +92,15 @@ export class LiveStack {
     this.#driver.unref();
   }
 
+  /** Lets applications of other processes attach. Throws an Error with `code` when a socket cannot be opened. */
+  openAttach(config: AttachConfig, native: NativeWindow): void {
+    const hooks = { wake: () => this.wake(), log: (line: string) => console.error(`weft: ${line}`) };
+    const server = new AttachServer(this.host.sessions, native, new SystemRandom(), config, hooks);
+    this.#attach = server;
+    this.host.engine.addTimed(server.apps);
+    this.#driver.maySleep = () => server.apps.arm();
+  }
+
   /** Starts the configured demo applications. Rejects when one cannot listen. */
   async startApps(): Promise<void> {
     for (const app of this.config.apps)
@@ -124,6 +136,7 @@ export class LiveStack {
     this.#demoApps = [];
     for (const within of this.#scopes.values()) await within.net.close();
     await this.net.close();
+    this.#attach?.close();
     const { sessions } = this.host;
     for (const app of sessions.applications.all()) sessions.detach(app.index);
     for (let turns = 0; turns < CLOSING_TURNS && this.#core.engine.turn() > 0; turns++);
@@ -145,9 +158,10 @@ export async function openStack(
   const config = await resolveConfig(configuration);
   const reportError = options.onError ?? ((error: unknown) => console.error(error));
   const namespaces: NetworkNamespace[] = [];
-  const native = config.interfaces.some(({ kind }) => kind !== "wire")
-    ? new NativeWindow({ bytes: NATIVE_WINDOW_BYTES })
-    : undefined;
+  const native =
+    config.attach !== undefined || config.interfaces.some(({ kind }) => kind !== "wire")
+      ? new NativeWindow({ bytes: NATIVE_WINDOW_BYTES })
+      : undefined;
   let stack: LiveStack | undefined;
   let core: Stack | undefined;
   try {
@@ -158,6 +172,7 @@ export async function openStack(
     for (const route of config.routes) addRoute(core, route);
     for (const each of config.namespaces) core.apply({ kind: "namespace", add: true, ...each });
     native?.touch();
+    if (config.attach !== undefined && native !== undefined) stack.openAttach(config.attach, native);
     await stack.startApps();
     return stack;
   } catch (error) {

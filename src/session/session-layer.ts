@@ -75,6 +75,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   readonly config: SessionConfig;
   /** Called when applications have been told all that was to be told in this turn: who collects it for others passes it on. */
   delivered: () => void = () => undefined;
+  /** Called when a namespace came or went. */
+  namespacesChanged: () => void = () => undefined;
   readonly #core: SessionCore;
   readonly #upcalls: SessionUpcalls;
   readonly #connects: SessionConnects;
@@ -151,7 +153,9 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     if (record.kind === "source-addresses") return this.#counted(this.#core.sourceAddresses.apply(record));
     if (record.add) {
       const added = this.namespaces.add(record);
-      return typeof added === "number" ? this.#counted(added) : added.index;
+      if (typeof added === "number") return this.#counted(added);
+      this.namespacesChanged();
+      return added.index;
     }
     const known = this.namespaces.find(record.id);
     if (known === undefined) return this.#core.fail(SESSION_E_INVALID_NS);
@@ -160,6 +164,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
       if (app.isAttached && app.namespace === known) this.#detach(app);
     }
     this.namespaces.remove(record.id);
+    this.namespacesChanged();
     return known.index;
   }
 

@@ -12,7 +12,7 @@ const SEGMENT_OFFSET = 64 * KIB;
 
 /** A stack with a segment that is shared, and the mirrors of a client; both sides in one window. */
 function setUp(segmentBytes = 256 * KIB, pairs = 4) {
-  const window = MemoryWindow.plain(4 << 20);
+  const window = MemoryWindow.plain(8 << 20);
   const areaBytes = SEGMENT_OFFSET + segmentBytes;
   const base = window.reserve("area", areaBytes, 4096);
   const mirrorsAt = window.reserve("mirrors", 2 * pairs * MIRROR_BYTES);
@@ -125,7 +125,7 @@ describe("rx: the client reads", () => {
 
 describe("tx: the client writes", () => {
   test("into room that was lent; the more it writes the more it is lent", () => {
-    const { fifos, mirrors, window, openTx } = setUp();
+    const { fifos, mirrors, window, openTx } = setUp(2 << 20);
     const { f, writer } = openTx(0, 100_000);
     expect(writer.writableBytes).toBe(4096);
     let sent = 0;
@@ -144,6 +144,20 @@ describe("tx: the client writes", () => {
     const got = new Uint8Array(100_000);
     expect(fifos.read(f, got, 0, 100_000)).toBe(100_000);
     expect(fifos.validate(f)).toBeUndefined();
+  });
+
+  test("no more is lent than leaves room for others", () => {
+    const { fifos, mirrors, segment, window, openTx } = setUp(256 * KIB);
+    const { f, writer } = openTx(0, 1 << 20);
+    for (let i = 0; i < 20; i++) {
+      writer.write(window, new Uint8Array(100_000), 0, 100_000);
+      writer.publish();
+      mirrors.acceptTail(f);
+      fifos.dropAll(f);
+      mirrors.publishTx(f);
+      expect(writer.writableBytes).toBeLessThanOrEqual(32 * KIB);
+    }
+    expect(fifos.pool(segment)?.bytesInUse).toBeLessThanOrEqual(128 * KIB);
   });
 
   test("a writer without room hears of it once there is some", () => {

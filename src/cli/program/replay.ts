@@ -126,7 +126,8 @@ async function play(
 ): Promise<{ report: ReplayReport; failures: unknown[] }> {
   const clock = new ManualClock(START_US);
   const failures: unknown[] = [];
-  const { limits } = config;
+  // Applications of a replay take the stack's own memory.
+  const limits = { ...config.limits, appSegmentBytes: 0 };
   const bytes = limits.fifoBytes + limits.smallPackets * 2112 + limits.largePackets * 66_112 + WINDOW_EXTRA_BYTES;
   const stack = new Stack({
     window: MemoryWindow.plain(bytes & -4),

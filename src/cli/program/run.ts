@@ -36,7 +36,7 @@ export async function run(options: RunOptions): Promise<number> {
     const config = await runConfig(options);
     // Before anything is made: a socket in use means that this stack runs already.
     socket = await CliSocket.open(config.cli?.socket ?? defaultSocketPath());
-    served = await serveStack(config, socket);
+    served = await serveStack({ attach: {}, ...config }, socket);
     if (!stop.isStopped) process.stdout.write("weft: ready\n");
     await stop.stopped;
     return EXIT_OK;

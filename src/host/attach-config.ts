@@ -1,0 +1,26 @@
+/** How applications of other processes may attach. */
+export interface AttachConfig {
+  /** Directory of the sockets, one for each namespace; `@name`: abstract names. */
+  readonly directory: string;
+  /** Permissions of the socket files. */
+  readonly mode: number;
+  /** Users and groups that may attach, beside root and the stack's own user. */
+  readonly uids: readonly number[];
+  readonly gids: readonly number[];
+  /** Attempts to attach in a second. */
+  readonly attemptsPerSecond: number;
+  /** Client workers at most. */
+  readonly maxWorkers: number;
+  /** Sessions of one client worker at most. */
+  readonly maxSessions: number;
+}
+
+/** The defaults, but for the directory. */
+export const DEFAULT_ATTACH_CONFIG: Omit<AttachConfig, "directory"> = {
+  mode: 0o600,
+  uids: [],
+  gids: [],
+  attemptsPerSecond: 50,
+  maxWorkers: 64,
+  maxSessions: 65_536,
+};

@@ -1,0 +1,315 @@
+import { describe, expect, test } from "vitest";
+import { AppServer } from "../../../src/app/attach.js";
+import type { Session } from "../../../src/app/session.js";
+import { wire } from "../../../src/device/wire-device.js";
+import { M_POSITION } from "../../../src/mem/fifo-mirror-layout.js";
+import { SESSION_E_ALREADY_LISTENING, SESSION_E_REFUSED } from "../../../src/session/session-errors.js";
+import { ExternalStack, type FakeClient, pattern } from "./fake-client.js";
+
+const LOCAL = { scope: ["local"] } as const;
+
+/** Server and client of two processes, connected by cut-through. */
+function pair() {
+  const host = new ExternalStack();
+  const server = host.attach({ name: "server", ...LOCAL });
+  const client = host.attach({ name: "client", ...LOCAL });
+  server.listen("tcp://10.0.0.1:80");
+  client.connect("tcp://10.0.0.1:80");
+  server.run();
+  client.run();
+  return { host, server, client, s: server.last("ACCEPTED").handle, c: client.last("CONNECTED").handle };
+}
+
+/** Moves bytes from one to the other until all are there. */
+function transfer(from: FakeClient, to: FakeClient, out: number, into: number, length: number): Uint8Array {
+  const bytes = pattern(0, length);
+  const got = new Uint8Array(length);
+  let written = 0;
+  let read = 0;
+  for (let i = 0; i < 10_000 && read < length; i++) {
+    written += from.write(out, bytes, written);
+    from.run();
+    const part = to.read(into, 100_000);
+    got.set(part, read);
+    read += part.length;
+    to.run();
+  }
+  return got;
+}
+
+describe("cut-through between two other processes", () => {
+  test("the server accepts first, then the client is connected; both are told whose session it is", () => {
+    const { server, client } = pair();
+    expect(server.heard).toEqual(["BOUND", "APP_ADD_SEGMENT", "ACCEPTED"]);
+    expect(client.heard).toEqual(["APP_ADD_SEGMENT", "CONNECTED", "HALF_CLEANUP"]);
+    const { retval, local, remote, proto } = client.last("CONNECTED");
+    expect([retval, proto, remote?.port]).toEqual([0, 2, 80]);
+    expect(server.last("ACCEPTED").remote?.port).toBe(local?.port);
+  });
+
+  test("a segment that only these two have holds their bytes", () => {
+    const { host, server, client } = pair();
+    const own = [server, client].map(({ attached }) => attached.segment.handle);
+    expect(server.last("ACCEPTED").rxSegment).toBe(client.last("CONNECTED").txSegment);
+    expect(own).not.toContain(server.last("ACCEPTED").rxSegment);
+    expect(host.stack.host.fifos.stats().segments).toBe(4);
+  });
+
+  test.each([1, 5000, 300_000, 2_000_000])("%i bytes both ways arrive as they were written", (length) => {
+    const { host, server, client, s, c } = pair();
+    const wanted = Buffer.from(pattern(0, length));
+    expect(wanted.equals(transfer(client, server, c, s, length))).toBe(true);
+    expect(wanted.equals(transfer(server, client, s, c, length))).toBe(true);
+    expect(host.errors).toEqual([]);
+  });
+
+  test("half-close, then close: end of stream, cleanup, and nothing is left", () => {
+    const { host, server, client, s, c } = pair();
+    client.write(c, pattern(0, 100));
+    client.ask({ type: "SHUTDOWN", handle: c });
+    server.run();
+    expect(server.heard.slice(-2)).toEqual(["rx", "DISCONNECTED"]);
+    expect(server.read(s)).toEqual(pattern(0, 100));
+    server.write(s, pattern(0, 50));
+    server.ask({ type: "DISCONNECT", handle: s });
+    client.run();
+    expect(client.read(c)).toEqual(pattern(0, 50));
+    client.ask({ type: "DISCONNECT", handle: c });
+    server.run();
+    client.run();
+    expect([server.sessions.size, client.sessions.size]).toEqual([1, 0]);
+    server.die();
+    client.die();
+    expect(host.pools()).toEqual(host.before);
+  });
+
+  test("who is refused hears so, and the refusing one has nothing to forget", () => {
+    const host = new ExternalStack();
+    const server = host.attach({ name: "server", ...LOCAL });
+    const client = host.attach({ name: "client", ...LOCAL });
+    server.listen("tcp://10.0.0.1:80");
+    server.isPolite = false;
+    client.connect("tcp://10.0.0.1:80");
+    expect(client.heard).not.toContain("CONNECTED");
+    server.run();
+    server.ask({ type: "ACCEPTED_REPLY", handle: server.last("ACCEPTED").handle, retval: SESSION_E_REFUSED });
+    client.run();
+    expect(client.last("CONNECTED").retval).toBe(SESSION_E_REFUSED);
+    for (const each of [server, client]) each.die();
+    expect(host.pools()).toEqual(host.before);
+  });
+});
+
+describe("over packets", () => {
+  /** A client of one stack, and an application in the process of another. */
+  async function twoStacks(options: { closesOnDeath?: boolean } = {}) {
+    const [a, b] = wire();
+    const near = new ExternalStack(a, "10.0.0.1");
+    const far = new ExternalStack(b, "10.0.0.2");
+    const client = near.attach({ name: "client" }, options);
+    const server = new AppServer(far.stack.host.sessions);
+    const turn = (ms = 0): void => {
+      for (let i = 0; i < 30; i++) {
+        near.settle();
+        far.settle();
+        client.run();
+      }
+      if (ms > 0) {
+        near.pass(ms);
+        far.pass(ms);
+      }
+    };
+    return { near, far, client, server, turn };
+  }
+
+  test("connects, sends and receives; the bytes are the peer's, and both ends close", async () => {
+    const { near, far, client, server, turn } = await twoStacks();
+    const got: number[] = [];
+    const answer = (session: Session): void => {
+      const bytes = new Uint8Array(Math.min(session.readableBytes, session.writableBytes));
+      session.read(bytes);
+      got.push(...bytes);
+      session.write(bytes.map((byte) => byte ^ 0xff));
+    };
+    const app = await server.attach(
+      { name: "server", txFifoBytes: 1 << 20 },
+      {
+        accept: () => true,
+        rx: answer,
+        tx: answer,
+      },
+    );
+    await app.listen("tcp://10.0.0.2/80");
+    client.connect("tcp://10.0.0.2/80");
+    turn();
+    const { handle } = client.last("CONNECTED");
+    const bytes = pattern(0, 150_000);
+    const back: number[] = [];
+    for (let written = 0, i = 0; back.length < bytes.length && i < 2000; i++) {
+      written += client.write(handle, bytes, written);
+      turn();
+      back.push(...client.read(handle));
+      turn(10);
+    }
+    expect(Buffer.from(got).equals(bytes)).toBe(true);
+    expect(Buffer.from(back).equals(bytes.map((byte) => byte ^ 0xff))).toBe(true);
+    client.ask({ type: "DISCONNECT", handle });
+    turn(500);
+    turn(500);
+    expect(client.heard.slice(-2)).toEqual(["CLEANUP", "CLEANUP"]);
+    expect(client.sessions.size).toBe(0);
+    client.die();
+    await app.detach();
+    turn(500);
+    expect(near.pools()).toEqual(near.before);
+    expect(far.pools()).toEqual(far.before);
+  });
+
+  test.each([
+    [true, "disconnect"],
+    [false, "reset"],
+  ])(
+    "a client that dies with closesOnDeath %s: its peer hears %s, and all memory comes back",
+    async (closesOnDeath, end) => {
+      const { near, client, server, turn } = await twoStacks({ closesOnDeath });
+      const heard: string[] = [];
+      let got = 0;
+      const app = await server.attach(
+        { name: "server" },
+        {
+          accept: () => true,
+          rx(session) {
+            got += session.drop(session.readableBytes);
+          },
+          disconnect(session) {
+            heard.push("disconnect");
+            session.close();
+          },
+          reset: () => heard.push("reset"),
+        },
+      );
+      await app.listen("tcp://10.0.0.2/80");
+      client.connect("tcp://10.0.0.2/80");
+      turn();
+      const { handle } = client.last("CONNECTED");
+      // Written, but the event is never seen.
+      client.sessions.get(handle)?.tx?.write(near.stack.host.window, pattern(0, 3000), 0, 3000);
+      client.sessions.get(handle)?.tx?.publish();
+      near.apps.end(client.attached.worker);
+      turn(500);
+      turn(500);
+      expect(heard).toEqual([end]);
+      expect(got).toBe(closesOnDeath ? 3000 : 0);
+      expect(near.pools()).toEqual(near.before);
+    },
+  );
+
+  test("listens, accepts in turn on two workers, and hears who else listens there", async () => {
+    const { near, far, client, server, turn } = await twoStacks();
+    const listener = client.listen("tcp://10.0.0.1/80");
+    expect(client.last("BOUND")).toMatchObject({ retval: 0, rxMirror: 0, local: { port: 80 } });
+    const other = near.attach({ name: "other" });
+    other.listen("tcp://10.0.0.1/80");
+    expect(other.last("BOUND").retval).toBe(SESSION_E_ALREADY_LISTENING);
+    const app = await server.attach({ name: "peer" }, {});
+    const connects = [app.connect("tcp://10.0.0.1/80"), app.connect("tcp://10.0.0.1/80")];
+    turn();
+    const sessions = await Promise.all(connects);
+    expect(client.heard.filter((each) => each === "ACCEPTED")).toHaveLength(2);
+    sessions[0].write(pattern(0, 10));
+    sessions[1].reset();
+    turn(10);
+    expect(client.heard.slice(-4)).toEqual(expect.arrayContaining(["rx", "RESET"]));
+    client.ask({ type: "UNLISTEN", handle: listener });
+    expect(client.last("UNLISTEN_REPLY")).toMatchObject({ retval: 0, handle: listener });
+    for (const each of [client, other]) each.die();
+    await app.detach();
+    turn(1000);
+    expect(near.pools()).toEqual(near.before);
+    expect(far.pools()).toEqual(far.before);
+  });
+});
+
+describe("a client that breaks the rules", () => {
+  test("an index that cannot be resets its session, and no other", () => {
+    const { host, server, client, s, c } = pair();
+    client.connect("tcp://10.0.0.1:80");
+    server.run();
+    client.run();
+    const second = client.last("CONNECTED").handle;
+    expect(second).not.toBe(c);
+    const { txMirror } = client.sessions.get(c) ?? { txMirror: 0 };
+    const base = host.memory.places.get(client.attached.control) ?? 0;
+    host.stack.host.window.i32[((base + txMirror) >> 2) + M_POSITION] = 0x7000_0000;
+    client.event(1, c);
+    client.run();
+    server.run();
+    expect(server.heard).toContain("RESET");
+    expect(server.last("RESET").session).toBe(s % (1 << 24));
+    const t = server.last("ACCEPTED").handle;
+    expect(transfer(client, server, second, t, 50_000)).toEqual(pattern(0, 50_000));
+    expect(client.attached.worker.broken).toBe(1);
+    for (const each of [server, client]) each.die();
+    expect(host.pools()).toEqual(host.before);
+  });
+
+  test("a message that is none ends it", () => {
+    const host = new ExternalStack();
+    const client = host.attach({ name: "client" });
+    client.toStack.put(77, 5);
+    client.toStack.publish();
+    client.run();
+    expect(client.endReason).toBe("a message that is none");
+  });
+
+  test("events and messages about sessions that it does not have do nothing", () => {
+    const { host, server, client, s } = pair();
+    const pools = host.pools();
+    for (const handle of [s, 0, 255, 2 ** 44, 2 ** 53 - 1]) {
+      client.event(1, handle);
+      client.event(40, handle);
+      for (const type of ["SHUTDOWN", "DISCONNECT", "TERMINATE", "CLEANUP_REPLY"]) client.ask({ type, handle });
+      client.ask({ type: "ACCEPTED_REPLY", handle, retval: 0 });
+      client.ask({ type: "UNLISTEN", handle });
+      expect(client.last("UNLISTEN_REPLY").retval).toBeLessThan(0);
+      client.ask({ type: "TRANSPORT_ATTR", handle, attribute: "mss", isSet: false, value: 0 });
+      expect(client.last("TRANSPORT_ATTR_REPLY").retval).toBeLessThan(0);
+      client.ask({ type: "WORKER_UPDATE", handle, worker: 0 });
+      expect(client.last("WORKER_UPDATE_REPLY").retval).toBeLessThan(0);
+      client.ask({ type: "STATISTICS", handle });
+      expect(client.last("STATISTICS_REPLY").retval).toBeLessThan(0);
+    }
+    server.run();
+    expect(server.heard).not.toContain("RESET");
+    expect(host.pools()).toEqual(pools);
+    expect(host.errors).toEqual([]);
+  });
+
+  test("one that does not listen is not listened to; when it does, all is told in order", () => {
+    const { host, server, client, c } = pair();
+    client.send({ type: "STATISTICS", handle: c });
+    const replies = 6000;
+    let sent = 0;
+    for (let i = 0; i < 200 && sent < replies; i++) {
+      try {
+        for (; sent < replies; sent++)
+          client.send({ type: "TRANSPORT_ATTR", handle: c, attribute: "mss", isSet: false, value: sent });
+      } catch {
+        // Its own queue is full: the stack reads it no further.
+      }
+      host.settle();
+    }
+    expect(sent).toBeLessThan(replies);
+    expect(client.attached.worker.outbox.waiting).toBeGreaterThan(0);
+    const waiting = client.attached.worker.outbox.waiting;
+    host.settle();
+    expect(client.attached.worker.outbox.waiting).toBe(waiting);
+    client.run();
+    for (; sent < replies; sent++)
+      client.ask({ type: "TRANSPORT_ATTR", handle: c, attribute: "mss", isSet: false, value: sent });
+    const contexts = client.messages.flatMap((each) => (each.type === "TRANSPORT_ATTR_REPLY" ? [each.context] : []));
+    expect(contexts).toHaveLength(replies);
+    expect(contexts.every((context, i) => i === 0 || context > contexts[i - 1])).toBe(true);
+    expect(server.endReason).toBeUndefined();
+  });
+});
