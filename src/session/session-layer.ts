@@ -374,6 +374,14 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     return this.#upcalls.connected(proto, c, context, error, peer);
   }
 
+  isOnInterface(s: SessionIndex): boolean {
+    return this.#upcalls.isOnInterface(s);
+  }
+
+  sourceOn(s: SessionIndex, remote: Int32Array, asked?: Int32Array): Int32Array | undefined {
+    return this.#upcalls.sourceOn(s, remote, asked);
+  }
+
   received(s: SessionIndex): void {
     this.#upcalls.received(s);
   }

@@ -52,6 +52,7 @@ import {
   SESSION_TRANSPORT_DELETED,
   SF_APP_CLOSED,
   SF_END_NOTIFIED,
+  SF_ON_INTERFACE,
   SF_RESET,
   SF_SHARED_FIFOS,
   SF_WANT_TX,
@@ -149,6 +150,14 @@ export class SessionUpcalls implements TransportUpcalls {
     } else i32[r + S_STATE] = SESSION_READY;
     core.raise(s, EV_CONNECTED);
     return error < 0 ? 0 : result;
+  }
+
+  isOnInterface(s: SessionIndex): boolean {
+    return s >= 0 && (this.#i32[this.#core.table.row(s) + S_FLAGS] & SF_ON_INTERFACE) !== 0;
+  }
+
+  sourceOn(s: SessionIndex, remote: Int32Array, asked?: Int32Array): Int32Array | undefined {
+    return this.#listeners.sourceOn(s, remote, asked);
   }
 
   received(s: SessionIndex): void {

@@ -215,6 +215,10 @@ export interface TransportUpcalls {
    * the transport then resets the connection.
    */
   connected(proto: number, c: ConnectionIndex, context: number, error: number, peer?: SessionIndex): number;
+  /** Whether a listener on any address has those of one interface only: what it sends comes from one of them. */
+  isOnInterface(listener: SessionIndex): boolean;
+  /** The address from which such a listener sends to `remote`: `asked` when it has that; undefined: it has none. */
+  sourceOn(listener: SessionIndex, remote: Int32Array, asked?: Int32Array): Int32Array | undefined;
   /** Bytes or datagrams were put into the session's rx fifo. */
   received(session: SessionIndex): void;
   /** Urgent data was announced, or its end moved on (RFC 9293 MUST-32). */

@@ -41,12 +41,15 @@ import {
   C_LCL,
   C_PORTS,
   C_RMT,
+  C_SESSION,
   C_STATE,
   C_TX_FIFO,
   CF_IP6,
   CF_NO_CHECKSUM_OFFLOAD,
   type ConnectionIndex,
   TRANSPORT_UDP,
+  type SessionIndex,
+  type TransportUpcalls,
 } from "../transport.js";
 import { UDP_LISTEN } from "./connection.js";
 
@@ -65,6 +68,7 @@ export interface UdpSenderParts {
   readonly pool: PacketPool;
   readonly fifos: FifoTable;
   readonly addresses: LocalAddresses;
+  readonly upcalls: TransportUpcalls;
   readonly ident: Ident;
 }
 
@@ -147,7 +151,7 @@ export class UdpSender {
     }
     if (i32[r + C_STATE] === UDP_LISTEN) {
       remotePort = dv.getUint16(header + DGRAM_REMOTE_PORT);
-      const drop = this.#address(i32[r + C_FIB], isIp6);
+      const drop = this.#address(i32[r + C_SESSION], i32[r + C_FIB], isIp6);
       if (drop >= 0) return this.#drop(drop);
     }
     const ipLen = isIp6 ? IP6_HEADER_LEN : IP4_HEADER_LEN;
@@ -194,7 +198,7 @@ export class UdpSender {
   }
 
   /** Takes the addresses of a listener's datagram from its header. Returns -1, or why it cannot be sent. */
-  #address(fib: number, isIp6: boolean): number {
+  #address(session: SessionIndex, fib: number, isIp6: boolean): number {
     const { dv } = this.#parts.window;
     const { addresses } = this.#parts;
     const header = this.#header;
@@ -214,8 +218,16 @@ export class UdpSender {
     }
     if (anyRemote === 0) return UDP_DROP_BAD_DESTINATION;
     if (isBound) return -1;
+    for (let i = 0; i < words; i++) local[i] = dv.getInt32(header + DGRAM_LOCAL_IP + skip + 4 * i);
+    const { upcalls } = this.#parts;
+    if (upcalls.isOnInterface(session)) {
+      // Whatever an application in another process has written there: its namespace's interface is all it has.
+      const own = upcalls.sourceOn(session, remote, asksLocal === 0 ? undefined : local);
+      if (own === undefined) return UDP_DROP_NO_ROUTE;
+      for (let i = 0; i < 4; i++) local[i] = own[i];
+      return -1;
+    }
     if (asksLocal !== 0) {
-      for (let i = 0; i < words; i++) local[i] = dv.getInt32(header + DGRAM_LOCAL_IP + skip + 4 * i);
       if (this.#checked.matches(fib, family, local)) return -1;
       // Groups and broadcast addresses that a datagram came to are no address to answer from: route as if none was asked for.
       if (addresses.isLocal(fib, family, local)) {
