@@ -1,7 +1,8 @@
 import { sessionAttribute, sessionStatistics, setSessionAttribute } from "../session/attributes.js";
 import type { SessionHandle } from "../session/session-handle.js";
 import { SESSION_E_NOSESSION } from "../session/session-errors.js";
-import type { DatagramInfo, PeekCallback } from "../session/session-io.js";
+import type { DatagramInfo } from "../session/datagram-header.js";
+import type { PeekCallback } from "../session/session-io.js";
 import { SESSION_STATE_NAMES, S_STATE } from "../session/session-table.js";
 import { type IpAddress, tryParseAddress } from "../ip/address.js";
 import type { ConnectionAttribute, SessionIndex } from "../transport/transport.js";

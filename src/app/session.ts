@@ -1,6 +1,7 @@
 import { formatAddress, type IpAddress } from "../ip/address.js";
 import type { SessionHandle } from "../session/session-handle.js";
-import type { DatagramInfo, PeekCallback } from "../session/session-io.js";
+import type { DatagramInfo } from "../session/datagram-header.js";
+import type { PeekCallback } from "../session/session-io.js";
 import type { ConnectionAttribute, Endpoint, SessionIndex } from "../transport/transport.js";
 
 /** One end of a session as applications see it. */
