@@ -197,14 +197,15 @@ export class FifoMirrors {
   }
 
   /**
-   * Shows the client how much of its bytes is done with, and lends it room: four times what it wrote last. Returns 1 when it
-   * is to be sent the notice of room that it asked for, else 0.
+   * Shows the client how much of its bytes is done with, and lends it room: four times what it wrote last, or what it waits
+   * for, since a datagram goes in one piece. Returns 1 when it is to be sent the notice of room that it asked for, else 0.
    */
   publishTx(f: FifoOffset): number {
     const { i32 } = this.#window;
     const r = f >> 2;
     const m = i32[r + R_PRODUCER] >> 2;
-    const room = Math.min(Math.max(4 * this.taken, LEND_LEAST_BYTES), LEND_MOST_BYTES);
+    const wanted = Atomics.load(i32, m + M_WANT_ROOM);
+    const room = Math.min(Math.max(4 * this.taken, wanted, LEND_LEAST_BYTES), LEND_MOST_BYTES);
     if (i32[r + R_RESERVED] < room) this.#fifos.lend(f, room);
     const tail = i32[r + R_TAIL];
     const lent = (tail + i32[r + R_RESERVED]) | 0;
