@@ -3,6 +3,9 @@ import type { ConnectionAttributes } from "../transport/transport.js";
 import type { Listener } from "./listener.js";
 import type { Session } from "./session.js";
 
+/** Longest message from worker to worker. */
+export const MAX_RPC_BYTES = 64;
+
 /** How to listen. */
 export type ListenOptions = Omit<CoreListenOptions, "worker">;
 
@@ -29,8 +32,16 @@ export interface AppWorker {
   listen(uri: string, options?: ListenOptions): Promise<Listener>;
   /** Connects. Rejects with NOROUTE, REFUSED, TIMEDOUT, NOPORT, …. */
   connect(uri: string, options?: ConnectOptions): Promise<Session>;
-  /** Takes a session over from another worker of the application: from now on this one hears of it. */
-  take(session: Session): Promise<void>;
+  /**
+   * Takes a session over from another worker of the application, by its handle, which may come from another process: from
+   * now on this worker hears of it. Resolves to the session as this worker has it.
+   */
+  take(session: Pick<Session, "handle">): Promise<Session>;
+  /**
+   * Sends a message of at most {@link MAX_RPC_BYTES} to a worker of the application, by its number, which hears it by `rpc`.
+   * Rejects with INVALID, INVALID_APPWRK (known only in the stack's process).
+   */
+  rpc(worker: number, data: Uint8Array): Promise<void>;
   /** Ends the worker: its listeners and sessions are closed, it hears no more. With the last one the application ends. */
   delete(): Promise<void>;
 }

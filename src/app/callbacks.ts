@@ -40,6 +40,12 @@ export interface AppCallbacks {
   delSegment?(segment: number): void;
   /** Asks how large a fifo may grow. */
   fifoTuning?(session: Session): void;
+  /** A message from another worker of the application, or from this one, by the number of who sent it. */
+  rpc?(data: Uint8Array, from: number): void;
+  /** In another process: the stack has gone. Its sessions were reset; the worker tries to attach again by itself. */
+  lost?(error: SessionError): void;
+  /** In another process: the worker is attached again, and listens where it did. */
+  reattached?(): void;
   /** The worker is attached no more: deleted, or detached with its application, maybe by the stack. Its sessions are gone. */
   detached?(): void;
 }

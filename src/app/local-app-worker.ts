@@ -1,5 +1,7 @@
 import type { ApplicationCallbacks } from "../session/application.js";
 import {
+  SESSION_E_INVALID,
+  SESSION_E_INVALID_APPWRK,
   SESSION_E_NOAPP,
   SESSION_E_NOSUPPORT,
   SESSION_E_REFUSED,
@@ -11,7 +13,7 @@ import type { SessionLayer } from "../session/session-layer.js";
 import { softErrorOf } from "../session/soft-error.js";
 import { parseUri, type SessionUri } from "../session/uri.js";
 import type { Endpoint, SessionIndex, Transport } from "../transport/transport.js";
-import type { AppWorker, ConnectOptions, ListenOptions } from "./app-worker.js";
+import { type AppWorker, type ConnectOptions, type ListenOptions, MAX_RPC_BYTES } from "./app-worker.js";
 import type { AppCallbacks } from "./callbacks.js";
 import { LocalListener } from "./local-listener.js";
 import type { LocalSession } from "./local-session.js";
@@ -28,16 +30,18 @@ interface Pending {
 export class LocalAppWorker implements AppWorker {
   readonly #objects: SessionObjects;
   readonly #callbacks: AppCallbacks;
+  readonly #siblings: () => readonly LocalAppWorker[];
   readonly #pending = new Map<SessionIndex, Pending>();
   readonly #listeners = new Map<SessionIndex, LocalListener>();
   #app = -1;
   #number = -1;
   #isAttached = false;
 
-  /** Made by AppServer.attach and LocalApp.addWorker. */
-  constructor(objects: SessionObjects, callbacks: AppCallbacks) {
+  /** `siblings`: the attached workers of its application. */
+  constructor(objects: SessionObjects, callbacks: AppCallbacks, siblings: () => readonly LocalAppWorker[]) {
     this.#objects = objects;
     this.#callbacks = callbacks;
+    this.#siblings = siblings;
   }
 
   /** The session layer took it as worker `number` of application `app`. */
@@ -86,10 +90,31 @@ export class LocalAppWorker implements AppWorker {
     });
   }
 
-  async take(session: Session): Promise<void> {
-    const s = session?.index ?? -1;
+  async take(session: Pick<Session, "handle">): Promise<LocalSession> {
+    const s = this.#sessions.table.find(session?.handle ?? -1);
     const error = this.#sessions.moveSession(this.#app, s, this.#number);
     if (error < 0) throw new SessionError(error, `take session ${s}`);
+    return this.#objects.at(s);
+  }
+
+  async rpc(worker: number, data: Uint8Array): Promise<void> {
+    const what = `rpc to worker ${worker}`;
+    if (!this.#isAttached) throw new SessionError(SESSION_E_NOAPP, what);
+    if (data?.BYTES_PER_ELEMENT !== 1 || data.length > MAX_RPC_BYTES) throw new SessionError(SESSION_E_INVALID, what);
+    const to = this.#siblings().find(({ number }) => number === worker);
+    if (to === undefined) throw new SessionError(SESSION_E_INVALID_APPWRK, what);
+    const copy = data.slice();
+    // Not within the call: who hears it may send one back.
+    await undefined;
+    if (to.isAttached) to.#heard(copy, this.#number);
+  }
+
+  #heard(data: Uint8Array, from: number): void {
+    try {
+      this.#callbacks.rpc?.(data, from);
+    } catch (error) {
+      this.#sessions.reportError(error, -1);
+    }
   }
 
   async delete(): Promise<void> {

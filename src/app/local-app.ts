@@ -28,7 +28,7 @@ export class LocalApp implements App {
     checkCallbacks(callbacks, what);
     this.#objects = objects;
     this.name = options?.name ?? "";
-    const worker = new LocalAppWorker(this.#objects, callbacks);
+    const worker = new LocalAppWorker(this.#objects, callbacks, () => this.workers);
     this.#index = this.#sessions.attach(options, worker.coreCallbacks());
     if (this.#index < 0) throw new SessionError(this.#index, what);
     worker.bind(this.#index, 0);
@@ -54,7 +54,7 @@ export class LocalApp implements App {
   async addWorker(callbacks: AppCallbacks): Promise<LocalAppWorker> {
     this.#default(`add worker to ${this.name}`);
     checkCallbacks(callbacks, `add worker to ${this.name}`);
-    const worker = new LocalAppWorker(this.#objects, callbacks);
+    const worker = new LocalAppWorker(this.#objects, callbacks, () => this.workers);
     const number = this.#sessions.addWorker(this.#index, worker.coreCallbacks());
     if (number < 0) throw new SessionError(number, `add worker to ${this.name}`);
     worker.bind(this.#index, number);

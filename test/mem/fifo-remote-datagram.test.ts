@@ -19,7 +19,7 @@ const CAP = 200_000;
 function setUp() {
   const window = MemoryWindow.plain(4 << 20);
   const base = window.reserve("area", 1 << 20, 4096);
-  const mirrorsAt = window.reserve("mirrors", 2 * MIRROR_BYTES);
+  const mirrorsAt: number = window.reserve("mirrors", 2 * MIRROR_BYTES);
   const scratch = window.reserve("header", DGRAM_HEADER_BYTES);
   const fifos = new FifoTable(window, base, 1 << 20, { maxFifos: 4, ownBytes: 64 << 10, maxSegments: 2 });
   const mirrors = new FifoMirrors(window, fifos);
