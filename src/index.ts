@@ -3,9 +3,10 @@ import type { StackConfig } from "./host/config-types.js";
 import { type LiveStack, type OpenOptions, openStack } from "./node/live-stack.js";
 
 export type { AppWorker, ConnectOptions, ListenOptions } from "./app/app-worker.js";
-export type { App } from "./app/attach.js";
-export type { AppCallbacks, Listener } from "./app/callbacks.js";
-export type { Session, SessionAddress } from "./app/session.js";
+export type { App } from "./app/app.js";
+export type { AppCallbacks } from "./app/callbacks.js";
+export type { Listener } from "./app/listener.js";
+export type { Answer, Session, SessionAddress, SessionStatistics } from "./app/session.js";
 export type { Device, Offloads } from "./device/device.js";
 export { wire, type WireDevice, type WireOptions } from "./device/wire-device.js";
 export { ConfigError } from "./host/config-error.js";

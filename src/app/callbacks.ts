@@ -1,7 +1,8 @@
 import type { CleanupPhase } from "../session/application.js";
 import type { SessionError } from "../session/session-errors.js";
 import type { SessionIndex } from "../transport/transport.js";
-import type { Session, SessionAddress } from "./session.js";
+import type { Listener } from "./listener.js";
+import type { Session } from "./session.js";
 
 /** What an application hears, by VPP's names. All are optional; each is called between vectors of packets. */
 export interface AppCallbacks {
@@ -39,37 +40,12 @@ export interface AppCallbacks {
   delSegment?(segment: number): void;
   /** Asks how large a fifo may grow. */
   fifoTuning?(session: Session): void;
+  /** A message from another worker of the application, or from this one, by the number of who sent it. */
+  rpc?(data: Uint8Array, from: number): void;
+  /** In another process: the stack has gone. Its sessions were reset; the worker tries to attach again by itself. */
+  lost?(error: SessionError): void;
+  /** In another process: the worker is attached again, and listens where it did. */
+  reattached?(): void;
   /** The worker is attached no more: deleted, or detached with its application, maybe by the stack. Its sessions are gone. */
   detached?(): void;
-}
-
-/** Who can end a listener. */
-export interface ListenerOwner {
-  /** Throws SessionError. */
-  unlisten(listener: Listener): void;
-}
-
-/** A listener of one worker. */
-export class Listener {
-  /** The listener's own session: what datagrams are read from and sent by. */
-  readonly session: Session;
-  readonly uri: string;
-  readonly #owner: ListenerOwner;
-
-  /** Made by listen. */
-  constructor(owner: ListenerOwner, uri: string, session: Session) {
-    this.#owner = owner;
-    this.uri = uri;
-    this.session = session;
-  }
-
-  /** Where it listens; undefined once closed. */
-  get local(): SessionAddress | undefined {
-    return this.session.local;
-  }
-
-  /** Stops listening. Accepted sessions live on. Rejects with NOLISTEN when it was closed before. */
-  async close(): Promise<void> {
-    this.#owner.unlisten(this);
-  }
 }

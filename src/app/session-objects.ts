@@ -1,13 +1,13 @@
 import type { SessionLayer } from "../session/session-layer.js";
 import type { SessionIndex } from "../transport/transport.js";
 import { AppContext } from "./context.js";
-import { Session } from "./session.js";
+import { LocalSession } from "./local-session.js";
 
 /** The session objects of all applications of this process. */
 export class SessionObjects {
   readonly context: AppContext;
   /** By session index: an array, so that a session costs no more than its object and a slot. */
-  readonly #objects: (Session | undefined)[] = [];
+  readonly #objects: (LocalSession | undefined)[] = [];
 
   /** Reserves what the applications share. Throws RangeError when the window is full. */
   constructor(sessions: SessionLayer) {
@@ -15,16 +15,16 @@ export class SessionObjects {
   }
 
   /** The object of a session, made now. */
-  adopt(s: SessionIndex): Session {
+  adopt(s: SessionIndex): LocalSession {
     while (this.#objects.length <= s) this.#objects.push(undefined);
     this.#objects[s]?.invalidate();
-    const session = new Session(this.context, s);
+    const session = new LocalSession(this.context, s);
     this.#objects[s] = session;
     return session;
   }
 
   /** The object of a session. */
-  at(s: SessionIndex): Session {
+  at(s: SessionIndex): LocalSession {
     return this.#objects[s] ?? this.adopt(s);
   }
 

@@ -1,17 +1,22 @@
 import { join } from "node:path";
-import { runtimeDirectory } from "./runtime-directory.js";
+import { DEFAULT_NAMESPACE } from "../session/app-namespace.js";
+import { type Environment, runtimeDirectory } from "./runtime-directory.js";
 
-/** The directory of attach sockets of a stack that names none: `attach` in the directory of Weft's sockets. */
-export function defaultAttachDirectory(environment?: Readonly<Record<string, string | undefined>>): string {
+/** The directory of a stack's attach sockets: `attach` in the runtime directory. */
+export function attachDirectory(environment?: Environment): string {
   return join(runtimeDirectory(environment), "attach");
 }
 
 /**
- * The attach socket of a namespace: a file of its name in the directory, the default namespace's is `default`. A directory
- * that begins with `@` means abstract names, which have no permissions. Characters that a file name cannot have are
- * percent-encoded.
+ * The socket through which processes attach to a namespace: in the attach directory, by the namespace's id. What is no
+ * letter, digit, `-`, `_` or `.` (which does not come first) of it is written `%XX`, byte by byte of its UTF-8.
  */
-export function attachPath(directory: string, namespace: string): string {
-  const name = encodeURIComponent(namespace).replaceAll(".", "%2E");
-  return directory.startsWith("@") ? `${directory}/${name}` : join(directory, name);
+export function attachPath(namespace = DEFAULT_NAMESPACE, directory = attachDirectory()): string {
+  let name = "";
+  for (const byte of Buffer.from(namespace, "utf8")) {
+    const letter = String.fromCharCode(byte);
+    const isPlain = /[\w-]/.test(letter) || (letter === "." && name !== "");
+    name += isPlain ? letter : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  }
+  return join(directory, name);
 }

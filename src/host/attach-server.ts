@@ -68,7 +68,7 @@ export class AttachServer implements AttachService {
 
   /** Where the socket of a namespace is. */
   pathOf(namespace: string): string {
-    return attachPath(this.#config.directory, namespace);
+    return attachPath(namespace, this.#config.directory);
   }
 
   #namespacesChanged(): void {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { DEFAULT_SESSION_CONFIG } from "../session/session-config.js";
 import { DEFAULT_LIMITS } from "../stack.js";
 import { type AttachConfig, DEFAULT_ATTACH_CONFIG } from "./attach-config.js";
-import { defaultAttachDirectory } from "./attach-path.js";
+import { attachDirectory } from "./attach-path.js";
 import { DEFAULT_TCP_CONFIG } from "../transport/tcp/config.js";
 import { DEFAULT_UDP_CONFIG } from "../transport/udp/config.js";
 import { checkConfig, type ConfigSource } from "./config-check.js";
@@ -135,7 +135,7 @@ function fillRoute({ prefix, via, interface: name, table = 0 }: RouteConfig): Re
 }
 
 function fillAttach({ attach, cli }: StackConfig): AttachConfig {
-  const directory = cli?.socket === undefined ? defaultAttachDirectory() : join(dirname(cli.socket), "attach");
+  const directory = cli?.socket === undefined ? attachDirectory() : join(dirname(cli.socket), "attach");
   return { directory, ...DEFAULT_ATTACH_CONFIG, ...defined(attach) };
 }
 

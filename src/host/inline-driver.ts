@@ -1,25 +1,18 @@
 import type { Engine } from "../graph/engine.js";
 import { TICK_US } from "../time/clock.js";
 import { createPoller, type PollableDevice, type Poller } from "./poller.js";
+import { Spin, SPIN_US } from "./spin.js";
 import { SystemClock } from "./system-clock.js";
 
 /** Turns in a row before Node's own event loop gets a chance. */
 const MAX_TURNS = 64;
-/** How long to look for more packets before sleeping, microseconds: waking from sleep costs 30 to 50. */
-const SPIN_US = 50;
-/** Spinning is worth it while it finds work now and then: points that a success adds and that it can have at most. */
-const SPIN_GAIN = 4;
-const SPIN_MAX = 32;
-/** Without points, one sleep in so many is preceded by a trial. */
-const SPIN_TRIAL = 64;
 /** Longest sleep, microseconds. */
 const MAX_SLEEP_US = 1_000_000;
 
 /**
  * Runs an engine on this thread's event loop: stack, sockets and application in one thread. A turn is taken when a
  * device has frames, a timer is due, or an application did something; in between the thread sleeps in the event loop.
- * Before it sleeps it polls for a moment, as long as that pays: it does when the peer runs on another processor, and
- * never does when both share one.
+ * Before it sleeps it polls for a moment, as long as that pays.
  */
 export class InlineDriver<Host> {
   /** Asked before each sleep: false when there is something to do after all. */
@@ -27,11 +20,10 @@ export class InlineDriver<Host> {
   readonly #engine: Engine<Host>;
   readonly #clock = new SystemClock();
   readonly #poller: Poller;
+  readonly #polling = new Spin();
   #isRunning = false;
   #isWoken = false;
   #isClosed = false;
-  #spinScore = SPIN_MAX;
-  #sleeps = 0;
 
   constructor(engine: Engine<Host>) {
     this.#engine = engine;
@@ -96,21 +88,20 @@ export class InlineDriver<Host> {
 
   /** Polls for a moment; true when that brought something. */
   #spin(): boolean {
-    const isTrial = this.#spinScore === 0 && this.#sleeps % SPIN_TRIAL === 0;
-    if (this.#spinScore === 0 && !isTrial) return false;
+    if (!this.#polling.isWorthIt) return false;
     const untilUs = this.#clock.nowUs() + SPIN_US;
     do {
       if (this.#engine.turn() > 0 || this.#engine.nextExpiry() === 0) {
-        this.#spinScore = Math.min(this.#spinScore + SPIN_GAIN, SPIN_MAX);
+        this.#polling.succeeded();
         return true;
       }
     } while (this.#clock.nowUs() < untilUs);
-    if (this.#spinScore > 0) this.#spinScore--;
+    this.#polling.failed();
     return false;
   }
 
   #sleep(): void {
-    this.#sleeps++;
+    this.#polling.slept();
     const ticks = this.#engine.nextExpiry();
     if (ticks < 0) this.#poller.disarm();
     else this.#poller.arm(Math.min(Math.max(ticks, 1) * TICK_US, MAX_SLEEP_US));

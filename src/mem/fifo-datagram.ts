@@ -12,7 +12,7 @@ export const DGRAM_HEADER_BYTES = 48;
 export const DGRAM_DATA_LENGTH = 0;
 /** int32: bytes of the datagram already read. */
 export const DGRAM_DATA_OFFSET = 4;
-/** 16 bytes: remote address; IPv4 uses the first 4 and leaves the others 0. */
+/** 16 bytes: remote address; IPv4 uses the last 4 and leaves the others 0. */
 export const DGRAM_REMOTE_IP = 8;
 /** 16 bytes: local address, in the same form. */
 export const DGRAM_LOCAL_IP = 24;

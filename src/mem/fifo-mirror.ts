@@ -212,16 +212,17 @@ export class FifoMirrors {
 
   /**
    * Lends four times what was `written` last, but no large part of the memory that is left: what is lent does not come back
-   * before it was written to, and others want theirs.
+   * before it was written to, and others want theirs. Who waits for room is lent it: a datagram goes in one piece.
    */
   #publishTx(f: FifoOffset, written: number): number {
     const { i32 } = this.#window;
     const r = f >> 2;
     const m = i32[r + R_PRODUCER] >> 2;
+    const wanted = Atomics.load(i32, m + M_WANT_ROOM);
     const pool = this.#fifos.pool(i32[r + R_SEGMENT]);
     const share = pool === undefined ? 0 : (pool.capacityBytes - pool.bytesInUse) >> LEND_SHARE_SHIFT;
-    const room = Math.max(Math.min(4 * written, LEND_MOST_BYTES, share), LEND_LEAST_BYTES);
-    if (i32[r + R_RESERVED] < room) this.#fifos.lend(f, room);
+    const room = Math.max(Math.min(4 * written, share), wanted, LEND_LEAST_BYTES);
+    if (i32[r + R_RESERVED] < room) this.#fifos.lend(f, Math.min(room, LEND_MOST_BYTES));
     const tail = i32[r + R_TAIL];
     const lent = (tail + i32[r + R_RESERVED]) | 0;
     this.#publishChunks(r, lent);

@@ -152,6 +152,12 @@ class RemoteFifo {
 
 /** The reading end of an rx fifo, in the client's process. */
 export class RemoteRxFifo extends RemoteFifo {
+  /** Bytes up to a position of the stream that may be behind what was read already: then 0. */
+  bytesUpTo(end: number): number {
+    const n = (end - this.position) | 0;
+    return n > 0 ? n : 0;
+  }
+
   /** Bytes there are to read. */
   get readableBytes(): number {
     const n = (Atomics.load(this.i32, this.m + M_TAIL) - this.position) | 0;
@@ -222,6 +228,11 @@ export class RemoteRxFifo extends RemoteFifo {
 
 /** The writing end of a tx fifo, in the client's process. */
 export class RemoteTxFifo extends RemoteFifo {
+  /** Position after the last byte that was written. */
+  get end(): number {
+    return this.position;
+  }
+
   /** Bytes that can be written now: as far as the cap goes, and the room that the stack has lent. */
   get writableBytes(): number {
     const room = this.capBytes - this.queuedBytes;

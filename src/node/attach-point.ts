@@ -1,4 +1,4 @@
-import type { App } from "../app/attach.js";
+import type { App } from "../app/app.js";
 import type { AppCallbacks } from "../app/callbacks.js";
 import type { ApplicationOptions } from "../session/application.js";
 

@@ -1,5 +1,6 @@
 import type { Host } from "../../nodes/host.js";
-import { type App, AppServer } from "../app/attach.js";
+import type { App } from "../app/app.js";
+import { AppServer } from "../app/attach.js";
 import type { AppCallbacks } from "../app/callbacks.js";
 import { resolveConfig } from "../host/config.js";
 import type { ResolvedConfig, ResolvedInterface, StackConfig } from "../host/config-types.js";

@@ -1,19 +1,9 @@
-import {
-  DGRAM_HEADER_BYTES,
-  DGRAM_IS_IP4,
-  DGRAM_LOCAL_IP,
-  DGRAM_LOCAL_PORT,
-  DGRAM_REMOTE_IP,
-  DGRAM_REMOTE_PORT,
-  DGRAM_DATA_LENGTH,
-  DGRAM_GSO_SIZE,
-  readDatagram,
-  writeDatagram,
-} from "../mem/fifo-datagram.js";
+import { DGRAM_DATA_LENGTH, DGRAM_HEADER_BYTES, readDatagram, writeDatagram } from "../mem/fifo-datagram.js";
 import type { FifoTable } from "../mem/fifo-table.js";
 import type { Offset } from "../mem/flavor.js";
 import type { MemoryWindow } from "../mem/window.js";
 import type { SessionIndex } from "../transport/transport.js";
+import { noDatagram, readDatagramHeader, writeDatagramHeader } from "./datagram-header.js";
 import { SESSION_E_INVALID, SESSION_E_NOIP, SESSION_E_NOSESSION, SESSION_E_NOSUPPORT } from "./session-errors.js";
 import type { SessionLayer } from "./session-layer.js";
 import {
@@ -46,32 +36,13 @@ function isBytes(value: Uint8Array | undefined): boolean {
 /** Looks at lent bytes [offset, offset + length) of the window; returns how many it is done with. Must not keep them. */
 export type PeekCallback = (u8: Uint8Array, offset: number, length: number) => number;
 
-/** Who sent the datagram that was read last, and what was sent. One object, written again by each read. */
-export interface DatagramInfo {
-  isIp6: boolean;
-  /** Big-endian words; IPv4 uses the first. */
-  readonly remote: Int32Array;
-  remotePort: number;
-  readonly local: Int32Array;
-  localPort: number;
-  /** Bytes of the whole datagram, also when the reader's array was shorter. */
-  length: number;
-}
-
 /**
  * Reading and writing sessions: what applications do between callbacks. Nothing here allocates or throws; a negative
  * result is a session error.
  */
 export class SessionIo {
   /** Of the datagram read last. */
-  readonly datagram: DatagramInfo = {
-    isIp6: false,
-    remote: new Int32Array(4),
-    remotePort: 0,
-    local: new Int32Array(4),
-    localPort: 0,
-    length: 0,
-  };
+  readonly datagram = noDatagram();
   readonly #layer: SessionLayer;
   readonly #window: MemoryWindow;
   readonly #fifos: FifoTable;
@@ -205,17 +176,9 @@ export class SessionIo {
     const header = this.#header;
     const n = readDatagram(this.#fifos, this.#window, rx, header, dst, at, len);
     if (n < 0) return -1;
-    const { dv, i32, u8 } = this.#window;
-    const info = this.datagram;
-    info.isIp6 = u8[header + DGRAM_IS_IP4] === 0;
-    const skip = info.isIp6 ? 0 : 12;
-    for (let i = 0; i < 4; i++) {
-      info.remote[i] = skip > 0 && i > 0 ? 0 : dv.getInt32(header + DGRAM_REMOTE_IP + skip + 4 * i);
-      info.local[i] = skip > 0 && i > 0 ? 0 : dv.getInt32(header + DGRAM_LOCAL_IP + skip + 4 * i);
-    }
-    info.remotePort = dv.getUint16(header + DGRAM_REMOTE_PORT);
-    info.localPort = dv.getUint16(header + DGRAM_LOCAL_PORT);
-    info.length = i32[(header + DGRAM_DATA_LENGTH) >> 2];
+    const { dv, i32 } = this.#window;
+    readDatagramHeader(dv, header, this.datagram);
+    this.datagram.length = i32[(header + DGRAM_DATA_LENGTH) >> 2];
     this.#dequeued(s);
     return n;
   }
@@ -237,7 +200,7 @@ export class SessionIo {
   ): number {
     if (!this.#layer.isWritable(s)) return SESSION_E_NOSESSION;
     if (!isBytes(src)) return SESSION_E_INVALID;
-    const { i32, dv, u8 } = this.#window;
+    const { i32, dv } = this.#window;
     const r = this.#table.row(s);
     const flags = i32[r + S_FLAGS];
     const isIp6 = (flags & SF_IP6) !== 0;
@@ -252,16 +215,7 @@ export class SessionIo {
       if (source === undefined) return SESSION_E_NOIP;
     }
     const header = this.#header;
-    for (let w = (header + DGRAM_REMOTE_IP) >> 2; w < (header + DGRAM_REMOTE_PORT) >> 2; w++) i32[w] = 0;
-    const skip = isIp6 ? 0 : 12;
-    for (let i = 0; i < (isIp6 ? 4 : 1); i++) {
-      if (remote !== undefined) dv.setInt32(header + DGRAM_REMOTE_IP + skip + 4 * i, remote[i]);
-      if (source !== undefined) dv.setInt32(header + DGRAM_LOCAL_IP + skip + 4 * i, source[i]);
-    }
-    dv.setUint16(header + DGRAM_REMOTE_PORT, remotePort);
-    dv.setUint16(header + DGRAM_LOCAL_PORT, 0);
-    u8[header + DGRAM_IS_IP4] = isIp6 ? 0 : 1;
-    dv.setUint16(header + DGRAM_GSO_SIZE, 0);
+    writeDatagramHeader(dv, header, isIp6, remote, remotePort, source);
     const tx = i32[r + S_TX_FIFO];
     if (len + DGRAM_HEADER_BYTES > this.#fifos.capBytes(tx) || !(from >= 0 && from + len <= src.length)) {
       return SESSION_E_INVALID;

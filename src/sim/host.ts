@@ -1,4 +1,5 @@
-import { App, AppServer } from "../app/attach.js";
+import { LocalApp } from "../app/local-app.js";
+import { AppServer } from "../app/attach.js";
 import type { AppCallbacks } from "../app/callbacks.js";
 import { MemoryWindow } from "../mem/window.js";
 import type { SeededRandom } from "../random/seeded.js";
@@ -54,7 +55,7 @@ export class SimHost implements LinkEnd {
   readonly #network: Network;
   readonly #clock: SkewedClock;
   readonly #wake: (host: SimHost) => void;
-  readonly #apps: App[] = [];
+  readonly #apps: LocalApp[] = [];
   #hasVanished = false;
 
   constructor(name: string, parts: HostParts, options: SimHostOptions) {
@@ -80,14 +81,14 @@ export class SimHost implements LinkEnd {
   }
 
   /** Attaches an application. Throws SessionError. */
-  attach(options: ApplicationOptions, callbacks: AppCallbacks): App {
-    const app = new App(this.server, options, callbacks);
+  attach(options: ApplicationOptions, callbacks: AppCallbacks): LocalApp {
+    const app = new LocalApp(this.server.objects, options, callbacks);
     this.#apps.push(app);
     return app;
   }
 
   /** The applications that were attached. */
-  get apps(): readonly App[] {
+  get apps(): readonly LocalApp[] {
     return this.#apps;
   }
 

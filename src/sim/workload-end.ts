@@ -87,7 +87,7 @@ export class WorkloadEnd {
     this.#progress();
     if (this.plan.abortAfterUs >= 0) this.#context.after(this.plan.abortAfterUs, () => this.abort("aborted"));
     for (const { afterUs, name, value } of this.plan.attributes) {
-      this.#context.after(afterUs, () => this.#session?.setAttribute(name, value));
+      this.#context.after(afterUs, () => void this.#session?.setAttribute(name, value));
     }
     this.#advance();
     if (this.plan.readEveryUs > 0) this.#readLater();

@@ -1,4 +1,4 @@
-import type { App } from "../app/attach.js";
+import type { App } from "../app/app.js";
 import type { AppCallbacks } from "../app/callbacks.js";
 import type { Session } from "../app/session.js";
 import { parseAddress } from "../ip/address.js";

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { type App, AppServer } from "../../src/app/attach.js";
-import type { AppCallbacks, Listener } from "../../src/app/callbacks.js";
+import type { App } from "../../src/app/app.js";
+import { AppServer } from "../../src/app/attach.js";
+import type { AppCallbacks } from "../../src/app/callbacks.js";
+import type { Listener } from "../../src/app/listener.js";
 import type { Session } from "../../src/app/session.js";
 import type { SessionError } from "../../src/session/session-errors.js";
 import { SessionHarness } from "../session/fake-transport.js";
@@ -222,10 +224,10 @@ describe("sessions", () => {
     const count = 20_000;
     const context = server.context;
     const objects = new Array<Session | undefined>(count).fill(undefined);
-    const { Session: Class } = await import("../../src/app/session.js");
+    const { LocalSession } = await import("../../src/app/local-session.js");
     gc?.();
     const before = process.memoryUsage().heapUsed;
-    for (let i = 0; i < count; i++) objects[i] = new Class(context, i);
+    for (let i = 0; i < count; i++) objects[i] = new LocalSession(context, i);
     const perSession = (process.memoryUsage().heapUsed - before) / count;
     expect(objects.length).toBe(count);
     expect(perSession).toBeLessThan(100);

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { type App, AppServer } from "../../src/app/attach.js";
+import type { App } from "../../src/app/app.js";
+import { AppServer } from "../../src/app/attach.js";
 import type { AppCallbacks } from "../../src/app/callbacks.js";
 import type { Session } from "../../src/app/session.js";
 import { wire } from "../../src/device/wire-device.js";
@@ -281,7 +282,7 @@ describe("workers over real transports", () => {
     const peer = await connecting;
     peer.write(new Uint8Array(3));
     await net.pass(5);
-    await worker.take(session as Session);
+    expect(await worker.take({ handle: (session as Session).handle })).toBe(session);
     peer.write(new Uint8Array(4));
     await net.pass(5);
     expect(heard).toEqual(["first 3", "second 4"]);
@@ -291,6 +292,38 @@ describe("workers over real transports", () => {
     expect(heard.at(-1)).toBe("second 5");
     expect(app.workers).toEqual([worker]);
   });
+});
+
+test("workers send each other messages, after the call", async () => {
+  const heard: string[] = [];
+  const hear = (who: string): AppCallbacks => ({
+    rpc: (data, from) => void heard.push(`${who} ${from} ${data.join()}`),
+  });
+  const app = await attach("red", hear("first"));
+  const worker = await app.addWorker(hear("second"));
+  const data = Uint8Array.of(1, 2);
+  const sent = [app.workers[0].rpc(1, data), worker.rpc(0, new Uint8Array(64)), worker.rpc(1, new Uint8Array())];
+  data[0] = 9;
+  expect(heard).toEqual([]);
+  await Promise.all(sent);
+  expect(heard).toEqual(["second 0 1,2", `first 1 ${new Uint8Array(64).join()}`, "second 1 "]);
+  await expect(worker.rpc(2, data)).rejects.toMatchObject({ sessionError: "INVALID_APPWRK" });
+  await expect(worker.rpc(0, new Uint8Array(65))).rejects.toMatchObject({ sessionError: "INVALID" });
+  await worker.delete();
+  await expect(worker.rpc(0, data)).rejects.toMatchObject({ sessionError: "NOAPP" });
+  await expect(app.workers[0].rpc(1, data)).rejects.toMatchObject({ sessionError: "INVALID_APPWRK" });
+  expect(heard.length).toBe(3);
+});
+
+test("a message whose hearer throws is reported", async () => {
+  const error = new Error("bad rpc");
+  const app = await attach("red", {
+    rpc: () => {
+      throw error;
+    },
+  });
+  await app.workers[0].rpc(0, Uint8Array.of(1));
+  expect(net.errors).toEqual([error]);
 });
 
 test("a proxy takes every port of its interface's address", async () => {

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { type App, AppServer } from "../../src/app/attach.js";
+import type { App } from "../../src/app/app.js";
+import { AppServer } from "../../src/app/attach.js";
 import type { AppCallbacks } from "../../src/app/callbacks.js";
 import type { Session } from "../../src/app/session.js";
 import { wire } from "../../src/device/wire-device.js";

@@ -1,4 +1,5 @@
-import { type App, AppServer } from "../../src/app/attach.js";
+import type { App } from "../../src/app/app.js";
+import { AppServer } from "../../src/app/attach.js";
 import type { Session } from "../../src/app/session.js";
 import type { SeededRandom } from "../../src/random/seeded.js";
 import type { SessionLayer } from "../../src/session/session-layer.js";

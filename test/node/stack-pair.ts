@@ -1,4 +1,5 @@
-import { type App, AppServer } from "../../src/app/attach.js";
+import type { App } from "../../src/app/app.js";
+import { AppServer } from "../../src/app/attach.js";
 import type { AppCallbacks } from "../../src/app/callbacks.js";
 import { wire } from "../../src/device/wire-device.js";
 import { SystemClock } from "../../src/host/system-clock.js";

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { App } from "../../src/app/attach.js";
+import type { LocalApp } from "../../src/app/local-app.js";
 import type { AppCallbacks } from "../../src/app/callbacks.js";
 import type { Session } from "../../src/app/session.js";
 import {
@@ -36,7 +36,7 @@ const nameOf = (value: number): string => (value < 0 ? SESSION_ERRORS[-value].na
 let h: UdpHarness;
 let heard: string[];
 
-async function attach(callbacks: AppCallbacks = {}): Promise<App> {
+async function attach(callbacks: AppCallbacks = {}): Promise<LocalApp> {
   return h.server.attach(
     { name: "udp" },
     {
@@ -351,7 +351,7 @@ describe.each([
 });
 
 describe("ends", () => {
-  const connect = async (app: App): Promise<Session> => {
+  const connect = async (app: LocalApp): Promise<Session> => {
     const connecting = app.connect("udp://10.0.0.9/9");
     h.run();
     return connecting;

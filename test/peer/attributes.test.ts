@@ -102,7 +102,7 @@ describe.skipIf(lacks("netns", "tun", "ip", "tcpdump", "python3"))("attribute ms
       send(await app.connect(uri(kernel), { attributes: { mss: 500 } }));
     } else {
       const { session } = await app.listen(uri(own));
-      session.setAttribute("mss", 500);
+      await session.setAttribute("mss", 500);
       peer = echo("connect", own);
     }
     await ended;

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { type App, AppServer } from "../../src/app/attach.js";
-import type { Session } from "../../src/app/session.js";
+import type { LocalApp } from "../../src/app/local-app.js";
+import { AppServer } from "../../src/app/attach.js";
+import type { LocalSession } from "../../src/app/local-session.js";
 import { SESSION_ERRORS, SessionError } from "../../src/session/session-errors.js";
 import { S_STATE } from "../../src/session/session-table.js";
 import type { ConnectionAttribute, ConnectionAttributes } from "../../src/transport/transport.js";
@@ -21,21 +22,24 @@ const PEER = { family: 4, address: Int32Array.of(0x0a000009, 0, 0, 0), port: 80 
 
 let h: SessionHarness;
 let server: AppServer;
-let app: App;
-let other: App;
+let app: LocalApp;
+let other: LocalApp;
 /** An accepted session of `app`, its row, a listener's row, a row that was given back. */
-let session: Session;
+let session: LocalSession;
 let s: number;
 let listening: number;
-let stale: Session;
+let stale: LocalSession;
 
 beforeEach(async () => {
   h = new SessionHarness();
   h.layer.apply({ kind: "namespace", add: true, id: "blue", secret: "s3cret", interface: "if1" });
   h.layer.apply({ kind: "namespace", add: true, id: "ip6", table6: 1 });
   server = new AppServer(h.layer);
-  const accepted: Session[] = [];
-  app = await server.attach({ name: "app" }, { accept: (each) => void accepted.push(each), reset: () => {} });
+  const accepted: LocalSession[] = [];
+  app = await server.attach(
+    { name: "app" },
+    { accept: (each: LocalSession) => void accepted.push(each), reset: () => {} },
+  );
   other = await server.attach({ name: "other" }, {});
   await server.attach({ name: "blue", namespace: "blue", secret: "s3cret" }, {});
   const listener = await app.listen("tcp://0.0.0.0/80");
@@ -379,12 +383,12 @@ describe("attributes", () => {
   const names = Object.keys(ALL) as ConnectionAttribute[];
 
   let one: OneStack;
-  let global: App;
-  let tcp: Session;
-  let udp: Session;
-  let listener: Session;
+  let global: LocalApp;
+  let tcp: LocalSession;
+  let udp: LocalSession;
+  let listener: LocalSession;
 
-  async function connect(uri: string, attributes: unknown = {}): Promise<Session> {
+  async function connect(uri: string, attributes: unknown = {}): Promise<LocalSession> {
     const connecting = global.connect(uri, { attributes: attributes as ConnectionAttributes });
     connecting.catch(() => {});
     one.settle();
@@ -400,7 +404,7 @@ describe("attributes", () => {
   });
 
   /** What a call with one value says, and whether it changed anything. */
-  function tried(session: Session, name: ConnectionAttribute, value: unknown): string {
+  function tried(session: LocalSession, name: ConnectionAttribute, value: unknown): string {
     const before = session.attribute(name);
     const result = nameOf(session.setAttribute(name, value as number));
     return session.attribute(name) === before ? result : `${result} ${before} became ${session.attribute(name)}`;
@@ -428,7 +432,7 @@ describe("attributes", () => {
 
   test("that are not the transport's, or nobody's: NOSUPPORT", async () => {
     const others: readonly unknown[] = ["colour", "toString", "__proto__", "", "MSS", 5, null, undefined, {}];
-    const rows: readonly (readonly [Session, readonly unknown[]])[] = [
+    const rows: readonly (readonly [LocalSession, readonly unknown[]])[] = [
       [tcp, others],
       [listener, others],
       [udp, [...others, ...Object.keys(OF_TCP), "urgentBytes"]],

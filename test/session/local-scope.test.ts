@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { App } from "../../src/app/attach.js";
+import type { LocalApp } from "../../src/app/local-app.js";
 import type { AppScope } from "../../src/session/application.js";
 import { bytes, CT_FAMILIES, OneStack } from "../transport/ct/one-stack.js";
 
@@ -12,14 +12,14 @@ beforeEach(() => {
   h = new OneStack();
 });
 
-async function serve(name: string, uri: string, scope = LOCAL, options: object = {}): Promise<App> {
+async function serve(name: string, uri: string, scope = LOCAL, options: object = {}): Promise<LocalApp> {
   const app = await h.attach(name, {}, { scope, ...options });
   await app.listen(uri);
   return app;
 }
 
 /** Which application accepts a connect, or how it fails. */
-async function reached(client: App, uri: string): Promise<string> {
+async function reached(client: LocalApp, uri: string): Promise<string> {
   h.news();
   const result = await h.refusal(client, uri);
   return (

@@ -1,3 +1,4 @@
+import { MAX_RPC_BYTES } from "../app-worker.js";
 import type { Field, FieldValues } from "./fields.js";
 import { IO_RX, IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "./io-events.js";
 
@@ -308,7 +309,7 @@ export const MESSAGES = {
     argument: "none",
     fields: [
       { name: "worker", kind: "u32", doc: "to the stack: to whom; to the application: from whom" },
-      { name: "data", kind: "bytes", max: 64, doc: "the application's own" },
+      { name: "data", kind: "bytes", max: MAX_RPC_BYTES, doc: "the application's own" },
     ],
     doc: "a message from worker to worker",
   },

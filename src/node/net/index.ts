@@ -1,6 +1,6 @@
 import { isIP, isIPv4, isIPv6 } from "node:net";
-import type { App } from "../../app/attach.js";
-import type { Listener } from "../../app/callbacks.js";
+import type { App } from "../../app/app.js";
+import type { Listener } from "../../app/listener.js";
 import type { Session } from "../../app/session.js";
 import type { AttachPoint } from "../attach-point.js";
 import { type ConnectArguments, normalizeConnect, type Target, tcpUri } from "./arguments.js";

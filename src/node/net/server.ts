@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
-import type { App } from "../../app/attach.js";
-import type { Listener } from "../../app/callbacks.js";
+import type { App } from "../../app/app.js";
+import type { Listener } from "../../app/listener.js";
 import type { Session } from "../../app/session.js";
 import { checkPort, type ListenArguments, type ListenOptions, normalizeListen, tcpUri } from "./arguments.js";
 import { asNetError } from "./net-error.js";

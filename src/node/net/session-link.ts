@@ -1,4 +1,5 @@
-import type { AppCallbacks, Listener } from "../../app/callbacks.js";
+import type { AppCallbacks } from "../../app/callbacks.js";
+import type { Listener } from "../../app/listener.js";
 import type { Session } from "../../app/session.js";
 
 /** Who hears of a session. */

@@ -137,7 +137,7 @@ export class Socket extends Duplex implements SessionEvents {
     this.#local = session.local;
     this.#remote = session.remote;
     linkOf(session).owner = this;
-    for (const [name, value] of this.#attributes) session.setAttribute(name, value);
+    for (const [name, value] of this.#attributes) void session.setAttribute(name, value);
     this.onRoom();
   }
 
@@ -342,7 +342,7 @@ export class Socket extends Duplex implements SessionEvents {
   /** Sets an attribute of the session, or of the one to come. One out of range changes nothing, as in net.Socket. */
   #setAttribute(name: ConnectionAttribute, value: number): void {
     if (this.#session === undefined) this.#attributes.set(name, value);
-    else this.#session.setAttribute(name, value);
+    else void this.#session.setAttribute(name, value);
   }
 
   /** Sockets never hold the process: the stack does. */

@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { App } from "../../../src/app/attach.js";
+import type { LocalApp } from "../../../src/app/local-app.js";
 import type { Session } from "../../../src/app/session.js";
 import { bytes, CT_FAMILIES, OneStack, type Pools, readText } from "./one-stack.js";
 
 const URI = "tcp://127.0.0.1/80";
 
 let h: OneStack;
-let apps: readonly [App, App];
+let apps: readonly [LocalApp, LocalApp];
 let client: Session;
 let server: Session;
 let before: Pools;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { SeededRandom } from "../../../src/random/seeded.js";
-import type { App } from "../../../src/app/attach.js";
+import type { App } from "../../../src/app/app.js";
 import { Cli } from "../../../src/cli/cli.js";
 import type { Session } from "../../../src/app/session.js";
 import { TRANSPORT_CT } from "../../../src/transport/transport.js";

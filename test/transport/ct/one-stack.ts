@@ -1,4 +1,5 @@
-import { type App, AppServer } from "../../../src/app/attach.js";
+import type { LocalApp } from "../../../src/app/local-app.js";
+import { AppServer } from "../../../src/app/attach.js";
 import type { AppCallbacks } from "../../../src/app/callbacks.js";
 import type { Session } from "../../../src/app/session.js";
 import { wire } from "../../../src/device/wire-device.js";
@@ -80,7 +81,7 @@ export class OneStack {
     name: string,
     callbacks: AppCallbacks = {},
     options: Omit<ApplicationOptions, "name"> = {},
-  ): Promise<App> {
+  ): Promise<LocalApp> {
     return this.server.attach({ scope: ["local"], ...options, name }, this.noting(name, callbacks));
   }
 
@@ -130,7 +131,7 @@ export class OneStack {
   }
 
   /** Starts an active open and lets it end: with a session, or with the error's name. */
-  async connect(app: App, uri: string, from?: string): Promise<Session> {
+  async connect(app: LocalApp, uri: string, from?: string): Promise<Session> {
     const connecting = app.connect(uri, from === undefined ? {} : { from });
     connecting.catch(() => {});
     this.settle();
@@ -138,7 +139,7 @@ export class OneStack {
   }
 
   /** The name of the error with which an active open ends. */
-  async refusal(app: App, uri: string, from?: string): Promise<string> {
+  async refusal(app: LocalApp, uri: string, from?: string): Promise<string> {
     try {
       const session = await this.connect(app, uri, from);
       return `${session.local?.address} to ${session.remote?.address}`;

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { App } from "../../../src/app/attach.js";
+import type { LocalApp } from "../../../src/app/local-app.js";
 import type { Session } from "../../../src/app/session.js";
 import { bytes, CT_FAMILIES, OneStack, readText } from "./one-stack.js";
 
@@ -140,8 +140,8 @@ describe("within accept", () => {
 });
 
 describe("ends before the server has answered", () => {
-  let server: App;
-  let client: App;
+  let server: LocalApp;
+  let client: LocalApp;
   beforeEach(async () => {
     server = await h.attach("s");
     await server.listen("tcp://127.0.0.1/80");

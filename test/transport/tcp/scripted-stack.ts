@@ -1,7 +1,9 @@
 import { afterEach, assert } from "vitest";
 import type { Host } from "../../../nodes/host.js";
-import { App, AppServer } from "../../../src/app/attach.js";
-import type { Listener } from "../../../src/app/callbacks.js";
+import { LocalApp } from "../../../src/app/local-app.js";
+import { AppServer } from "../../../src/app/attach.js";
+import type { Listener } from "../../../src/app/listener.js";
+import type { LocalSession } from "../../../src/app/local-session.js";
 import type { Session } from "../../../src/app/session.js";
 import type { Offloads } from "../../../src/device/device.js";
 import { ManualDriver } from "../../../src/graph/manual-driver.js";
@@ -68,13 +70,13 @@ export class ScriptedStack {
   readonly clock: ManualClock;
   readonly stack: Stack;
   readonly device: ScriptedDevice;
-  readonly app: App;
+  readonly app: LocalApp;
   /** What the application heard, oldest first. */
   readonly log: string[] = [];
   /** What it was told beside: urgent data, and soft errors by their code. */
   readonly reports: string[] = [];
   /** Sessions that were accepted or connected. */
-  readonly sessions: Session[] = [];
+  readonly sessions: LocalSession[] = [];
   /** Segments that no peer took. */
   readonly strays: ParsedSegment[] = [];
   /** The peers, in the order in which they are asked. */
@@ -118,18 +120,18 @@ export class ScriptedStack {
     live.push(this);
   }
 
-  #attach({ rxFifoBytes = 256 << 10, txFifoBytes = 256 << 10, app = {} }: ScriptOptions): App {
+  #attach({ rxFifoBytes = 256 << 10, txFifoBytes = 256 << 10, app = {} }: ScriptOptions): LocalApp {
     const { log, reports, sessions } = this;
-    return new App(
-      new AppServer(this.stack.host.sessions),
+    return new LocalApp(
+      new AppServer(this.stack.host.sessions).objects,
       { name: "script", rxFifoBytes, txFifoBytes },
       {
-        accept: (session) => {
+        accept: (session: LocalSession) => {
           log.push("accept");
           sessions.push(session);
           return app.accept?.(session);
         },
-        connected: (session, error) => {
+        connected: (session: LocalSession | undefined, error) => {
           log.push(error === undefined ? "connected" : `failed ${error.sessionError}`);
           if (session !== undefined) sessions.push(session);
         },
@@ -160,7 +162,7 @@ export class ScriptedStack {
   }
 
   /** The session made last. */
-  get session(): Session {
+  get session(): LocalSession {
     const session = this.sessions.at(-1);
     if (session === undefined) throw new Error("no session yet");
     return session;

@@ -1,4 +1,5 @@
-import { App, AppServer } from "../../../src/app/attach.js";
+import { LocalApp } from "../../../src/app/local-app.js";
+import { AppServer } from "../../../src/app/attach.js";
 import type { AppCallbacks } from "../../../src/app/callbacks.js";
 import type { Session } from "../../../src/app/session.js";
 import type { Offloads } from "../../../src/device/device.js";
@@ -27,7 +28,7 @@ export interface PairOptions {
 export interface PairHost {
   readonly stack: Stack;
   readonly device: LossyDevice;
-  readonly apps: App[];
+  readonly apps: LocalApp[];
   readonly addresses: { readonly 4: string; readonly 6: string };
 }
 
@@ -61,10 +62,10 @@ export class StackPair {
   }
 
   /** Attaches an application to one of the hosts. */
-  attach(i: 0 | 1, callbacks: AppCallbacks, options: Pick<PairOptions, "rxFifoBytes" | "txFifoBytes"> = {}): App {
+  attach(i: 0 | 1, callbacks: AppCallbacks, options: Pick<PairOptions, "rxFifoBytes" | "txFifoBytes"> = {}): LocalApp {
     const host = this.hosts[i];
-    const app = new App(
-      new AppServer(host.stack.host.sessions),
+    const app = new LocalApp(
+      new AppServer(host.stack.host.sessions).objects,
       { name: `app${host.apps.length}`, ...options },
       callbacks,
     );
