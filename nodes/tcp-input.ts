@@ -13,6 +13,7 @@ import {
   M_LEN,
   M_TAIL,
 } from "../src/graph/packet-pool.js";
+import { FLOW_DROP, FLOW_PASS } from "../src/session/rt-backend.js";
 import { ESTABLISHED, SYN_SENT } from "../src/transport/tcp/connection.js";
 import { tcpNodeErrors } from "../src/transport/tcp/errors.js";
 import { C_STATE, TRANSPORT_TCP } from "../src/transport/transport.js";
@@ -22,7 +23,7 @@ import { TCP_FLAG_RST, TCP_HEADER_LEN, TCP_OK, tcpCheck, tcpFlags } from "../src
 import type { Host } from "./host.js";
 import { tcpTrace } from "../src/transport/tcp/trace.js";
 
-const errors = tcpNodeErrors("length", "bad_source", "no_listener", "lookup_drops", "no_buffer");
+const errors = tcpNodeErrors("length", "bad_source", "filtered", "no_listener", "lookup_drops", "no_buffer");
 const E = errors.index;
 
 /** Least vector for which touch passes pay. */
@@ -111,6 +112,29 @@ function tcpInput(isIp4: boolean): NodeForm<Host> {
         return c >= 0 ? c : lookup.halfOpen6(fib, TRANSPORT_TCP, l0, l1, l2, l3, r0, r1, r2, r3, ports, hash);
       }
 
+      /** Listening session of a segment without a connection: by rule or by its destination; FLOW_DROP, or below 0: nobody. */
+      function listenerOf(dv: DataView, fib: number, ip: number, at: number): number {
+        const port = dv.getUint16(at + 2);
+        const ports = (port << 16) | dv.getUint16(at);
+        if (isIp4) {
+          const lcl = dv.getInt32(ip + IP4_DST);
+          const ruled = lookup.decide4(fib, TRANSPORT_TCP, lcl, dv.getInt32(ip + IP4_SRC), ports);
+          return ruled === FLOW_PASS ? lookup.listener4(fib, TRANSPORT_TCP, lcl, port) : ruled;
+        }
+        const d = ip + IP6_DST;
+        const s = ip + IP6_SRC;
+        const l0 = dv.getInt32(d);
+        const l1 = dv.getInt32(d + 4);
+        const l2 = dv.getInt32(d + 8);
+        const l3 = dv.getInt32(d + 12);
+        const r0 = dv.getInt32(s);
+        const r1 = dv.getInt32(s + 4);
+        const r2 = dv.getInt32(s + 8);
+        const r3 = dv.getInt32(s + 12);
+        const ruled = lookup.decide6(fib, TRANSPORT_TCP, l0, l1, l2, l3, r0, r1, r2, r3, ports);
+        return ruled === FLOW_PASS ? lookup.listener6(fib, TRANSPORT_TCP, l0, l1, l2, l3, port) : ruled;
+      }
+
       /**
        * A segment of this host to itself still lends its payload from the sender's fifo: gives it a slot of its own, IP
        * header included. Returns the buffer; -1, counted, when none is left.
@@ -142,19 +166,11 @@ function tcpInput(isIp4: boolean): NodeForm<Host> {
           i32[m + M_ERROR] = node.errorBase + E.bad_source;
           return NEXT_DROP;
         }
-        const port = dv.getUint16(at + 2);
-        const d = ip + IP6_DST;
-        const session = isIp4
-          ? lookup.listener4(i32[m + M_FIB], TRANSPORT_TCP, dv.getInt32(ip + IP4_DST), port)
-          : lookup.listener6(
-              i32[m + M_FIB],
-              TRANSPORT_TCP,
-              dv.getInt32(d),
-              dv.getInt32(d + 4),
-              dv.getInt32(d + 8),
-              dv.getInt32(d + 12),
-              port,
-            );
+        const session = listenerOf(dv, i32[m + M_FIB], ip, at);
+        if (session === FLOW_DROP) {
+          i32[m + M_ERROR] = node.errorBase + E.filtered;
+          return NEXT_DROP;
+        }
         const listener = session < 0 ? undefined : core.listeners.get(session);
         if (listener !== undefined) {
           i32[m + M_CONN] = listener;

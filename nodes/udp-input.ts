@@ -12,6 +12,7 @@ import {
   M_TAIL,
 } from "../src/graph/packet-pool.js";
 import { requestIcmpError } from "../src/ip/icmp-request.js";
+import { FLOW_DROP, FLOW_PASS } from "../src/session/rt-backend.js";
 import { UDP_CLOSING } from "../src/transport/udp/connection.js";
 import { C_RX_FIFO, C_SESSION, C_STATE, TRANSPORT_UDP } from "../src/transport/transport.js";
 import { ICMP4_PORT_UNREACHABLE, ICMP4_UNREACHABLE } from "../src/wire/icmp4.js";
@@ -24,6 +25,7 @@ import type { Host } from "./host.js";
 const COMMON_ERRORS = {
   bad_length: ["error", "udp length error"],
   no_listener: ["info", "no listener for dst port: icmp port unreachable"],
+  filtered: ["info", "filtered by a session rule"],
   no_group_listener: ["info", "no listener for a broadcast or multicast datagram"],
   fifo_full: ["warn", "fifo full: datagram lost"],
   not_ready: ["warn", "session is closing"],
@@ -40,6 +42,8 @@ const NEXT_ICMP_ERROR = 1;
 const NO_SESSION = -1;
 /** A listener wants it, but no session can be made. */
 const NOT_ACCEPTED = -2;
+/** A rule drops it. */
+const FILTERED = -3;
 
 /** udp4-input and udp6-input: put each datagram into the rx fifo of its session, or of the listener on its port. */
 function udpInput(isIp4: boolean): NodeForm<Host> {
@@ -85,7 +89,7 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
         );
       }
 
-      /** The connection that takes the datagram, NO_SESSION or NOT_ACCEPTED. */
+      /** The connection that takes the datagram, NO_SESSION, NOT_ACCEPTED or FILTERED. */
       function connectionOf(fib: number, ip: number, at: number, hash: number, isGroup: boolean): number {
         const port = dv.getUint16(at + 2);
         const ports = (port << 16) | dv.getUint16(at);
@@ -95,9 +99,11 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
         let c = -1;
         let listener = -1;
         if (isIp4) {
-          c = lookup.established4(fib, TRANSPORT_UDP, d0, dv.getInt32(s), ports, hash);
+          const s0 = dv.getInt32(s);
+          c = lookup.established4(fib, TRANSPORT_UDP, d0, s0, ports, hash);
           if (c >= 0) return c;
-          listener = lookup.listener4(fib, TRANSPORT_UDP, d0, port);
+          listener = lookup.decide4(fib, TRANSPORT_UDP, d0, s0, ports);
+          if (listener === FLOW_PASS) listener = lookup.listener4(fib, TRANSPORT_UDP, d0, port);
         } else {
           const d1 = dv.getInt32(d + 4);
           const d2 = dv.getInt32(d + 8);
@@ -108,9 +114,10 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
           const s3 = dv.getInt32(s + 12);
           c = lookup.established6(fib, TRANSPORT_UDP, d0, d1, d2, d3, s0, s1, s2, s3, ports, hash);
           if (c >= 0) return c;
-          listener = lookup.listener6(fib, TRANSPORT_UDP, d0, d1, d2, d3, port);
+          listener = lookup.decide6(fib, TRANSPORT_UDP, d0, d1, d2, d3, s0, s1, s2, s3, ports);
+          if (listener === FLOW_PASS) listener = lookup.listener6(fib, TRANSPORT_UDP, d0, d1, d2, d3, port);
         }
-        if (listener < 0) return NO_SESSION;
+        if (listener < 0) return listener === FLOW_DROP ? FILTERED : NO_SESSION;
         c = sessions.datagramConnection(listener, hash);
         if (i32[rows.row(c) + C_RX_FIFO] !== 0) return c;
         // A session's own address is one to answer from: groups and broadcast addresses are not (RFC 1122 4.1.3.5).
@@ -177,6 +184,7 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
             continue;
           }
           if (c === NOT_ACCEPTED) i32[m + M_ERROR] = errorBase + E.create_session;
+          else if (c === FILTERED) i32[m + M_ERROR] = errorBase + E.filtered;
           else if ((i32[m + M_FLAGS] & (F_L2_MULTICAST | F_L3_MULTICAST)) !== 0) {
             i32[m + M_ERROR] = errorBase + E.no_group_listener;
           } else {

@@ -30,6 +30,7 @@ export function checkConfig(config: StackConfig, source: ConfigSource): void {
     }
   }
   checkNamespaces(config);
+  checkRules(config);
   for (const [i, { kind, listen, root }] of apps.entries()) {
     if (root !== undefined && kind !== "http") throw new ConfigError(`apps[${i}].root`, `kind ${kind} has no files`);
     if (listen?.length === 0) throw new ConfigError(`apps[${i}].listen`, "empty");
@@ -59,6 +60,24 @@ function checkNamespaces({ interfaces, namespaces = [], apps = [] }: StackConfig
   for (const [i, { namespace = "default" }] of apps.entries()) {
     if (namespace !== "default" && !ids.includes(namespace)) {
       throw new ConfigError(`apps[${i}].namespace`, `no such namespace: ${quoteValue(namespace)}`);
+    }
+  }
+}
+
+function checkRules({ rules = [], namespaces = [], session }: StackConfig): void {
+  if (rules.length > 0 && session?.rtBackend !== "rule-table") {
+    throw new ConfigError("rules", 'need session.rtBackend: "rule-table"');
+  }
+  for (const [i, rule] of rules.entries()) {
+    const { namespace = "default", local, remote } = rule;
+    const where = `rules[${i}]`;
+    if (namespace !== "default" && !namespaces.some(({ id }) => id === namespace)) {
+      throw new ConfigError(`${where}.namespace`, `no such namespace: ${quoteValue(namespace)}`);
+    }
+    const families = [local, remote].flatMap((text) => (text === undefined ? [] : parsePrefix(text).address.family));
+    if (families.length === 0) throw new ConfigError(where, "neither local nor remote");
+    if (families[0] !== families.at(-1)) {
+      throw new ConfigError(`${where}.remote`, `not of the family of ${local}: ${quoteValue(remote)}`);
     }
   }
 }

@@ -1,4 +1,5 @@
 import { isAssignable, parsePrefix, tryParseAddress } from "../ip/address.js";
+import { isRuleAction, isTag, MAX_TAG_LENGTH } from "../session/rule-record.js";
 import { SessionError } from "../session/session-errors.js";
 import { parseUri } from "../session/uri.js";
 import { quoteValue } from "./config-error.js";
@@ -49,6 +50,14 @@ export const secretLeaf: Leaf = (value) => {
   if (typeof value === "string") return value.length <= 256 ? undefined : "longer than 256 characters";
   return Number.isSafeInteger(value) && Number(value) >= 0 ? undefined : "not a text or a whole number from 0";
 };
+
+/** What becomes of the flows of a session rule. */
+export const actionLeaf: Leaf = (value) =>
+  isRuleAction(value) ? undefined : `not drop, allow or { application: NAME or INDEX }: ${quoteValue(value)}`;
+
+/** A session rule's tag. */
+export const tagLeaf: Leaf = (value) =>
+  isTag(value) ? undefined : `not a text of 1 to ${MAX_TAG_LENGTH} characters: ${quoteValue(value)}`;
 
 /** True or false. */
 export const booleanLeaf: Leaf = (value) =>

@@ -1,5 +1,8 @@
 import type * as Zod from "zod";
+import { RT_BACKENDS } from "../session/rt-backend.js";
+import { RULE_PROTOS, RULE_SCOPES } from "../session/rule-record.js";
 import {
+  actionLeaf,
   addressLeaf,
   booleanLeaf,
   interfaceNameLeaf,
@@ -11,6 +14,7 @@ import {
   pathLeaf,
   prefixLeaf,
   secretLeaf,
+  tagLeaf,
   textLeaf,
   uriLeaf,
   wordLeaf,
@@ -63,6 +67,9 @@ const SESSION_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["session"]>,
   minSrcPort: intLeaf(1, 65_535),
   maxSrcPort: intLeaf(1, 65_535),
   anyProxy: booleanLeaf,
+  rtBackend: wordLeaf(RT_BACKENDS, ["sdl"]),
+  maxRules: intLeaf(1, MAX_ROWS),
+  maxRuleMasks: intLeaf(1, 1024),
   rxFifoBytes: intLeaf(1024, 64 << 20),
   txFifoBytes: intLeaf(1024, 64 << 20),
   secret: textLeaf(256),
@@ -141,6 +148,17 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     table4: maybe(intLeaf(0, 0x7fff_ffff)),
     table6: maybe(intLeaf(0, 0x7fff_ffff)),
   });
+  const rule = z.strictObject({
+    namespace: maybe(nameLeaf(64)),
+    scope: maybe(wordLeaf(RULE_SCOPES)),
+    proto: leaf(wordLeaf(RULE_PROTOS)),
+    local: maybe(prefixLeaf(false)),
+    localPort: maybe(intLeaf(0, 65_535)),
+    remote: maybe(prefixLeaf(false)),
+    remotePort: maybe(intLeaf(0, 65_535)),
+    action: leaf(actionLeaf),
+    tag: maybe(tagLeaf),
+  });
   const app = z.strictObject({
     kind: leaf(wordLeaf(APP_KINDS)),
     namespace: maybe(nameLeaf(64)),
@@ -152,6 +170,7 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     interfaces: list(networkInterface),
     routes: list(route),
     namespaces: list(namespace),
+    rules: list(rule),
     apps: list(app),
     cli: section({ socket: pathLeaf }),
     attach: z

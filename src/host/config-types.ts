@@ -1,5 +1,6 @@
 import type { AttachConfig } from "./attach-config.js";
 import type { Device } from "../device/device.js";
+import type { SessionRule } from "../session/rule-record.js";
 import type { SessionConfig } from "../session/session-config.js";
 import type { TcpConfig } from "../transport/tcp/config.js";
 import type { UdpConfig } from "../transport/udp/config.js";
@@ -81,6 +82,9 @@ export interface NamespaceConfig {
   readonly table6?: number;
 }
 
+/** A session rule; without `local` or `remote` that end is any. Needs `session.rtBackend: rule-table`. */
+export type RuleConfig = SessionRule;
+
 /** A demo application. */
 export interface AppConfig {
   readonly kind: AppKind;
@@ -128,6 +132,7 @@ export interface StackConfig {
   readonly interfaces: readonly InterfaceConfig[];
   readonly routes?: readonly RouteConfig[];
   readonly namespaces?: readonly NamespaceConfig[];
+  readonly rules?: readonly RuleConfig[];
   readonly apps?: readonly AppConfig[];
   /** The CLI's unix socket; only `weft run` opens one. */
   readonly cli?: { readonly socket?: string };
@@ -176,6 +181,7 @@ export interface ResolvedConfig {
   readonly interfaces: readonly ResolvedInterface[];
   readonly routes: readonly ResolvedRoute[];
   readonly namespaces: readonly NamespaceConfig[];
+  readonly rules: readonly RuleConfig[];
   readonly apps: readonly ResolvedApp[];
   /** Undefined: the default path. */
   readonly cliSocket: string | undefined;

@@ -95,6 +95,7 @@ function fillIn(config: StackConfig): ResolvedConfig {
     interfaces: config.interfaces.map(fillInterface),
     routes: (config.routes ?? []).map(fillRoute),
     namespaces: config.namespaces ?? [],
+    rules: config.rules ?? [],
     apps: (config.apps ?? []).map(fillApp),
     cliSocket: config.cli?.socket,
     attach: config.attach === undefined ? undefined : fillAttach(config),

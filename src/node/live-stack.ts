@@ -2,6 +2,7 @@ import type { Host } from "../../nodes/host.js";
 import type { App } from "../app/app.js";
 import { AppServer } from "../app/attach.js";
 import type { AppCallbacks } from "../app/callbacks.js";
+import { applySessionConfig } from "../host/apply-session-config.js";
 import { resolveConfig } from "../host/config.js";
 import type { ResolvedConfig, ResolvedInterface, StackConfig } from "../host/config-types.js";
 import type { AttachConfig } from "../host/attach-config.js";
@@ -171,7 +172,7 @@ export async function openStack(
     stack = new LiveStack(core, driver, config, namespaces, runCommand);
     for (const each of config.interfaces) addInterface(core, driver, each, native, namespaces);
     for (const route of config.routes) addRoute(core, route);
-    for (const each of config.namespaces) core.apply({ kind: "namespace", add: true, ...each });
+    applySessionConfig(core, config);
     native?.touch();
     if (config.attach !== undefined && native !== undefined) stack.openAttach(config.attach, native);
     await stack.startApps();

@@ -3,10 +3,12 @@ import type { Application, AppWorker } from "./application.js";
 import { type AppListener, type ListenOptions, nextWorker, setListeningWorker, spreadBy } from "./app-listener.js";
 import type { AppNamespace } from "./app-namespace.js";
 import { EV_CLEANUP_SESSION } from "./event-queue.js";
+import { FLOW_DROP } from "./rt-backend.js";
 import type { SessionCore } from "./session-core.js";
 import {
   SESSION_E_ALLOC,
   SESSION_E_ALREADY_LISTENING,
+  SESSION_E_FILTERED,
   SESSION_E_INVALID,
   SESSION_E_INVALID_APPWRK,
   SESSION_E_NOAPP,
@@ -38,6 +40,8 @@ export class AppListeners {
   readonly #core: SessionCore;
   /** By each of its listening sessions. */
   readonly #bySession = new Map<SessionIndex, AppListener>();
+  /** Changes whenever a listener comes, goes, or gets another listening session. */
+  version = 0;
 
   constructor(core: SessionCore) {
     this.#core = core;
@@ -56,7 +60,7 @@ export class AppListeners {
   /**
    * Listens on an endpoint; port 0: on one that is free. Returns the session by which the worker knows the listener, or
    * NOAPP, INVALID_APPWRK, NOSUPPORT (no such transport), INVALID, NOIP (not an address of the namespace),
-   * ALREADY_LISTENING (another application, or this worker), SCOPE, NOPORT, ALLOC, SEG_NO_SPACE.
+   * ALREADY_LISTENING (another application, or this worker), FILTERED, SCOPE, NOPORT, ALLOC, SEG_NO_SPACE.
    */
   listen(appIndex: number, proto: number, local: Endpoint, options: ListenOptions): SessionIndex {
     const core = this.#core;
@@ -157,6 +161,7 @@ export class AppListeners {
       for (const s of this.#takeDown(listener)) this.#core.release(s);
       return error;
     }
+    this.version++;
     const s = listener.session >= 0 ? listener.session : listener.localSession;
     setListeningWorker(listener, worker.number, s);
     this.#core.guard(s, () => worker.callbacks.listened?.(s));
@@ -171,6 +176,9 @@ export class AppListeners {
     const isForLocal = isAnyAddress(local) || isLoopback(local) || !app.hasGlobalScope;
     if (transports[proto]?.isDatagram === true) return 0;
     if (ct === undefined || !isForLocal) return app.hasGlobalScope ? 0 : SESSION_E_SCOPE;
+    const ruled = lookup.decideTo(app.namespace.localTable, proto, local);
+    if (ruled === FLOW_DROP) return SESSION_E_FILTERED;
+    if (ruled >= 0 && this.of(ruled)?.app !== app) return SESSION_E_ALREADY_LISTENING;
     const s = this.#listeningSession(worker, ct, local, backlog, false);
     if (s < 0) return s;
     this.#bySession.set(s, listener);
@@ -295,6 +303,7 @@ export class AppListeners {
       lookup.addListener(listener.fib, listener.proto, key, s);
     }
     listener.session = s;
+    this.version++;
   }
 
   #dropSpread(listener: AppListener, s: SessionIndex): void {
@@ -350,6 +359,7 @@ export class AppListeners {
     }
     spread.length = 0;
     listener.session = listener.localSession = -1;
+    this.version++;
     return sessions;
   }
 

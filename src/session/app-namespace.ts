@@ -86,6 +86,11 @@ export class AppNamespaces {
     return this.#list.find((each) => each?.id === wanted);
   }
 
+  /** The namespace of that index. */
+  at(index: number): AppNamespace | undefined {
+    return this.#list[index];
+  }
+
   /** All of them, by index. */
   all(): AppNamespace[] {
     return this.#list.filter((each) => each !== undefined);

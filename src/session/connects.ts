@@ -62,7 +62,8 @@ export class SessionConnects {
   /**
    * Starts an active open. Returns the session, of which the worker hears by `connected`, or NOAPP, INVALID_APPWRK,
    * NOSUPPORT, INVALID, INVALID_RMT_IP (nobody's, or those of many, RFC 9293 MUST-46), NOROUTE, NOIP (not an address of
-   * the namespace), NOPORT, PORTINUSE, SCOPE, ALLOC. Local scope is tried first; only its LOCAL_CONNECT goes on to global.
+   * the namespace), NOPORT, PORTINUSE, SCOPE, FILTERED, ALLOC. Local scope is tried first; only its LOCAL_CONNECT goes on
+   * to global.
    */
   connect(appIndex: number, proto: number, remote: Endpoint, options: ConnectOptions): SessionIndex {
     const core = this.#core;

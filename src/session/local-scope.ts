@@ -3,8 +3,10 @@ import type { AppListeners } from "./app-listeners.js";
 import type { AppNamespace } from "./app-namespace.js";
 import type { Application } from "./application.js";
 import type { LocalAddresses } from "./local-addresses.js";
+import { FLOW_DROP, FLOW_PASS } from "./rt-backend.js";
 import type { SessionCore } from "./session-core.js";
 import {
+  SESSION_E_FILTERED,
   SESSION_E_LOCAL_CONNECT,
   SESSION_E_NOIP,
   SESSION_E_NOROUTE,
@@ -43,19 +45,21 @@ export class LocalScope {
   }
 
   /**
-   * The listening session for a connect of an application with local scope: the namespace's local table first, then, if
-   * the application has global scope too and the target is this host, the table of packets. LOCAL_CONNECT: nobody, go on
-   * with packets. Final are NOROUTE (loopback or any address, and nobody there), SCOPE, and NOSUPPORT (datagrams, in local
-   * scope only). A proxy does not reach itself.
+   * The listening session for a connect of an application with local scope: the namespace's local table first, its rules
+   * before its listeners; then, if the application has global scope too and the target is this host, the table of packets.
+   * LOCAL_CONNECT: nobody, go on with packets. Final are FILTERED (by a rule), NOROUTE (loopback or any address, and nobody
+   * there), SCOPE, and NOSUPPORT (datagrams, in local scope only). A proxy does not reach itself.
    */
   find(app: Application, proto: number, target: Endpoint): SessionIndex | SessionErrorValue {
     const { lookup, transports, addresses } = this.#core;
     const { namespace, hasGlobalScope } = app;
+    const ruled = lookup.decideTo(namespace.localTable, proto, target);
+    if (ruled === FLOW_DROP) return SESSION_E_FILTERED;
     if (transports[proto]?.isDatagram === true) return hasGlobalScope ? SESSION_E_LOCAL_CONNECT : SESSION_E_NOSUPPORT;
     if (transports[TRANSPORT_CT] === undefined) return hasGlobalScope ? SESSION_E_LOCAL_CONNECT : SESSION_E_SCOPE;
     const isLoop = isLoopback(target);
     const isOwn = isLoop || isAddressOf(addresses, namespace, target);
-    const near = lookup.localListener(namespace.localTable, proto, target, isOwn);
+    const near = ruled === FLOW_PASS ? lookup.localListener(namespace.localTable, proto, target, isOwn) : ruled;
     if (near >= 0 && !this.#isOwnProxy(near, app)) return near;
     if (isLoop || isAnyAddress(target)) return SESSION_E_NOROUTE;
     if (!hasGlobalScope) return SESSION_E_SCOPE;

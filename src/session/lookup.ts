@@ -14,6 +14,7 @@ import {
 } from "../transport/transport.js";
 import { ConnectionRows, ConnectionTable, tableTag } from "./connection-table.js";
 import { ListenerTable } from "./listener-table.js";
+import { FLOW_PASS, type RtBackend } from "./rt-backend.js";
 import { isLoopback } from "./uri.js";
 
 /** How much the lookup tables hold. */
@@ -27,8 +28,8 @@ export interface LookupLimits {
 
 /**
  * Who a packet is for, in VPP's order (session_lookup_connection_wt4): established by full key, half-open by full key,
- * listener on the exact address, listener on any address, proxy. Each step is a call of its own, so that nodes can touch,
- * batch, and leave out what cannot be.
+ * rules, listener on the exact address, listener on any address, proxy. Each step is a call of its own, so that nodes can
+ * touch, batch, and leave out what cannot be.
  *
  * Everything is seen from this host: local is the packet's destination; `ports` is local port << 16 | remote port. The hash is keyed
  * with bits drawn when the stack is made, so outsiders cannot aim packets at one bucket.
@@ -44,6 +45,8 @@ export class SessionLookup {
   readonly #k0: number;
   readonly #k1: number;
   readonly #key6 = new Int32Array(9);
+  /** The engine that decides on flows without a connection; absent: nothing does. */
+  rtBackend: RtBackend | undefined;
 
   /** Reserves the tables and draws the key. Throws RangeError when the window is full. */
   constructor(window: MemoryWindow, random: Random, limits: LookupLimits) {
@@ -196,6 +199,43 @@ export class SessionLookup {
     const hash = this.hash6(l0, l1, l2, l3, r0, r1, r2, r3, ports);
     const c = this.established6(fib, proto, l0, l1, l2, l3, r0, r1, r2, r3, ports, hash);
     return c >= 0 ? c : this.halfOpen6(fib, proto, l0, l1, l2, l3, r0, r1, r2, r3, ports, hash);
+  }
+
+  /**
+   * What rules say of a flow that has no connection: one of the FLOW_ constants of rt-backend.ts, or the session of the
+   * listener that it is for.
+   */
+  decide4(fib: number, proto: number, lcl: number, rmt: number, ports: number): number {
+    const backend = this.rtBackend;
+    return backend === undefined ? FLOW_PASS : backend.decide4(fib, proto, lcl, rmt, ports);
+  }
+
+  /** As {@link decide4}. */
+  decide6(
+    fib: number,
+    proto: number,
+    l0: number,
+    l1: number,
+    l2: number,
+    l3: number,
+    r0: number,
+    r1: number,
+    r2: number,
+    r3: number,
+    ports: number,
+  ): number {
+    const backend = this.rtBackend;
+    return backend === undefined ? FLOW_PASS : backend.decide6(fib, proto, l0, l1, l2, l3, r0, r1, r2, r3, ports);
+  }
+
+  /**
+   * What the rules of a namespace's local table say of an endpoint that an application connects to, or listens on. It is
+   * the remote end; the local one does not count (VPP session_lookup_local_endpoint).
+   */
+  decideTo(table: number, proto: number, { family, address: [a, b, c, d], port }: Endpoint): number {
+    return family === 4
+      ? this.decide4(table, proto, 0, a, port)
+      : this.decide6(table, proto, 0, 0, 0, 0, a, b, c, d, port);
   }
 
   /**

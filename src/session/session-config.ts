@@ -1,3 +1,5 @@
+import type { RtBackendName } from "./rt-backend.js";
+
 /** The session layer's settings; names and defaults as in the configuration's `session` section. */
 export interface SessionConfig {
   /** Session rows: listeners, active opens under way, and sessions. */
@@ -15,6 +17,12 @@ export interface SessionConfig {
   readonly maxSrcPort: number;
   /** Proxies may listen on every address and port; VPP has no such step in its lookup, so it is off. */
   readonly anyProxy: boolean;
+  /** What decides on flows that have no connection (VPP's rt-backend). */
+  readonly rtBackend: RtBackendName;
+  /** Session rules of all tables together. */
+  readonly maxRules: number;
+  /** Distinct masks (prefix lengths, ports named or not) of the rules of one table, protocol and family. */
+  readonly maxRuleMasks: number;
   /** Fifo sizes of applications that name none, bytes. */
   readonly rxFifoBytes: number;
   readonly txFifoBytes: number;
@@ -33,6 +41,9 @@ export const DEFAULT_SESSION_CONFIG: SessionConfig = {
   minSrcPort: 1024,
   maxSrcPort: 65535,
   anyProxy: false,
+  rtBackend: "none",
+  maxRules: 16_384,
+  maxRuleMasks: 64,
   rxFifoBytes: 512 * 1024,
   txFifoBytes: 512 * 1024,
   secret: "",

@@ -11,10 +11,11 @@ import {
 import type { Application, ApplicationCallbacks, ApplicationOptions, AppWorker } from "./application.js";
 import type { ListenOptions } from "./app-listener.js";
 import { AppListeners } from "./app-listeners.js";
-import { AppNamespaces } from "./app-namespace.js";
+import { AppNamespaces, type NamespaceRecord } from "./app-namespace.js";
 import type { Applications } from "./applications.js";
 import { SessionCloses } from "./closes.js";
 import { type ConnectOptions, SessionConnects } from "./connects.js";
+import type { RtBackendName } from "./rt-backend.js";
 import { EV_RX, EV_TX } from "./event-queue.js";
 import type { SessionLookup } from "./lookup.js";
 import type { SessionConfig } from "./session-config.js";
@@ -23,6 +24,7 @@ import type { SegmentManagers } from "./segment-managers.js";
 import { SessionCore, type SessionParts } from "./session-core.js";
 import { SessionDelivery, type SessionOwner } from "./session-delivery.js";
 import {
+  SESSION_E_ALLOC,
   SESSION_E_INVALID,
   SESSION_E_INVALID_APPWRK,
   SESSION_E_INVALID_NS,
@@ -34,6 +36,7 @@ import {
 } from "./session-errors.js";
 import type { SessionHandle } from "./session-handle.js";
 import { isSessionRecord, type SessionRecord } from "./session-record.js";
+import { SessionRules } from "./session-rules.js";
 import {
   S_CONNECTION,
   S_FLAGS,
@@ -66,6 +69,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   readonly applications: Applications;
   readonly segments: SegmentManagers;
   readonly listeners: AppListeners;
+  readonly rules: SessionRules;
   readonly transmitQueue: TransmitQueue;
   readonly sourcePorts: SourcePorts;
   /** By protocol number. */
@@ -106,11 +110,13 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.errorCounts = core.errorCounts;
     this.transmitQueue = new TransmitQueue(core.window);
     this.listeners = new AppListeners(core);
+    this.rules = new SessionRules(core, this.listeners, parts.random);
     this.#upcalls = new SessionUpcalls(core, this.listeners, this.transmitQueue);
     this.#connects = new SessionConnects(core, this.listeners);
     this.#closes = new SessionCloses(core, this.listeners);
     this.#starved = new StarvedWriters(core);
     this.#delivery = new SessionDelivery(core.i32, core.table, core.events, core.applications, this);
+    this.rules.switchOn(config.rtBackend);
   }
 
   /** Adds a transport; before any session uses it. Throws RangeError when the window is full. */
@@ -136,34 +142,64 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     return this.#isEnabled;
   }
 
-  /** Switches the layer on or off (VPP: session enable | disable). Off: all applications are detached, none may attach. */
-  setEnabled(isEnabled: boolean): void {
+  /**
+   * Switches the layer on or off (VPP: session enable | disable). Off: all applications are detached, none may attach, and
+   * there are no rules any more, nor an engine for them. On: with the engine that is named, if one is. Returns 0, or INVALID
+   * (no such engine), NOSUPPORT (another one is on: switch off first), ALLOC (no room for it).
+   */
+  setEnabled(isEnabled: boolean, rtBackend: RtBackendName = this.rules.backend): SessionErrorValue {
+    const error = isEnabled ? this.#useBackend(rtBackend) : 0;
+    if (error < 0) return this.#core.fail(error);
     this.#isEnabled = isEnabled;
-    if (isEnabled) return;
+    if (isEnabled) return 0;
     for (const app of this.applications.all()) if (app.isAttached) this.#detach(app);
+    this.rules.switchOff();
+    return 0;
+  }
+
+  #useBackend(name: RtBackendName): SessionErrorValue {
+    try {
+      return this.rules.switchOn(name);
+    } catch {
+      return SESSION_E_ALLOC;
+    }
   }
 
   /**
-   * Applies a change of the namespaces, or of the addresses that active opens come from ({@link SourceAddresses}). Returns
-   * the namespace's index, or INVALID, NOINTF, NOROUTE (no such table), ALLOC; INVALID_NS when there is none to delete.
-   * Applications of a deleted namespace are detached first.
+   * Applies a change of the namespaces, of the addresses that active opens come from ({@link SourceAddresses}), or of the
+   * rules ({@link SessionRules.apply}). Returns 0, of a namespace its index; or INVALID, NOINTF, NOROUTE (no such table),
+   * ALLOC; INVALID_NS when there is none to delete. Applications of a deleted namespace are detached first.
    */
   apply(record: SessionRecord): number {
     if (!isSessionRecord(record)) return this.#core.fail(SESSION_E_INVALID);
     if (record.kind === "source-addresses") return this.#counted(this.#core.sourceAddresses.apply(record));
-    if (record.add) {
-      const added = this.namespaces.add(record);
-      if (typeof added === "number") return this.#counted(added);
-      this.namespacesChanged();
-      return added.index;
-    }
+    if (record.kind === "rule") return this.#counted(this.rules.apply(record));
+    return this.#counted(record.add ? this.#addNamespace(record) : this.#removeNamespace(record.id));
+  }
+
+  #addNamespace(record: NamespaceRecord & { readonly add: true }): number {
     const known = this.namespaces.find(record.id);
-    if (known === undefined) return this.#core.fail(SESSION_E_INVALID_NS);
-    if (known.index === 0) return this.#core.fail(SESSION_E_INVALID);
+    const before = known === undefined ? undefined : { ...known };
+    const added = this.namespaces.add(record);
+    if (typeof added === "number") return added;
+    const error = before === undefined ? 0 : this.rules.namespaceChanged(added, before);
+    if (error < 0) {
+      Object.assign(added, before);
+      return error;
+    }
+    this.namespacesChanged();
+    return added.index;
+  }
+
+  #removeNamespace(id: string): number {
+    const known = this.namespaces.find(id);
+    if (known === undefined) return SESSION_E_INVALID_NS;
+    if (known.index === 0) return SESSION_E_INVALID;
     for (const app of this.applications.all()) {
       if (app.isAttached && app.namespace === known) this.#detach(app);
     }
-    this.namespaces.remove(record.id);
+    this.rules.namespaceRemoved(known);
+    this.namespaces.remove(id);
     this.namespacesChanged();
     return known.index;
   }

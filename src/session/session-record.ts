@@ -1,11 +1,12 @@
 import type { NamespaceRecord } from "./app-namespace.js";
+import type { RuleRecord } from "./rule-record.js";
 import type { SourceAddressRecord } from "./source-address.js";
 
 /** A change of the session layer, which can be kept, sent and applied again in the same order. */
-export type SessionRecord = NamespaceRecord | SourceAddressRecord;
+export type SessionRecord = NamespaceRecord | SourceAddressRecord | RuleRecord;
 
 /** Whether something that came from outside may be a record. */
 export function isSessionRecord(value: unknown): value is SessionRecord {
   const kind: unknown = typeof value === "object" && value !== null ? Reflect.get(value, "kind") : undefined;
-  return kind === "namespace" || kind === "source-addresses";
+  return kind === "namespace" || kind === "source-addresses" || kind === "rule";
 }

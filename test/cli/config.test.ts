@@ -24,6 +24,42 @@ function tap(keys: object, rest: object = {}): object {
   return { interfaces: [{ ...TAP, ...keys }], ...rest };
 }
 
+const RULE = { proto: "tcp", remote: "9.0.0.0/8", action: "drop" };
+
+/** Lines about session rules. */
+function wrongRules(): (readonly [line: string, config: unknown])[] {
+  const session = { rtBackend: "rule-table" };
+  const rule = (keys: object): object => tap({}, { session, rules: [{ ...RULE, ...keys }] });
+  return [
+    ['rules: need session.rtBackend: "rule-table"', tap({}, { rules: [RULE] })],
+    ['rules: need session.rtBackend: "rule-table"', tap({}, { session: { rtBackend: "none" }, rules: [RULE] })],
+    ['session.rtBackend: not supported yet: "sdl"', tap({}, { session: { rtBackend: "sdl" } })],
+    ['session.rtBackend: not one of none, rule-table: "rules"', tap({}, { session: { rtBackend: "rules" } })],
+    ["session.maxRules: not a whole number from 1 to 1048576: 0", tap({}, { session: { maxRules: 0 } })],
+    ["session.maxRuleMasks: not a whole number from 1 to 1024: 1025", tap({}, { session: { maxRuleMasks: 1025 } })],
+    ["rules: not a list", tap({}, { session, rules: RULE })],
+    ["rules[0].proto: is missing", tap({}, { session, rules: [{}] })],
+    ['rules[0].proto: not one of tcp, udp: "tls"', rule({ proto: "tls" })],
+    ['rules[0].namespace: no such namespace: "red"', rule({ namespace: "red" })],
+    ['rules[0].scope: not one of global, local, both: "all"', rule({ scope: "all" })],
+    ["rules[0].scope: not one of global, local, both: 1", rule({ scope: 1 })],
+    ['rules[0].local: not an address prefix: "10.0.0.1"', rule({ local: "10.0.0.1" })],
+    ["rules[0].localPort: not a whole number from 0 to 65535: 65536", rule({ localPort: 65_536 })],
+    ['rules[0].remote: not an address prefix: "9.0.0.0/33"', rule({ remote: "9.0.0.0/33" })],
+    ['rules[0].remote: not of the family of ::/0: "9.0.0.0/8"', rule({ local: "::/0" })],
+    ['rules[0].remotePort: not a whole number from 0 to 65535: "80"', rule({ remotePort: "80" })],
+    ["rules[0]: neither local nor remote", tap({}, { session, rules: [{ proto: "tcp", action: "allow" }] })],
+    ["rules[0].action: is missing", rule({ action: undefined })],
+    ['rules[0].action: not drop, allow or { application: NAME or INDEX }: "reject"', rule({ action: "reject" })],
+    [
+      'rules[0].action: not drop, allow or { application: NAME or INDEX }: {"app":"web"}',
+      rule({ action: { app: "web" } }),
+    ],
+    ['rules[0].tag: not a text of 1 to 64 characters: ""', rule({ tag: "" })],
+    ["rules[0].priority: unknown key", rule({ priority: 1 })],
+  ];
+}
+
 const WRONG: readonly (readonly [line: string, config: unknown])[] = [
   ["configuration: empty", undefined],
   ["configuration: empty", null],
@@ -127,6 +163,7 @@ const WRONG: readonly (readonly [line: string, config: unknown])[] = [
   ],
   ['namespaces[0].interface: no such interface: "tap9"', tap({}, { namespaces: [{ id: "a", interface: "tap9" }] })],
   ["namespaces[0].table4: no interface has this table: 7", tap({}, { namespaces: [{ id: "a", table4: 7 }] })],
+  ...wrongRules(),
   ['apps[0].namespace: no such namespace: "red"', tap({}, { apps: [{ kind: "echo", namespace: "red" }] })],
   ["attach.directory: not a path: 7", tap({}, { attach: { directory: 7 } })],
   ["attach.mode: not a whole number from 0 to 511: 4096", tap({}, { attach: { mode: 4096 } })],

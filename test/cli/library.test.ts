@@ -121,6 +121,53 @@ describe("a stack of a program", () => {
     await rm(root, { recursive: true });
   });
 
+  it("has the session rules of its configuration before its applications begin", async () => {
+    const [near, far] = wire();
+    const stack = await createStack({
+      interfaces: [{ name: "w0", kind: "wire", device: near, addresses: ["198.18.0.1/24"] }],
+      namespaces: [{ id: "blue" }],
+      session: { rtBackend: "rule-table" },
+      rules: [
+        { proto: "tcp", local: "198.18.0.1/32", localPort: 8080, action: { application: "echo" } },
+        { proto: "udp", remote: "::/0", namespace: "blue", scope: "both", action: "drop", tag: "six" },
+      ],
+      apps: [{ kind: "echo" }],
+      limits: LIMITS,
+    });
+    stacks.push(stack);
+    const other = { name: "w0", kind: "wire" as const, device: far, addresses: ["198.18.0.2/24"] };
+    stacks.push(await createStack({ interfaces: [other], limits: LIMITS }));
+    expect(await stack.cli("show session rules")).toMatch(/^blue +local +udp +::\/0 +\* +::\/0 +\* +drop +six$/m);
+    const socket = stacks[1].net.connect(8080, "198.18.0.1");
+    socket.write("hello");
+    const [bytes] = (await once(socket, "data", { signal: AbortSignal.timeout(3000) })) as [Buffer];
+    expect(bytes.toString()).toBe("hello");
+  });
+
+  it.each([
+    ["rules[1]", "obj/memory allocation error (ALLOC)", { remote: "2.0.0.0/8" }],
+    ["rules[1].tag", 'another rule of its table has it: "one"', { remote: "2.0.0.0/8", tag: "one" }],
+    ["rules[1]", "no route (NOROUTE)", { remote: "2.0.0.0/8", namespace: "six" }],
+  ])("refuses rules that cannot be: %s: %s", async (where, message, second) => {
+    const [device] = wire();
+    const rule = { proto: "tcp", action: "drop" } as const;
+    const config = {
+      interfaces: [{ name: "w0", kind: "wire" as const, device }],
+      namespaces: [{ id: "six", table6: 0 }],
+      session: { rtBackend: "rule-table" as const, maxRules: 1 },
+      rules: [
+        { ...rule, remote: "1.0.0.0/8", tag: "one" },
+        { ...rule, ...second },
+      ],
+      limits: LIMITS,
+    };
+    await expect(createStack(config)).rejects.toMatchObject({
+      code: "ERR_WEFT_CONFIG",
+      where,
+      message: `${where}: ${message}`,
+    });
+  });
+
   it("refuses a configuration that names the key at fault", async () => {
     const wrong = { interfaces: [{ name: "tap0", kind: "tap" as const, addresses: ["10.0.0.300/8"] }] };
     await expect(createStack(wrong)).rejects.toMatchObject({

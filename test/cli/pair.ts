@@ -3,6 +3,7 @@ import { Cli, type CliAnswer } from "../../src/cli/cli.js";
 import { wire } from "../../src/device/wire-device.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { SeededRandom } from "../../src/random/seeded.js";
+import type { SessionConfig } from "../../src/session/session-config.js";
 import { SMALL_LIMITS, Stack } from "../../src/stack.js";
 import { TICK_US } from "../../src/time/clock.js";
 import { ManualClock } from "../../src/time/manual-clock.js";
@@ -16,16 +17,17 @@ export class Pair {
   /** Whether packets pass: else both hosts stand still. */
   isLinked = true;
 
-  constructor() {
+  /** `session`: settings of `a`. */
+  constructor(session: Partial<SessionConfig> = {}) {
     const [left, right] = wire();
-    this.a = this.#stack(1);
-    this.b = this.#stack(2);
+    this.a = this.#stack(1, session);
+    this.b = this.#stack(2, {});
     this.a.addInterface("w0", left, { addresses: ["198.18.0.2/24", "2001:db8:18::2/64"] });
     this.b.addInterface("w0", right, { addresses: ["198.18.0.1/24", "2001:db8:18::1/64"] });
     this.cli = new Cli({ host: this.a.host, wake: () => {}, sleep: async (ms) => this.run(ms * 1000) });
   }
 
-  #stack(seed: number): Stack {
+  #stack(seed: number, session: Partial<SessionConfig>): Stack {
     return new Stack({
       window: MemoryWindow.plain(64 << 20),
       clock: this.clock,
@@ -37,7 +39,7 @@ export class Pair {
         },
       },
       limits: { ...SMALL_LIMITS, largePackets: 32 },
-      session: { maxSessions: 256 },
+      session: { maxSessions: 256, ...session },
       tcp: { maxConnections: 256 },
       udp: { maxConnections: 64 },
     });

@@ -82,6 +82,7 @@ export function leftOvers(host: FuzzHost): string[] {
     "established connections": established4 + established6,
     "half-open connections": halfOpen4 + halfOpen6,
     listeners,
+    rules: sessions.rules.counts().rules,
     "packets that wait for neighbours": neighbours.queued,
     "datagrams in reassembly": ip.reassembly.datagrams,
     fragments: ip.reassembly.fragments,

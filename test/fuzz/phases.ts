@@ -126,6 +126,29 @@ export function promiscuous(host: FuzzHost): () => void {
   };
 }
 
+/** Rules drop a part of what has no connection, and lead a part of that to applications, of which one is not there. */
+function rules(host: FuzzHost): () => void {
+  const { random } = host;
+  const added = ["198.18.0.0/16", "2001:db8::/32"].flatMap((prefix) =>
+    (["tcp", "udp"] as const).flatMap((proto) =>
+      [
+        "drop" as const,
+        "allow" as const,
+        ...["echo", "udp echo", "nobody"].map((application) => ({ application })),
+      ].map((action) => {
+        const length = Number(prefix.split("/")[1]) + random.nextBelow(17);
+        const remote = `${prefix.split("/")[0]}/${length}`;
+        return { proto, remote, localPort: random.nextBelow(2) * random.nextBelow(64), action };
+      }),
+    ),
+  );
+  for (const rule of added) host.stack.apply({ kind: "rule", add: true, ...rule });
+  return () => {
+    // Two may have been the same.
+    for (const rule of added) host.stack.host.sessions.apply({ kind: "rule", add: false, ...rule });
+  };
+}
+
 /** A device takes half of what it is to send. */
 function busy(host: FuzzHost): () => void {
   const device = host.devices[host.random.nextBelow(2)];
@@ -159,5 +182,6 @@ export const PHASES: readonly Phase[] = [
   interfaceDown,
   noForwarding,
   noAddresses,
+  rules,
   busy,
 ];

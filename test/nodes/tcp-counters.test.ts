@@ -153,6 +153,16 @@ const SCENARIOS: readonly (readonly [string, Scenario])[] = [
     },
   ],
   [
+    "tcp-input: filtered by a rule",
+    (family) => {
+      const [peer, host] = listening({ family, session: { rtBackend: "rule-table", maxRules: 1 } });
+      const local = family === 4 ? "0.0.0.0/0" : "::/0";
+      host.stack.apply({ kind: "rule", add: true, proto: "tcp", local, action: "drop" });
+      peer.send({ flags: "S" });
+      return [host, { input: ["filtered"] }];
+    },
+  ],
+  [
     "tcp-input: a segment to itself, and no buffer for it",
     (family) => {
       const host = new ScriptedStack({ family, offloads: { checksum: true, tso: true, uso: true } });

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -26,6 +26,22 @@ async function replay(name: string, run: string): Promise<Replayed> {
   const counters = await mustRun(process.execPath, args);
   return { file: readFileSync(out), counters };
 }
+
+it("knows the session rules of the configuration", async () => {
+  const file = join(directory, "rules.yaml");
+  const rules = "session: { rtBackend: rule-table }\nrules: [{ proto: tcp, remote: 0.0.0.0/0, action: drop }]\n";
+  writeFileSync(file, `${readFileSync(CONFIG, "utf8")}${rules}`);
+  const text = await mustRun(process.execPath, [
+    WEFT,
+    "replay",
+    join(PCAPS, "tcp-transfer.pcap"),
+    "--config",
+    file,
+    "--json",
+  ]);
+  const { errors } = JSON.parse(text) as { errors: { node: string; symbol: string }[] };
+  expect(errors).toContainEqual(expect.objectContaining({ node: "tcp4-input", symbol: "filtered" }));
+});
 
 describe.each(captureNames())("%s", (name) => {
   let first: Replayed;

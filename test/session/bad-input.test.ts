@@ -31,9 +31,10 @@ let listening: number;
 let stale: LocalSession;
 
 beforeEach(async () => {
-  h = new SessionHarness();
+  h = new SessionHarness({ rtBackend: "rule-table" });
   h.layer.apply({ kind: "namespace", add: true, id: "blue", secret: "s3cret", interface: "if1" });
   h.layer.apply({ kind: "namespace", add: true, id: "ip6", table6: 1 });
+  h.layer.apply({ kind: "rule", add: true, proto: "tcp", remote: "9.0.0.0/8", action: "allow", tag: "taken" });
   server = new AppServer(h.layer);
   const accepted: LocalSession[] = [];
   app = await server.attach(
@@ -64,12 +65,27 @@ function everything(): unknown {
     bytes: h.fifos.inUse(),
     applications: applications.all().map(({ name, sessionCount, workers }) => [name, sessionCount, workers.length]),
     namespaces: JSON.stringify(namespaces.all()),
+    rules: [...h.layer.rules.list()],
     calls: h.tcp.calls.length,
   };
 }
 
 const nameOf = (value: unknown): string =>
   typeof value === "number" ? (value < 0 ? SESSION_ERRORS[-value].name : `ok ${value}`) : String(value);
+
+const RULE = { kind: "rule", add: true, proto: "tcp", remote: "1.0.0.0/8", action: "drop" };
+const BAD_RULES: Readonly<Record<string, readonly unknown[]>> = {
+  add: [undefined, null, 1, "true"],
+  namespace: [null, 5, {}],
+  scope: [null, "", "all", 1, ["global"]],
+  proto: [undefined, null, "", "TCP", "ct", "tls", 0],
+  remote: [null, 5, "", "1.0.0.0", "1.0.0.0/33", "1.0.0.0/-1", "1.0.0/8", "::/129", "1.0.0.0/8 ", ["1.0.0.0/8"]],
+  local: [null, 5, "x"],
+  localPort: [null, -1, 65_536, 1.5, "80", Number.NaN],
+  remotePort: [null, -1, 65_536, 1.5, "80", Number.NaN],
+  action: [undefined, null, "", "DROP", 0, -2, {}],
+  tag: [null, "", "x".repeat(65), 5],
+};
 
 type Row = readonly [call: string, args: () => readonly unknown[], error: string];
 
@@ -190,6 +206,29 @@ describe("the session layer", () => {
     ["apply", () => [{ kind: "namespace", add: false, id: "default" }], "INVALID"],
     ["apply", () => [{ kind: "source-addresses", add: true }], "INVALID"],
     ["apply", () => [{ kind: "source-addresses", add: true, family: 4, first: "abcd", last: "abcd" }], "INVALID"],
+    ["apply", () => [{ kind: "rule" }], "INVALID"],
+    ["apply", () => [{ ...RULE, remote: undefined }], "INVALID"],
+    ["apply", () => [{ ...RULE, local: "::/0" }], "INVALID"],
+    ["apply", () => [{ ...RULE, namespace: "red" }], "INVALID_NS"],
+    ["apply", () => [{ ...RULE, namespace: "ip6" }], "NOROUTE"],
+    ["apply", () => [{ ...RULE, tag: "taken" }], "INVALID"],
+    ["apply", () => [{ ...RULE, add: false }], "ADDR_NOT_IN_USE"],
+    ["apply", () => [{ kind: "rule", add: false, proto: "tcp" }], "INVALID"],
+    ["apply", () => [{ kind: "rule", add: false, proto: "tcp", tag: "nobody's" }], "ADDR_NOT_IN_USE"],
+    ["apply", () => [{ kind: "rule", add: false, proto: "udp", tag: "taken" }], "ADDR_NOT_IN_USE"],
+    ["apply", () => [{ kind: "rule", add: false, proto: "tls", tag: "taken" }], "INVALID"],
+    ["apply", () => [{ kind: "rule", add: false, proto: "tcp", tag: "" }], "INVALID"],
+    ...["", "x".repeat(65), -1, 0.5, null].map(
+      (application): Row => ["apply", () => [{ ...RULE, action: { application } }], "INVALID"],
+    ),
+    ["apply", () => [{ ...RULE, action: { application: "x", drop: true } }], "INVALID"],
+    ...Object.entries(BAD_RULES).flatMap(([key, values]) =>
+      values.map((value): Row => ["apply", () => [{ ...RULE, [key]: value }], "INVALID"]),
+    ),
+    ["setEnabled", () => [true, "sdl"], "INVALID"],
+    ["setEnabled", () => [true, 0], "INVALID"],
+    ["setEnabled", () => [true, null], "INVALID"],
+    ["setEnabled", () => [true, "none"], "NOSUPPORT"],
   ];
 
   test.each(rows.map((row, i) => [i, row[0], row[2], row[1]] as const))("%i %s: %s", (_, call, error, args) => {

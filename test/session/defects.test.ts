@@ -1,14 +1,17 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { resolveConfig } from "../../src/host/config.js";
 import { AppServer } from "../../src/app/attach.js";
+import { FLOW_DROP, FLOW_PASS } from "../../src/session/rt-backend.js";
+import { RULE_SCOPES } from "../../src/session/rule-record.js";
 import { SESSION_ERRORS } from "../../src/session/session-errors.js";
 import { formatEndpoint, parseUri } from "../../src/session/uri.js";
 import { F_CHECKSUM_PARTIAL, F_NO_CHECKSUM_OFFLOAD, M_FLAGS } from "../../src/graph/packet-pool.js";
 import { established } from "../transport/tcp/scripted-peer.js";
+import { Pair } from "../cli/pair.js";
 import { SessionHarness } from "./fake-transport.js";
 
-// Defects of VPP's session code, past and present, that this one does not have: one test each. Those of rules and of the
-// attach socket belong where these are tested.
+// Defects of VPP's session code, past and present, that this one does not have: one test each. Those of the attach socket
+// belong where that is tested.
 
 const nameOf = (value: number): string => (value < 0 ? SESSION_ERRORS[-value].name : `ok ${value}`);
 const IF0 = 0x0a000001;
@@ -102,6 +105,87 @@ describe("listeners", () => {
     h.arrive(found);
     h.settle();
     expect(heard.at(-1)).toMatch(/^accept /);
+  });
+});
+
+describe("rules", () => {
+  const rule = { kind: "rule", add: true, proto: "tcp", remote: "9.0.0.0/8", action: "drop" } as const;
+  beforeEach(() => {
+    h = new SessionHarness({ rtBackend: "rule-table" });
+  });
+
+  test("scopes are the same for records, configuration and CLI, and nothing numbers them: each means its tables", async () => {
+    const meant = { global: ["global"], local: ["local"], both: ["global", "local"] };
+    expect(Object.keys(meant)).toEqual([...RULE_SCOPES]);
+    for (const scope of RULE_SCOPES) {
+      expect(h.layer.apply({ ...rule, scope })).toBe(0);
+      expect([...h.layer.rules.list()].map((each) => each.scope)).toEqual(meant[scope]);
+      expect(h.layer.apply({ ...rule, add: false, scope })).toBe(0);
+      const config = { interfaces: [{ name: "t0" }], session: { rtBackend: "rule-table" } };
+      const { rules } = await resolveConfig({
+        ...config,
+        rules: [{ proto: "tcp", remote: "::/0", action: "drop", scope }],
+      });
+      expect(rules[0].scope).toBe(scope);
+      const { cli, a } = new Pair({ rtBackend: "rule-table" });
+      const line = `session rule add scope ${scope} proto tcp 0.0.0.0/0 0 9.0.0.0/8 0 action drop`;
+      expect(await cli.run(line)).toMatchObject({ ok: true });
+      expect([...a.host.sessions.rules.list()].map((each) => each.scope)).toEqual(meant[scope]);
+    }
+    for (const scope of [0, 1, 2, 3, "all", "globallocal", null]) {
+      expect(nameOf(h.layer.apply({ ...rule, scope: scope as "both" }))).toBe("INVALID");
+    }
+    expect(h.layer.rules.counts().rules).toBe(0);
+  });
+
+  test("a transport that has no rules is refused, not taken for TCP", () => {
+    for (const proto of ["ct", "tls", "quic", "", 1, undefined]) {
+      expect(nameOf(h.layer.apply({ ...rule, proto: proto as "tcp" }))).toBe("INVALID");
+    }
+  });
+
+  test("the dump has the tag of each rule, of both families, where rows of both are the same", () => {
+    for (const [remote, tag] of [
+      ["9.0.0.0/8", "four"],
+      ["2001:db8::/32", "six"],
+      ["8.0.0.0/8", undefined],
+      ["2001:db9::/32", "other six"],
+    ] as const) {
+      expect(h.layer.apply({ ...rule, remote, ...(tag === undefined ? {} : { tag }) })).toBe(0);
+    }
+    const tags = new Map([...h.layer.rules.list()].map(({ remote, tag }) => [remote, tag]));
+    expect(tags).toEqual(
+      new Map([
+        ["8.0.0.0/8", undefined],
+        ["9.0.0.0/8", "four"],
+        ["2001:db9::/32", "other six"],
+        ["2001:db8::/32", "six"],
+      ]),
+    );
+  });
+
+  test("which rule decides does not depend on the order in which they were added", () => {
+    const rules = [
+      { ...rule, local: "1.2.0.0/16", localPort: 1, remote: "5.6.0.0/16", remotePort: 4, action: "allow" },
+      { ...rule, local: "1.2.3.0/24", localPort: 1, remote: "5.6.7.0/24", remotePort: 4, action: "allow" },
+      { ...rule, local: "1.2.3.0/24", remote: "5.6.7.0/24", action: "drop" },
+    ] as const;
+    for (const order of [rules, rules.toReversed()]) {
+      h = new SessionHarness({ rtBackend: "rule-table" });
+      for (const each of order) h.layer.apply(each);
+      const decide = (ports: number): number => h.lookup.decide4(0, 0, 0x01020304, 0x05060708, ports);
+      expect([decide((1 << 16) | 4), decide((2 << 16) | 4)]).toEqual([FLOW_PASS, FLOW_DROP]);
+    }
+  });
+
+  test("an action of a local rule is an application, not the number of some session", () => {
+    h.add("ct", 2);
+    h.app("first");
+    const { index } = h.app("second", {}, { scope: ["local"] });
+    const s = h.listen(index, "tcp://127.0.0.1/80");
+    expect(s).not.toBe(index);
+    h.layer.apply({ ...rule, scope: "local", action: { application: index } });
+    expect(h.lookup.decideTo(-2, 0, parseUri("tcp://9.9.9.9/1").endpoint)).toBe(s);
   });
 });
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Netns } from "./netns.js";
-import { type Finished, Program, runProgram } from "./program.js";
+import { type Finished, mustRun, Program, runProgram } from "./program.js";
 
 /** The built command. */
 export const WEFT = join(import.meta.dirname, "..", "..", "dist", "src", "cli", "weft.js");
@@ -65,6 +65,12 @@ export class RunningStack {
       throw error;
     }
     return stack;
+  }
+
+  /** Runs a command that must succeed on its CLI socket; its text. */
+  cli(line: string): Promise<string> {
+    const socket = join(this.#directory, "cli.sock");
+    return mustRun(process.execPath, [WEFT, "cli", "--socket", socket, ...line.split(" ")]);
   }
 
   /** Ends it with a signal, and waits. */

@@ -6,6 +6,7 @@ import { INTERFACE_COMMANDS } from "./interface.js";
 import { IP_COMMANDS } from "./ip.js";
 import { PING_COMMANDS } from "./ping.js";
 import { SESSION_COMMANDS } from "./session.js";
+import { SESSION_RULE_COMMANDS } from "./session-rules.js";
 import { TCP_COMMANDS } from "./tcp.js";
 import { TRACE_COMMANDS } from "./trace.js";
 
@@ -17,6 +18,7 @@ export const COMMANDS: readonly Command[] = [
   ...IP_COMMANDS,
   ...PING_COMMANDS,
   ...SESSION_COMMANDS,
+  ...SESSION_RULE_COMMANDS,
   ...APP_COMMANDS,
   ...TCP_COMMANDS,
   ...HELP_COMMANDS,

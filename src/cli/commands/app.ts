@@ -2,14 +2,13 @@ import type { Host } from "../../../nodes/host.js";
 import { parseAddress } from "../../ip/address.js";
 import type { Application } from "../../session/application.js";
 import type { AppNamespace } from "../../session/app-namespace.js";
-import { sessionErrorEntry } from "../../session/session-errors.js";
 import { formatHandle } from "../../session/session-handle.js";
 import { S_LISTENER } from "../../session/session-table.js";
 import type { SessionIndex } from "../../transport/transport.js";
 import { columns, pairs } from "../columns.js";
 import type { Command } from "../command.js";
 import { CliError, type Words } from "../words.js";
-import { formatConnectionName, isListener, ownerOf, sessionField, sessionRecord } from "./session-view.js";
+import { checkResult, formatConnectionName, isListener, ownerOf, sessionField, sessionRecord } from "./session-view.js";
 
 function scopeOf({ hasGlobalScope, hasLocalScope }: Application): string {
   return [hasGlobalScope ? "global" : "", hasLocalScope ? "local" : ""].filter((each) => each !== "").join(" ");
@@ -147,13 +146,6 @@ const showAppNs: Command = {
   },
 };
 
-/** Throws CliError for a session error, with its name. */
-function check(result: number): void {
-  if (result >= 0) return;
-  const { name, text } = sessionErrorEntry(result);
-  throw new CliError(`${text} (${name})`);
-}
-
 const addAppNs: Command = {
   name: "app ns add",
   usage: "id ID [secret SECRET] [if INTERFACE | sw_if_index I] [ip4-fib-id TABLE] [ip6-fib-id TABLE]",
@@ -175,7 +167,7 @@ const addAppNs: Command = {
       else words.end();
     }
     if (id === "") throw new CliError("id is missing");
-    check(host.sessions.apply({ kind: "namespace", add: true, id, ...record }));
+    checkResult(host.sessions.apply({ kind: "namespace", add: true, id, ...record }));
     return "";
   },
 };
@@ -189,7 +181,7 @@ const delAppNs: Command = {
       throw new CliError(words.left === 0 ? "id is missing" : `unknown argument "${words.next}"`);
     const id = words.take("id");
     words.end();
-    check(run.host.sessions.apply({ kind: "namespace", add: false, id }));
+    checkResult(run.host.sessions.apply({ kind: "namespace", add: false, id }));
     run.wake();
     return "";
   },
@@ -217,7 +209,7 @@ const tcpSrcAddress: Command = {
     if (last.family !== first.family) throw new CliError("the two addresses are of different families");
     const { family } = first;
     const record = { kind: "source-addresses", add, family, first: first.words, last: last.words, table } as const;
-    check(host.sessions.apply(record));
+    checkResult(host.sessions.apply(record));
     return "";
   },
 };

@@ -8,7 +8,7 @@ import { isListener, ownerOf, protoName, stateName } from "./session-view.js";
 /** Sessions that a listing shows unless told otherwise. */
 const DEFAULT_MAX = 1000;
 /** Words of VPP's that say nothing here. */
-const NOT_SUPPORTED = ["rt-backend", "transport", "events", "elog", "tree", "force-print"];
+const NOT_SUPPORTED = ["transport", "events", "elog", "tree", "force-print"];
 
 /** An address, and a port unless any will do. */
 interface EndMatch {
@@ -21,8 +21,8 @@ interface EndMatch {
 export interface SessionFilter {
   verbose: number;
   isJson: boolean;
-  /** List the protocols, or the states, instead of sessions. */
-  listing: "sessions" | "protos" | "states";
+  /** List the protocols, the states, or the engine that decides on flows, instead of sessions. */
+  listing: "sessions" | "protos" | "states" | "rt-backend";
   proto: string | undefined;
   state: string | undefined;
   onlyListeners: boolean;
@@ -88,6 +88,7 @@ function takeOne(words: Words, host: Host, filter: SessionFilter): void {
   else if (words.accept("--json")) filter.isJson = true;
   else if (words.accept("protos")) filter.listing = "protos";
   else if (words.accept("states")) filter.listing = "states";
+  else if (words.accept("rt-backend")) filter.listing = "rt-backend";
   else if (words.accept("proto")) filter.proto = takeProto(words, host);
   else if (words.accept("listeners")) {
     filter.onlyListeners = true;

@@ -10,9 +10,18 @@ import {
   SESSION_LISTENING,
   SESSION_STATE_NAMES,
 } from "../../session/session-table.js";
+import { sessionErrorEntry } from "../../session/session-errors.js";
 import { formatHandle } from "../../session/session-handle.js";
 import { formatEndpoint } from "../../session/uri.js";
 import type { SessionIndex } from "../../transport/transport.js";
+import { CliError } from "../words.js";
+
+/** Throws CliError for a session error, with its name. */
+export function checkResult(result: number): void {
+  if (result >= 0) return;
+  const { name, text } = sessionErrorEntry(result);
+  throw new CliError(`${text} (${name})`);
+}
 
 /** A word of a session's row. */
 export function sessionField(host: Host, s: SessionIndex, at: number): number {

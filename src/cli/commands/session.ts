@@ -1,13 +1,15 @@
 import type { Host } from "../../../nodes/host.js";
-import { SESSION_ERRORS } from "../../session/session-errors.js";
+import { RT_BACKENDS, type RtBackendName } from "../../session/rt-backend.js";
+import { SESSION_E_NOSUPPORT, SESSION_ERRORS } from "../../session/session-errors.js";
 import { formatHandle } from "../../session/session-handle.js";
 import { S_CONNECTION, S_PROTO, S_RX_FIFO, S_TX_FIFO, SESSION_STATE_NAMES } from "../../session/session-table.js";
 import { C_FIB, type SessionIndex } from "../../transport/transport.js";
 import { columns, pairs } from "../columns.js";
 import type { Command } from "../command.js";
-import { CliError } from "../words.js";
+import { CliError, type Words } from "../words.js";
 import { matchingSessions, takeSessionFilter, takeThread } from "./session-filter.js";
 import {
+  checkResult,
   fifoBytes,
   formatConnectionName,
   isListener,
@@ -49,16 +51,32 @@ function table(host: Host, sessions: readonly SessionIndex[], verbose: number): 
     .join("\n");
 }
 
+/** The engine that decides on flows, and what it holds. */
+function rtBackend(host: Host, isJson: boolean): string {
+  const { rules, config } = host.sessions;
+  const { backend } = rules;
+  const counts = rules.counts();
+  if (isJson) return JSON.stringify({ backend, ...counts });
+  return pairs([
+    ["rt-backend", backend],
+    ["rules", `${counts.rules} of ${config.maxRules}`],
+    ["masks", counts.masks],
+    ["rules refused", counts.rulesRefused],
+    ["masks refused", counts.masksRefused],
+  ]);
+}
+
 const showSession: Command = {
   name: "show session",
   usage:
     "[verbose [1|2]] [THREAD:INDEX] [proto P] [state S] [listeners P] [app INDEX] [thread 0] [index I] [range MIN [MAX]] " +
-    "[lcl|rmt|ep ADDRESS[:PORT]] [max N] [protos] [states] [--json]",
+    "[lcl|rmt|ep ADDRESS[:PORT]] [max N] [protos] [states] [rt-backend] [--json]",
   help: "sessions: how many, one a line (verbose), or with all variables (verbose 2)",
   run(words, { host }) {
     const filter = takeSessionFilter(words, host);
     if (filter.listing === "protos") return host.transports.flatMap((each) => each?.name ?? []).join("\n");
     if (filter.listing === "states") return SESSION_STATE_NAMES.join("\n");
+    if (filter.listing === "rt-backend") return rtBackend(host, filter.isJson);
     const sessions = matchingSessions(host, filter);
     const shown = sessions.slice(0, filter.max);
     if (filter.isJson) return JSON.stringify(shown.map((s) => sessionRecord(host, s)));
@@ -145,16 +163,28 @@ const showSessionLookup: Command = {
   },
 };
 
+function takeRtBackend(words: Words): RtBackendName {
+  const text = words.take("rt-backend");
+  const name = RT_BACKENDS.find((each) => each === text);
+  if (name === undefined) throw new CliError(`rt-backend: not one of ${RT_BACKENDS.join(", ")}: "${text}"`);
+  return name;
+}
+
 function switched(isOn: boolean): Command {
   const name = isOn ? "session enable" : "session disable";
   return {
     name,
-    usage: "",
-    help: isOn ? "lets applications attach" : "detaches every application and lets none attach",
+    usage: isOn ? "[rt-backend rule-table|none]" : "",
+    help: isOn
+      ? "lets applications attach; with an engine that decides on flows, which stays until session disable"
+      : "detaches every application, lets none attach, and forgets the session rules",
     run(words, run) {
-      if (words.next === "rt-backend") throw new CliError('not supported: "rt-backend"');
+      const backend = isOn && words.accept("rt-backend") ? takeRtBackend(words) : undefined;
       words.end();
-      run.host.sessions.setEnabled(isOn);
+      const { sessions } = run.host;
+      const error = sessions.setEnabled(isOn, backend);
+      if (error === SESSION_E_NOSUPPORT) throw new CliError(`rt-backend ${sessions.rules.backend} is on`);
+      checkResult(error);
       run.wake();
       return "";
     },

@@ -7,6 +7,7 @@ import {
   LINKTYPE_ETHERNET,
 } from "../../device/capture.js";
 import { ManualDriver } from "../../graph/manual-driver.js";
+import { applySessionConfig } from "../../host/apply-session-config.js";
 import { parseConfigFile, resolveConfig } from "../../host/config.js";
 import { ConfigError } from "../../host/config-error.js";
 import type { ResolvedConfig, StackConfig } from "../../host/config-types.js";
@@ -147,6 +148,7 @@ async function play(
     const path = via === undefined ? { interface: added.index } : { via, interface: added.index };
     stack.apply({ kind: "route", table: id, prefix, add: true, paths: [path] });
   }
+  applySessionConfig(stack, config);
   const apps = await startApps(stack, config);
   const driver = new ManualDriver(stack.engine, clock);
   replaying.run(clock, (untilUs) => driver.run(untilUs));

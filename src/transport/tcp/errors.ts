@@ -5,6 +5,7 @@ const TABLE = {
   length: ["error", "Invalid length or data offset"],
   bad_source: ["error", "Source may not open connections"],
   no_listener: ["error", "No listener for port"],
+  filtered: ["info", "Packets filtered by a session rule"],
   lookup_drops: ["error", "Reset or stray segment without a connection"],
   dispatch: ["error", "No action for the segment in this state"],
   enqueued: ["info", "Packets pushed into rx fifo"],
