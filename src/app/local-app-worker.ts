@@ -105,7 +105,7 @@ export class LocalAppWorker implements AppWorker {
     if (to === undefined) throw new SessionError(SESSION_E_INVALID_APPWRK, what);
     const copy = data.slice();
     // Not within the call: who hears it may send one back.
-    await undefined;
+    await Promise.resolve();
     if (to.isAttached) to.#heard(copy, this.#number);
   }
 

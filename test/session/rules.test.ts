@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { App } from "../../src/app/attach.js";
+import type { LocalApp } from "../../src/app/local-app.js";
 import type { AppScope } from "../../src/session/application.js";
 import { FLOW_DROP, FLOW_NOBODY, FLOW_PASS } from "../../src/session/rt-backend.js";
 import type { RuleRecord, SessionRule } from "../../src/session/rule-record.js";
@@ -498,14 +498,14 @@ describe("local scope", () => {
     one = new OneStack({ rtBackend: "rule-table" });
   });
 
-  async function serve(name: string, uri: string, scope: readonly AppScope[] = ["local"]): Promise<App> {
+  async function serve(name: string, uri: string, scope: readonly AppScope[] = ["local"]): Promise<LocalApp> {
     const app = await one.attach(name, {}, { scope });
     await app.listen(uri);
     return app;
   }
 
   /** Which application accepts a connect, or how it fails. */
-  async function reached(client: App, uri: string): Promise<string> {
+  async function reached(client: LocalApp, uri: string): Promise<string> {
     one.news();
     const result = await one.refusal(client, uri);
     const accepted = one.news().find((line) => line.endsWith(" accept"));
@@ -566,7 +566,7 @@ describe("local scope", () => {
     rule({ remote: "127.0.0.0/8" });
     rule({ remote: "127.0.0.1/32", remotePort: 81, action: { application: "a" } });
     const other = await one.attach("b");
-    const refusal = async (who: App, uri: string): Promise<string> =>
+    const refusal = async (who: LocalApp, uri: string): Promise<string> =>
       who.listen(uri).then(
         () => "ok",
         ({ sessionError }: { sessionError: string }) => sessionError,
