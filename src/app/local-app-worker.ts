@@ -5,7 +5,6 @@ import {
   SESSION_E_NOAPP,
   SESSION_E_NOSUPPORT,
   SESSION_E_REFUSED,
-  SESSION_E_UNKNOWN,
   SessionError,
   type SessionErrorValue,
 } from "../session/session-errors.js";
@@ -17,6 +16,7 @@ import { type AppWorker, type ConnectOptions, type ListenOptions, MAX_RPC_BYTES 
 import type { AppCallbacks } from "./callbacks.js";
 import { LocalListener } from "./local-listener.js";
 import type { LocalSession } from "./local-session.js";
+import { resetError } from "./reset-error.js";
 import type { Session } from "./session.js";
 import type { SessionObjects } from "./session-objects.js";
 
@@ -221,11 +221,4 @@ export class LocalAppWorker implements AppWorker {
     this.#pending.delete(s);
     pending.reject(new SessionError(value, `connect ${pending.uri}`));
   }
-}
-
-/** Why a session was reset: UNKNOWN is a reset by the peer, which VPP's table has no name for. */
-function resetError(s: SessionIndex, value: SessionErrorValue): SessionError {
-  const where = `session ${s}`;
-  if (value !== SESSION_E_UNKNOWN) return new SessionError(value, where);
-  return new SessionError(value, where, "connection reset by peer", "ECONNRESET");
 }

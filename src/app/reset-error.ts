@@ -1,0 +1,9 @@
+import { SESSION_E_UNKNOWN, SessionError, type SessionErrorValue } from "../session/session-errors.js";
+import type { SessionIndex } from "../transport/transport.js";
+
+/** Why a session was reset: UNKNOWN is a reset by the peer, which VPP's table has no name for. */
+export function resetError(s: SessionIndex, value: SessionErrorValue): SessionError {
+  const where = `session ${s}`;
+  if (value !== SESSION_E_UNKNOWN) return new SessionError(value, where);
+  return new SessionError(value, where, "connection reset by peer", "ECONNRESET");
+}

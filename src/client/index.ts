@@ -1,0 +1,15 @@
+// Applications in processes of their own: `weft/client`.
+export type { App } from "../app/app.js";
+export type { AppWorker, ConnectOptions, ListenOptions } from "../app/app-worker.js";
+export type { AppCallbacks } from "../app/callbacks.js";
+export type { Listener } from "../app/listener.js";
+export type { Answer, Session, SessionAddress, SessionStatistics } from "../app/session.js";
+export { startApp, type AppHandle, type AppOptions } from "../node/apps/index.js";
+export { SESSION_ERRORS, SessionError, type SessionErrorEntry } from "../session/session-errors.js";
+export { attach, attachWorker, type ClientApp, type WorkerOptions } from "./client-app.js";
+export type { ClientListener } from "./client-listener.js";
+export type { ClientOptions } from "./client-options.js";
+export type { ClientSession } from "./client-session.js";
+export { type RemoteStack, remoteStack } from "./client-stack.js";
+export type { ClientWorker } from "./client-worker.js";
+export type { SessionEvents } from "./readiness.js";
