@@ -14,7 +14,7 @@ import { S_CONNECTION, S_PROTO, S_WORKER } from "../../session/session-table.js"
 import { parseUri, type SessionUri } from "../../session/uri.js";
 import type { Endpoint, SessionIndex } from "../../transport/transport.js";
 import { decodeMessage } from "../messages/decode.js";
-import { IO_RX_DEQUEUED, IO_TX } from "../messages/io-events.js";
+import { IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "../messages/io-events.js";
 import { type MessageOf, type MessageTowards, NO_SESSION_FIELDS } from "../messages/message-table.js";
 import type { ExternalSession } from "./external-session.js";
 import type { ExternalWorker } from "./external-worker.js";
@@ -72,12 +72,12 @@ export class ClientRequests {
   /** The client has written. */
   #written(worker: ExternalWorker, session: ExternalSession | undefined): void {
     if (session === undefined || session.tx === 0) return;
-    if (this.#mirrors.acceptTail(session.tx) === MIRROR_BROKEN) {
+    const result = this.#mirrors.acceptTail(session.tx);
+    if (result === MIRROR_BROKEN) {
       worker.refuse(session);
       return;
     }
-    // Room that it asked for is told of when the session has its turn: here it has just been lent more.
-    worker.tx(session.index);
+    if (result > 0) worker.outbox.sendEvent(IO_TX_ROOM, session.index);
     const { i32 } = this.#sessions.window;
     const r = this.#sessions.table.row(session.index);
     if (this.#sessions.isWritable(session.index)) {

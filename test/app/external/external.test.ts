@@ -63,6 +63,30 @@ describe("cut-through between two other processes", () => {
     expect(host.errors).toEqual([]);
   });
 
+  test("a writer that waits for room hears of it, when it is lent more and when its peer has read", () => {
+    const { client, server, s, c } = pair();
+    const tx = client.sessions.get(c)?.tx;
+    const bytes = pattern(0, 1 << 20);
+    let written = client.write(c, bytes);
+    expect([written, tx?.wantRoom(10_000)]).toEqual([4096, false]);
+    client.run();
+    expect(client.heard.at(-1)).toBe("tx");
+    for (let i = 0; i < 50 && (tx?.writableBytes ?? 0) > 0; i++) {
+      written += client.write(c, bytes, written);
+      client.run();
+    }
+    expect(tx?.wantRoom(1)).toBe(false);
+    client.heard.length = 0;
+    client.run();
+    expect(client.heard).toEqual([]);
+    server.run();
+    expect(server.read(s).length).toBe(written);
+    server.run();
+    client.run();
+    expect(client.heard).toContain("tx");
+    expect(tx?.writableBytes).toBeGreaterThan(0);
+  });
+
   test("half-close, then close: end of stream, cleanup, and nothing is left", () => {
     const { host, server, client, s, c } = pair();
     client.write(c, pattern(0, 100));
