@@ -133,6 +133,18 @@ export class FifoMirrors {
     return i32[r + R_DOOMED] !== 0 && i32[r + R_CONSUMER] === 0 && i32[r + R_PRODUCER] === 0;
   }
 
+  /** Whether less than half of the memory that the fifo's chunks come from is left. */
+  isShort(f: FifoOffset): boolean {
+    const pool = this.#fifos.pool(this.#fifos.segmentOf(f));
+    return pool === undefined || pool.bytesInUse * 2 > pool.capacityBytes;
+  }
+
+  /** Whether a client that writes waits for room. */
+  lacksRoom(f: FifoOffset): boolean {
+    const { i32 } = this.#window;
+    return Atomics.load(i32, (i32[(f >> 2) + R_PRODUCER] >> 2) + M_WANT_ROOM) > 0;
+  }
+
   // ---- rx: the client reads ----
 
   /**
@@ -157,7 +169,8 @@ export class FifoMirrors {
 
   /**
    * Takes over what the client has read: {@link taken}. While less than half of the fifo is free it is asked to tell when it
-   * has read more, or the peer's window would stay closed. Returns 0 or {@link MIRROR_BROKEN}.
+   * has read more, or the peer's window would stay closed; while memory is short, whenever it has read. Returns 0 or
+   * {@link MIRROR_BROKEN}.
    */
   acceptHead(f: FifoOffset): number {
     const { i32 } = this.#window;
@@ -165,8 +178,9 @@ export class FifoMirrors {
     this.taken = 0;
     if (!this.#takeHead(f, m)) return MIRROR_BROKEN;
     const half = (i32[(f >> 2) + R_CAP] + 1) >> 1;
-    if (this.#fifos.maxEnqueue(f) >= half) return 0;
-    Atomics.store(i32, m + M_WANT_HEAD, half);
+    const isShort = this.isShort(f) && this.#fifos.maxDequeue(f) > 0;
+    if (!isShort && this.#fifos.maxEnqueue(f) >= half) return 0;
+    Atomics.store(i32, m + M_WANT_HEAD, isShort ? 1 : half);
     return this.#takeHead(f, m) ? 0 : MIRROR_BROKEN;
   }
 
@@ -232,9 +246,14 @@ export class FifoMirrors {
     Atomics.store(i32, m + M_LENT, lent);
     Atomics.store(i32, m + M_HEAD, i32[r + R_HEAD]);
     const want = Atomics.load(i32, m + M_WANT_ROOM);
-    if (want <= 0 || i32[r + R_RESERVED] === 0) return 0;
-    const isRoom = this.#fifos.maxEnqueue(f) >= want || i32[r + R_HEAD] === tail;
-    return isRoom && Atomics.exchange(i32, m + M_WANT_ROOM, 0) > 0 ? 1 : 0;
+    return want > 0 && i32[r + R_RESERVED] >= Math.min(want, LEND_MOST_BYTES) ? this.takeWish(f) : 0;
+  }
+
+  /** Takes the wish of a client that waits for room, if there is any room. Returns 1 when it is to be sent the notice. */
+  takeWish(f: FifoOffset): number {
+    const { i32 } = this.#window;
+    const m = i32[(f >> 2) + R_PRODUCER] >> 2;
+    return i32[(f >> 2) + R_RESERVED] > 0 && Atomics.exchange(i32, m + M_WANT_ROOM, 0) > 0 ? 1 : 0;
   }
 
   // ---- Chunks ----

@@ -78,6 +78,7 @@ export class ClientRequests {
       return;
     }
     if (result > 0) worker.outbox.sendEvent(IO_TX_ROOM, session.index);
+    else worker.waitForRoom(session);
     const { i32 } = this.#sessions.window;
     const r = this.#sessions.table.row(session.index);
     if (this.#sessions.isWritable(session.index)) {

@@ -151,7 +151,8 @@ export class ExternalApps implements Timed {
       fifos.pages.give(controlFrom, layout.controlBytes);
       return SESSION_E_SEG_CREATE;
     }
-    const parts = { sessions: this.#sessions, mirrors: this.#mirrors, segments: this.#segments };
+    const reclaim = (segment: SegmentIndex): void => this.#workers.forEach((each) => each.worker.reclaim(segment));
+    const parts = { sessions: this.#sessions, mirrors: this.#mirrors, segments: this.#segments, reclaim };
     const worker = new ExternalWorker(parts, new ControlSegment(window, at, layout), link);
     const segments = new ClientSegments(this.#segments, [worker]);
     const joined = join(worker, segments);

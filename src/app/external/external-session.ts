@@ -14,6 +14,8 @@ export interface ExternalSession {
   readonly txMirror: MirrorOffset;
   /** The client was asked whether it takes the session and has not answered. */
   isAsked: boolean;
+  /** It waits for room, and nothing is under way that would make some: it is tried again in a while. */
+  isStarved: boolean;
   /** The row is another's by now: the client has only to forget the session. */
   isGone: boolean;
   /** Context of the request of another worker that wants it. */

@@ -1,4 +1,4 @@
-import type { FifoOffset } from "../../mem/fifo-layout.js";
+import type { FifoOffset, SegmentIndex } from "../../mem/fifo-layout.js";
 import { type FifoMirrors, MIRROR_BROKEN } from "../../mem/fifo-mirror.js";
 import type { MirrorOffset } from "../../mem/fifo-mirror-layout.js";
 import type { ApplicationCallbacks, CleanupPhase } from "../../session/application.js";
@@ -38,6 +38,8 @@ export interface ExternalParts {
   readonly sessions: SessionLayer;
   readonly mirrors: FifoMirrors;
   readonly segments: ClientSegmentTable;
+  /** Takes back memory of a segment that clients have read and not told of. */
+  reclaim(segment: SegmentIndex): void;
 }
 
 /**
@@ -119,7 +121,7 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
       return undefined;
     }
     const handle = sessions.table.handle(s);
-    const session = { index: s, handle, rx, tx, rxMirror, txMirror, isAsked: false, isGone: false };
+    const session = { index: s, handle, rx, tx, rxMirror, txMirror, isAsked: false, isStarved: false, isGone: false };
     this.sessions.set(s, session);
     for (const f of [rx, tx]) {
       const segment = f === 0 ? undefined : segments.at(sessions.fifos.segmentOf(f));
@@ -256,7 +258,32 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
     if (session === undefined || session.tx === 0) return;
     const { sessions, mirrors } = this.#parts;
     sessions.window.i32[sessions.table.row(s) + S_FLAGS] |= SF_WANT_TX;
-    if (mirrors.publishTx(session.tx) > 0) this.outbox.sendEvent(IO_TX_ROOM, s);
+    // A while has passed: there may be memory that clients have read and not told of; else it has to do with what there is.
+    if (session.isStarved) this.#parts.reclaim(sessions.fifos.segmentOf(session.tx));
+    const isRoom = mirrors.publishTx(session.tx) > 0 || (session.isStarved && mirrors.takeWish(session.tx) > 0);
+    session.isStarved = false;
+    if (isRoom) this.outbox.sendEvent(IO_TX_ROOM, s);
+    else this.waitForRoom(session);
+  }
+
+  /** If the client waits for room and nothing is under way that would make some, it is tried again in a while. */
+  waitForRoom(session: ExternalSession): void {
+    const { sessions, mirrors } = this.#parts;
+    if (session.isStarved || sessions.fifos.maxDequeue(session.tx) > 0 || !mirrors.lacksRoom(session.tx)) return;
+    session.isStarved = true;
+    sessions.wantTx(session.index);
+  }
+
+  /** Takes back what the client has read of fifos in that segment and has not told of: one of its writers has no memory. */
+  reclaim(segment: SegmentIndex): void {
+    const { mirrors, segments, sessions } = this.#parts;
+    const known = segments.at(segment);
+    if (known === undefined || !this.#known.has(known)) return;
+    for (const session of this.sessions.values()) {
+      if (session.rx === 0 || sessions.fifos.segmentOf(session.rx) !== segment) continue;
+      if (mirrors.acceptHead(session.rx) === MIRROR_BROKEN) this.refuse(session);
+      else if (mirrors.taken > 0) this.dequeued(session.index);
+    }
   }
 
   urgent(s: SessionIndex): void {

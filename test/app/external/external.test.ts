@@ -87,6 +87,60 @@ describe("cut-through between two other processes", () => {
     expect(tx?.writableBytes).toBeGreaterThan(0);
   });
 
+  test("a writer without memory hears of it when another session of its process has read, of which nobody was told", () => {
+    const { host, server, client, s, c } = pair();
+    client.connect("tcp://10.0.0.1:80");
+    server.run();
+    client.run();
+    const [c2, s2] = [client.last("CONNECTED").handle, server.last("ACCEPTED").handle];
+    const bytes = pattern(0, 1 << 20);
+    // The first session's bytes take most of the memory, and are read without a word.
+    let written = 0;
+    for (let i = 0; i < 200 && written < 200_000; i++) {
+      written += client.write(c, bytes, written);
+      client.run();
+    }
+    server.run();
+    const silent = server.sessions.get(s)?.rx;
+    expect(silent?.drop(written)).toBe(written);
+    silent?.publish();
+    const tx = client.sessions.get(c2)?.tx;
+    expect(tx?.wantRoom(150_000)).toBe(false);
+    client.heard.length = 0;
+    client.event(1, c2);
+    client.run();
+    expect([client.heard, (tx?.writableBytes ?? 0) < 150_000]).toEqual([[], true]);
+    host.pass(20);
+    client.run();
+    expect(client.heard).toEqual(["tx"]);
+    expect(tx?.writableBytes).toBeGreaterThanOrEqual(150_000);
+    expect(server.read(s2)).toHaveLength(0);
+  });
+
+  test("one that wants more than there is hears of what there is, in a while", () => {
+    const { host, server, client, s, c } = pair();
+    client.connect("tcp://10.0.0.1:80");
+    server.run();
+    client.run();
+    const c2 = client.last("CONNECTED").handle;
+    const bytes = pattern(0, 1 << 20);
+    for (let i = 0, written = 0; i < 200 && written < 200_000; i++) {
+      written += client.write(c, bytes, written);
+      client.run();
+    }
+    server.run();
+    const tx = client.sessions.get(c2)?.tx;
+    expect(tx?.wantRoom(150_000)).toBe(false);
+    client.heard.length = 0;
+    client.event(1, c2);
+    client.run();
+    host.pass(20);
+    client.run();
+    expect(client.heard).toEqual(["tx"]);
+    expect(tx?.writableBytes).toBeGreaterThan(0);
+    expect(server.sessions.get(s)?.rx?.readableBytes).toBeGreaterThan(100_000);
+  });
+
   test("half-close, then close: end of stream, cleanup, and nothing is left", () => {
     const { host, server, client, s, c } = pair();
     client.write(c, pattern(0, 100));
