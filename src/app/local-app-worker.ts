@@ -74,7 +74,12 @@ export class LocalAppWorker implements AppWorker {
     const isShared = (this.#sessions.listeners.of(s)?.sessions.filter((each) => each === s).length ?? 0) > 1;
     const listener = new LocalListener(this, uri, isShared ? this.#objects.at(s) : this.#objects.adopt(s));
     this.#listeners.set(s, listener);
-    this.#callbacks.listened?.(listener);
+    try {
+      this.#callbacks.listened?.(listener);
+    } catch (error) {
+      // As of any callback: it is reported, and the call has its result.
+      this.#sessions.reportError(error, listener.session.handle);
+    }
     return listener;
   }
 

@@ -178,8 +178,11 @@ export class SessionDelivery {
         callbacks.connected?.(s, error);
       }
     } finally {
-      callbacks.halfOpenCleanup?.(s);
-      if (error !== 0) this.#owner.release(s);
+      try {
+        callbacks.halfOpenCleanup?.(s);
+      } finally {
+        if (error !== 0) this.#owner.release(s);
+      }
     }
   }
 }

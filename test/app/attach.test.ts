@@ -219,6 +219,24 @@ describe("sessions", () => {
     expect(seen.map(({ state }) => state)).toEqual(["gone", "gone", "ready"]);
   });
 
+  test("listened that throws is reported, and the listener is there; unlistened likewise", async () => {
+    const app = await attach({
+      listened: () => {
+        throw new Error("listened");
+      },
+      unlistened: () => {
+        throw new Error("unlistened");
+      },
+    });
+    const listener = await app.listen("tcp://0.0.0.0/80");
+    expect(app.listeners).toEqual([listener]);
+    await listener.close();
+    h.settle();
+    expect(app.listeners).toEqual([]);
+    expect(h.errors).toEqual([new Error("listened"), new Error("unlistened")]);
+    expect(h.layer.table.used).toBe(0);
+  });
+
   test("an idle session costs less than 100 bytes of heap and 64 of the table", async () => {
     const gc = (globalThis as { gc?: () => void }).gc;
     const count = 20_000;

@@ -617,6 +617,22 @@ describe("callbacks that throw", () => {
     expect(h.tcp.calls).toContain("reset 1");
   });
 
+  test("halfOpenCleanup: rows of connects that failed, were closed and came through come back all the same", () => {
+    const { index } = h.app("bad", {
+      halfOpenCleanup: () => {
+        throw new Error("halfOpenCleanup");
+      },
+    });
+    const connect = (port: number): number => h.connect(index, `tcp://10.0.0.9/${port}`);
+    connect(80);
+    h.layer.connected(0, 0, h.tcp.requests[0].context, -2);
+    h.layer.close(connect(81));
+    connect(82);
+    h.layer.connected(0, 2, h.tcp.requests[2].context, 0);
+    expectNothingLeft();
+    expect(h.errors.length).toBe(3);
+  });
+
   test("a callback that closes, resets and detaches from within does no harm", () => {
     let index = -1;
     const reentrant = h.app("reentrant", {
