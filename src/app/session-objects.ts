@@ -14,6 +14,11 @@ export class SessionObjects {
     this.context = new AppContext(sessions);
   }
 
+  /** Objects that name a session. */
+  get count(): number {
+    return this.#objects.filter((each) => each !== undefined).length;
+  }
+
   /** The object of a session, made now. */
   adopt(s: SessionIndex): LocalSession {
     while (this.#objects.length <= s) this.#objects.push(undefined);

@@ -47,6 +47,11 @@ export class AppListeners {
     this.#core = core;
   }
 
+  /** Listeners, of all applications. */
+  get count(): number {
+    return new Set(this.#bySession.values()).size;
+  }
+
   /** The listener that a listening session belongs to. */
   of(s: SessionIndex): AppListener | undefined {
     return this.#bySession.get(s);

@@ -17,6 +17,11 @@ export class AppWorkers {
     this.#managers = managers;
   }
 
+  /** Workers, attached or with sessions left. */
+  get count(): number {
+    return this.#list.filter((worker) => worker !== undefined).length;
+  }
+
   /** Makes a worker and puts it into its application's worker map. */
   add(app: Application, number: number, callbacks: ApplicationCallbacks, segments: SegmentManager): AppWorker {
     let index = this.#list.indexOf(undefined);

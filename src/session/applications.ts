@@ -124,6 +124,11 @@ export class Applications {
     return this.#list.filter((app) => app !== undefined);
   }
 
+  /** Workers of all applications, attached or with sessions left. */
+  get workerCount(): number {
+    return this.#workers.count;
+  }
+
   /** Adds a worker to an attached application. Returns it, or INVALID, ALLOC, SEG_CREATE. */
   addWorker(app: Application, callbacks: ApplicationCallbacks, maker?: SegmentMaker): AppWorker | SessionErrorValue {
     if (typeof callbacks !== "object" || callbacks === null) return SESSION_E_INVALID;

@@ -472,6 +472,11 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.#starved.expire(tick);
   }
 
+  /** Sessions that have something to tell their application now, or soon: another try of a writer that found no memory. */
+  get pendingCount(): number {
+    return this.#core.events.length + this.#starved.length;
+  }
+
   nextExpiry(tick: number): number {
     return this.#core.events.length > 0 || this.transmitQueue.length > 0 ? 0 : this.#starved.nextExpiry(tick);
   }

@@ -17,6 +17,11 @@ export class StarvedWriters {
     this.#core = core;
   }
 
+  /** Writers that wait for memory; those whose session went meanwhile are counted until their time has come. */
+  get length(): number {
+    return this.#handles.length;
+  }
+
   /** Notes that a write was cut short: the application is to hear by tx when there is room. */
   wantTx(s: SessionIndex, tick: number): void {
     const { i32, table, fifos } = this.#core;

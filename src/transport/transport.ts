@@ -142,8 +142,8 @@ export interface Transport {
   readonly proto: number;
   /** True when messages keep their boundaries (UDP); false for byte streams. */
   readonly isDatagram: boolean;
-  /** The row of connection `c` (below `capacity`) starts at word `rows.base + c * rows.stride`. */
-  readonly rows: { readonly base: number; readonly stride: number; readonly capacity: number };
+  /** The row of connection `c` (below `capacity`) starts at word `rows.base + c * rows.stride`; so many are in use, listeners included. */
+  readonly rows: { readonly base: number; readonly stride: number; readonly capacity: number; readonly used: number };
 
   /**
    * Makes a listening connection for a listener session whose children get rx fifos of `rxFifoBytes`. Returns its index,

@@ -62,33 +62,3 @@ function line(host: FuzzHost): string {
   }
   return "";
 }
-
-/** What the host holds although nobody uses it any more, by name; empty when all is given back. */
-export function leftOvers(host: FuzzHost): string[] {
-  const { pool, fifos, tcp, udp, sessions, neighbours, ip, lookup } = host.stack.host;
-  const { established4, established6, halfOpen4, halfOpen6, listeners } = lookup.counts();
-  const stats = fifos.stats();
-  const held = {
-    packets: pool.inUse().length,
-    "double frees": pool.doubleFrees,
-    "fifo bytes": fifos.inUse(),
-    fifos: stats.activeFifos,
-    "out-of-order intervals": stats.oooIntervals,
-    "bad fifos": stats.badFifos,
-    connections: tcp.core.connections.used,
-    timers: tcp.core.timers.running,
-    "udp connections": udp.rows.used,
-    sessions: sessions.table.used,
-    "established connections": established4 + established6,
-    "half-open connections": halfOpen4 + halfOpen6,
-    listeners,
-    rules: sessions.rules.counts().rules,
-    "packets that wait for neighbours": neighbours.queued,
-    "datagrams in reassembly": ip.reassembly.datagrams,
-    fragments: ip.reassembly.fragments,
-    "uncounted events": tcp.core.events.uncommitted().length,
-  };
-  return Object.entries(held)
-    .filter(([, count]) => count !== 0)
-    .map(([name, count]) => `${count} ${name}`);
-}

@@ -29,7 +29,8 @@ export class FakeTransport implements Transport {
   readonly name: string;
   readonly proto: number;
   readonly isDatagram: boolean;
-  readonly rows: { base: number; stride: number; capacity: number };
+  /** Rows are never given back. */
+  readonly rows: { base: number; stride: number; capacity: number; used: number };
   readonly calls: string[] = [];
   /** The request of each active open, by connection. */
   readonly requests: ConnectRequest[] = [];
@@ -38,7 +39,6 @@ export class FakeTransport implements Transport {
   /** Called within close and reset. */
   onClose: ((c: number) => void) | undefined;
   readonly #window: MemoryWindow;
-  #next = 0;
 
   constructor(window: MemoryWindow, capacity: number, name = "tcp", proto = 0, isDatagram = false) {
     this.#window = window;
@@ -49,6 +49,7 @@ export class FakeTransport implements Transport {
       base: window.reserve("fake rows", capacity * C_COMMON_WORDS * 4) >> 2,
       stride: C_COMMON_WORDS,
       capacity,
+      used: 0,
     };
   }
 
@@ -63,7 +64,7 @@ export class FakeTransport implements Transport {
   /** A connection row for these ends. */
   open(local: Endpoint, remote: Endpoint, fib = 0): number {
     const { i32 } = this.#window;
-    const c = this.#next++;
+    const c = this.rows.used++;
     const r = this.row(c);
     i32.fill(0, r, r + C_COMMON_WORDS);
     i32[r + C_SESSION] = -1;

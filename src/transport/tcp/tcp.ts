@@ -30,6 +30,7 @@ import {
   LISTEN,
   SYN_RCVD,
   SYN_SENT,
+  type TcpConnections,
   T_CONTEXT,
   T_INITIAL_WND,
   T_LISTENER,
@@ -63,7 +64,7 @@ export class TcpTransport implements Transport, Timed {
   readonly name = "tcp";
   readonly proto = TRANSPORT_TCP;
   readonly isDatagram = false;
-  readonly rows: { readonly base: number; readonly stride: number; readonly capacity: number };
+  readonly rows: TcpConnections;
   /** What TCP's nodes and files share. */
   readonly core: TcpCore;
   readonly #expired = new Int32Array(MAX_EXPIRED);

@@ -6,6 +6,7 @@ import type { Offloads } from "../../../src/device/device.js";
 import { wire } from "../../../src/device/wire-device.js";
 import { MemoryWindow } from "../../../src/mem/window.js";
 import { SeededRandom } from "../../../src/random/seeded.js";
+import { censusChange, censusOf } from "../../../src/sim/census.js";
 import { SMALL_LIMITS, Stack, type StackLimits } from "../../../src/stack.js";
 import { ManualClock } from "../../../src/time/manual-clock.js";
 import { TICK_US } from "../../../src/time/clock.js";
@@ -105,41 +106,18 @@ export class StackPair {
   }
 
   /** Winds both up; returns what is left of each, of which nothing may be. */
-  leftovers(): unknown[] {
+  leftovers(): string[] {
     for (const { apps, device } of this.hosts) {
       for (const app of apps) app.detach().catch(() => {});
       device.faults = { lose: 0, duplicate: 0, delay: 0 };
     }
     this.run(400_000);
-    return this.hosts.map(({ stack }) => {
-      const { pool, fifos, sessions, tcp } = stack.host;
-      return {
-        packets: pool.inUse().length,
-        doubleFrees: pool.doubleFrees,
-        fifoBytes: fifos.inUse(),
-        fifos: fifos.stats().activeFifos,
-        outOfOrder: fifos.stats().oooIntervals,
-        connections: tcp.core.connections.used,
-        timers: tcp.core.timers.running,
-        sessions: sessions.table.used,
-        uncommitted: tcp.core.events.uncommitted(),
-      };
-    });
+    return this.hosts.map(({ stack }) => censusChange(censusOf(stack.host)));
   }
 }
 
 /** What {@link StackPair.leftovers} says when nothing is left. */
-export const NOTHING_LEFT = new Array<unknown>(2).fill({
-  packets: 0,
-  doubleFrees: 0,
-  fifoBytes: 0,
-  fifos: 0,
-  outOfOrder: 0,
-  connections: 0,
-  timers: 0,
-  sessions: 0,
-  uncommitted: [],
-});
+export const NOTHING_LEFT = ["", ""];
 
 /** A stream of `length` bytes from a seed, in and out of sessions. */
 export class Flow {
