@@ -32,6 +32,9 @@ export const FLOW_EDGE_LEFT = 1;
 /** It has data that the peer has announced no room for. */
 export const FLOW_BEYOND_EDGE = 2;
 
+/** In a pair of hosts: of IPv6. */
+const IP6_HOSTS = 1 << 16;
+
 /** Follows every TCP connection by the frames that its ends send: the cheap part of a decoder, for each frame of a run. */
 export class WireFlows {
   readonly #flows = new Map<number, WireFlow>();
@@ -54,7 +57,7 @@ export class WireFlows {
 
   /**
    * Reads a frame that a host has sent; returns its flow, undefined when it is no TCP segment. Hosts are told apart by
-   * the last bytes of their addresses. Frames must be sound: they come from our own stack.
+   * the last bytes of their addresses, and by family. Frames must be sound: they come from our own stack.
    */
   read(frame: Uint8Array): WireFlow | undefined {
     const type = (frame[12] << 8) | frame[13];
@@ -71,7 +74,7 @@ export class WireFlows {
       this.ipLength = 40 + ((frame[18] << 8) | frame[19]);
       if (frame[20] !== 6) return undefined;
       tcpAt = 54;
-      hosts = (frame[37] << 8) | frame[53];
+      hosts = IP6_HOSTS | (frame[37] << 8) | frame[53];
     } else return undefined;
     this.#tcpAt = tcpAt;
     this.seq = word(frame, tcpAt + 4);
@@ -90,7 +93,7 @@ export class WireFlows {
     const known = this.#flows.get(key);
     if (known !== undefined) return known;
     const flow = new WireFlow();
-    const back = ((hosts & 255) << 8) | (hosts >> 8);
+    const back = (hosts & IP6_HOSTS) | ((hosts & 255) << 8) | ((hosts >> 8) & 255);
     this.#flows.set(key, flow);
     this.#flows.set((back * 65_536 + destination) * 65_536 + source, flow.reverse);
     return flow;

@@ -109,6 +109,13 @@ describe.each([false, true])("flows on the wire, IPv6 %s", (isIp6) => {
     expect([flow.payloadBytes, flow.retransmittedBytes]).toEqual([400, 150]);
   });
 
+  it("are others of each family, with the same ports", () => {
+    const flows = opened(isIp6);
+    expect(flows.read(frameOf({ isIp6: !isIp6 }))).not.toBe(flows.read(frameOf({ isIp6 })));
+    expect(flows.read(frameOf({ isIp6: !isIp6, from: "b" }))).not.toBe(flows.read(frameOf({ isIp6, from: "b" })));
+    expect(note(flows, { seq: 900, ack: 1, isIp6: !isIp6 })).toBe(FLOW_OK);
+  });
+
   it("begin anew with a SYN of another number", () => {
     const flows = opened(isIp6);
     note(flows, { isIp6, from: "b", seq: 501, ack: 101, window: 5000 });
