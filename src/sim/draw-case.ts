@@ -3,6 +3,7 @@ import { type ConnectionAttribute, TCP_CC_CUBIC, TCP_CC_NEWRENO } from "../trans
 import { Draw } from "./draw.js";
 import { harshLink, mildLink } from "./draw-link.js";
 import { SCENARIOS, scenarioNamed } from "./scenarios/index.js";
+import type { RoundPlan } from "./round.js";
 import type { CaseChange, SimCase } from "./sim-case.js";
 import type { AttributeChange, ConnectionPlan, EndPlan, Step } from "./workload.js";
 
@@ -103,17 +104,43 @@ function turns(draw: Draw): CaseChange[] {
   return [{ atUs: draw.size(1000, 5_000_000), kind: "link", link: harshLink(draw) }];
 }
 
-/** What each connection of a case does. */
+/** What each connection of a case does; none where it has rounds. */
 export function plansOf(of: SimCase): ConnectionPlan[] {
   const workload = scenarioNamed(of.workload);
+  if (!("plan" in workload)) return [];
+  return numbered(of, (draw, number) => {
+    const plan = workload.plan(draw, number, of);
+    return { ...plan, ends: adapted(draw, of, plan.ends) };
+  });
+}
+
+/** What each round of a case does; undefined where it has connections. */
+export function roundsOf(of: SimCase): RoundPlan[] | undefined {
+  const workload = scenarioNamed(of.workload);
+  if (!("round" in workload)) return undefined;
+  return numbered(of, (draw, number) => {
+    const plan = workload.round(draw, number, of);
+    const connects = plan.connects.map((each) => ({
+      ...each,
+      ...(each.ends !== undefined && { ends: adapted(draw, of, each.ends) }),
+    }));
+    return { ...plan, connects };
+  });
+}
+
+/** One plan for each number of the case, each drawn by itself. */
+function numbered<Plan>(of: SimCase, plan: (draw: Draw, number: number) => Plan): Plan[] {
   return Array.from({ length: of.connections }, (_, i) => {
     const number = of.first + i;
-    const draw = new Draw(new SeededRandom((of.seed + Math.imul(number + 1, 0x9e37_79b1)) | 0));
-    const { ends, ...rest } = workload.plan(draw, number, of);
-    const isRandom = of.scenario === RANDOM_SCENARIO;
-    const [client, server] = isRandom ? ends.map((end) => ({ ...end, attributes: attributes(draw) })) : ends;
-    return { ...rest, ends: [scaled(client, of.sizePermille), scaled(server, of.sizePermille)] };
+    return plan(new Draw(new SeededRandom((of.seed + Math.imul(number + 1, 0x9e37_79b1)) | 0)), number);
   });
+}
+
+/** The ends as the case has them: of its size, and in a random one with changes on the way. */
+function adapted(draw: Draw, of: SimCase, ends: ConnectionPlan["ends"]): ConnectionPlan["ends"] {
+  const isRandom = of.scenario === RANDOM_SCENARIO;
+  const [client, server] = isRandom ? ends.map((end) => ({ ...end, attributes: attributes(draw) })) : ends;
+  return [scaled(client, of.sizePermille), scaled(server, of.sizePermille)];
 }
 
 /** What an end changes of how it sends, mostly while it does. */

@@ -51,6 +51,17 @@ export class Pattern {
     return done;
   }
 
+  /** Copies bytes [offset, offset + length) of a stream to dst[at ...]. */
+  fill(dst: Uint8Array, at: number, length: number, key: number, offset: number): void {
+    for (let done = 0; done < length; ) {
+      const position = offset + done;
+      const piece = Math.min(BLOCK_BYTES - (position & (BLOCK_BYTES - 1)), length - done);
+      const from = this.#at(key, position);
+      dst.set(this.#noise.subarray(from, from + piece), at + done);
+      done += piece;
+    }
+  }
+
   /** Compares u8[at ... at + length) with a stream from `offset` on; returns the first offset that differs, or -1. */
   verify(u8: Uint8Array, at: number, length: number, key: number, offset: number): number {
     const noise = this.#noise;

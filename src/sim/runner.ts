@@ -1,9 +1,10 @@
-import { drawCase, plansOf } from "./draw-case.js";
+import { drawCase, plansOf, roundsOf } from "./draw-case.js";
 import { Invariants } from "./invariants.js";
 import { leftovers } from "./leftovers.js";
 import type { FrameEvent } from "./link.js";
 import type { SimCase } from "./sim-case.js";
-import type { ConnectionRecord } from "./workload.js";
+import { Rounds } from "./rounds-run.js";
+import type { ConnectionRecord, Play } from "./workload.js";
 import { Workload } from "./workload-run.js";
 import { CASE_FIFO_BYTES, World } from "./world.js";
 
@@ -61,7 +62,7 @@ class CaseRun {
   readonly #hooks: RunHooks;
   readonly #world: World;
   readonly #startUs: number;
-  #workload: Workload | undefined;
+  #played: Play | undefined;
   #failure: Failure | undefined;
 
   constructor(of: SimCase, hooks: RunHooks) {
@@ -92,7 +93,7 @@ class CaseRun {
 
   #start(): void {
     const { sim } = this.#world;
-    const { seed, first, mtu, backlog, tcp, limits } = this.#of;
+    const { mtu, limits } = this.#of;
     this.#hooks.prepare?.(this.#world);
     const invariants = new Invariants(sim, { fifoBytes: limits.fifoBytes ?? CASE_FIFO_BYTES, mtu }, this.#fail);
     const { onFrame } = this.#hooks;
@@ -101,26 +102,38 @@ class CaseRun {
       invariants.onFrame(event);
       onFrame?.(event);
     };
+    const play = this.#rounds() ?? this.#workload();
+    this.#played = play;
+    this.#world.schedule((host) => play.vanish(host));
+  }
+
+  #rounds(): Rounds | undefined {
+    const { sim, server, clients } = this.#world;
+    const plans = roundsOf(this.#of);
+    if (plans === undefined) return undefined;
+    return new Rounds(sim, [server, clients[0]], this.#of.seed, this.#of.first, plans, this.#fail);
+  }
+
+  #workload(): Workload {
+    const { seed, first, backlog, tcp } = this.#of;
     const timeouts = {
       connectUs: 1000 * ((tcp.connectTimeoutMs ?? 0) + (tcp.rtoMaxMs ?? 0)) + SLACK_US,
       patienceUs: 2000 * ((tcp.userTimeoutMs ?? 0) + (tcp.rtoMaxMs ?? 0)) + SLACK_US,
       backlog,
     };
-    const workload = new Workload(this.#world, timeouts, seed, first, plansOf(this.#of), this.#fail);
-    this.#workload = workload;
-    this.#world.schedule((host) => workload.vanish(host));
+    return new Workload(this.#world, timeouts, seed, first, plansOf(this.#of), this.#fail);
   }
 
   /** Until every connection has ended. */
   #play(): void {
     const { sim } = this.#world;
-    const workload = this.#workload as Workload;
+    const play = this.#played as Play;
     const isDone = sim.runSync({
       untilUs: this.#startUs + RUN_US,
-      isDone: () => this.#failure !== undefined || workload.isDone,
+      isDone: () => this.#failure !== undefined || play.isDone,
     });
-    if (!isDone) this.#fail("ends-in-time", `not ended: ${workload.open.slice(0, 5).join(", ")}`);
-    if (this.#failure === undefined) workload.checkOutcomes();
+    if (!isDone) this.#fail("ends-in-time", `not ended: ${play.open.slice(0, 5).join(", ")}`);
+    if (this.#failure === undefined) play.checkOutcomes();
   }
 
   /** Closes what is open and waits for what lives on: then nothing may be left. */
@@ -128,7 +141,7 @@ class CaseRun {
     if (this.#failure !== undefined) return;
     const { sim } = this.#world;
     this.#world.heal();
-    this.#workload?.detach();
+    this.#played?.detach();
     const isDone = (): boolean => this.#failure !== undefined || this.#leftovers() === "";
     if (sim.runSync({ untilUs: sim.nowUs() + WIND_UP_US, isDone })) return;
     // A row that ended in a host's last turn is free at its next one.
@@ -146,13 +159,13 @@ class CaseRun {
 
   #result(): RunResult {
     const { sim } = this.#world;
-    const records = this.#workload?.records ?? [];
+    const records = this.#played?.records ?? [];
     return {
       scenario: this.#of.scenario,
       seed: this.#of.seed,
       hash: sim.hash(),
       connections: records.length,
-      completed: this.#workload?.completed ?? 0,
+      completed: this.#played?.completed ?? 0,
       frames: sim.frames,
       virtualUs: sim.nowUs() - this.#startUs,
       records,

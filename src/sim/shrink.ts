@@ -53,7 +53,7 @@ function* smaller(of: SimCase): Generator<SimCase> {
   if (of.mtu !== 1500) yield { ...of, mtu: 1500 };
   if (Object.keys(of.limits).length > 0) yield { ...of, limits: {} };
   if (Object.keys(of.session).length > 0) yield { ...of, session: {} };
-  if (of.family === 6) yield { ...of, family: 4 };
+  if (of.family !== 4) yield { ...of, family: 4 };
   if (of.sizePermille > 10) {
     yield { ...of, sizePermille: of.sizePermille >> 2 };
     yield { ...of, sizePermille: of.sizePermille >> 1 };

@@ -23,10 +23,10 @@ export interface SimCase {
   /** The scenario whose connections these are: another one when the first draws one. */
   readonly workload: string;
   readonly seed: number;
-  readonly family: 4 | 6;
+  readonly family: 4 | 6 | "both";
   /** Client hosts: one is on the other end of the server's link, several are behind a switch at its end. */
   readonly clients: number;
-  /** Connections first to first + connections - 1 of the scenario. */
+  /** Connections, or rounds, first to first + connections - 1 of the scenario. */
   readonly first: number;
   readonly connections: number;
   /** Bytes of each send and receive, in thousandths of the scenario's. */

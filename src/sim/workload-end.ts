@@ -107,12 +107,31 @@ export class WorkloadEnd {
     this.#end();
   }
 
+  /** Its application is detached: what it wrote is still sent, and it hears no more. */
+  detach(): void {
+    if (this.isEnded) return;
+    if (this.outcome === "open") this.outcome = "detached";
+    this.isFinished = true;
+    this.#end();
+  }
+
+  /** A callback is about to throw: the session layer resets the connection. */
+  throwing(): void {
+    if (this.outcome === "open") this.outcome = "aborted";
+    this.#hasClosed = true;
+  }
+
   /** Resets the connection, if it has not ended. */
   abort(outcome: "aborted" | "gave-up"): void {
     if (this.isEnded || this.#session === undefined || this.#hasClosed) return;
     this.outcome = outcome;
     this.#hasClosed = true;
     this.#session.reset();
+  }
+
+  /** Closes the connection in order before its plan says so; with unread data that is a reset. */
+  close(): void {
+    this.#close();
   }
 
   /** Something came in. */

@@ -5,11 +5,12 @@ import { parseAddress } from "../ip/address.js";
 import { sessionErrorEntry } from "../session/session-errors.js";
 import { anyEndpoint, endpointOf } from "../session/uri.js";
 import { TRANSPORT_TCP } from "../transport/transport.js";
+import { checkPair, isCompleted, isDone, makePair, type Pair, recordOf } from "./pair.js";
 import { Pattern } from "./pattern.js";
 import type { SimHost } from "./host.js";
 import type { Simulation } from "./simulation.js";
-import type { ConnectionPlan, ConnectionRecord, EndPlan, Fail } from "./workload.js";
-import { type EndContext, WorkloadEnd } from "./workload-end.js";
+import type { ConnectionPlan, ConnectionRecord, Fail, Play } from "./workload.js";
+import type { EndContext, WorkloadEnd } from "./workload-end.js";
 
 /** Where the server listens. */
 const SERVER_PORT = 80;
@@ -40,24 +41,18 @@ export interface WorkloadLimits {
   readonly backlog: number;
 }
 
-interface Pair {
-  readonly number: number;
+interface PlannedPair extends Pair {
   readonly plan: ConnectionPlan;
-  readonly client: WorkloadEnd;
-  readonly server: WorkloadEnd;
-  /** Whether any server heard of it. */
-  hasServer: boolean;
-  startedUs: number;
 }
 
 /** All connections of a run: opens each at its time, and keeps what becomes of it. */
-export class Workload {
+export class Workload implements Play {
   readonly #hosts: WorkloadHosts;
   readonly #limits: WorkloadLimits;
   readonly #fail: Fail;
-  readonly #pairs: Pair[] = [];
+  readonly #pairs: PlannedPair[] = [];
   /** By the client's address and port, as the server sees them. */
-  readonly #byClient = new Map<string, Pair>();
+  readonly #byClient = new Map<string, PlannedPair>();
   readonly #apps: App[] = [];
   readonly #vanished = new Set<SimHost>();
   readonly #context: EndContext;
@@ -94,18 +89,10 @@ export class Workload {
     if (plans.length > 0) sim.after(WATCH_US, this.#watch);
   }
 
-  #pair(seed: number, number: number, plan: ConnectionPlan): Pair {
-    const up = Pattern.key(seed + number, 0);
-    const down = Pattern.key(seed + number, 1);
-    const [clientPlan, serverPlan] = plan.ends;
-    const end = (side: string, one: EndPlan, send: number, receive: number): WorkloadEnd =>
-      new WorkloadEnd(this.#context, `connection ${number} ${side}`, one, send, receive);
-    const client = end("client", clientPlan, up, down);
-    const server = end("server", serverPlan, down, up);
-    client.peer = server;
-    server.peer = client;
+  #pair(seed: number, number: number, plan: ConnectionPlan): PlannedPair {
+    const pair = makePair(this.#context, seed, number, plan.ends);
     // Of a simultaneous open there are both ends from the start.
-    return { number, plan, client, server, hasServer: plan.simultaneousUs >= 0, startedUs: -1 };
+    return { ...pair, plan, hasServer: plan.simultaneousUs >= 0 };
   }
 
   /** Whether every connection has ended at both ends. */
@@ -123,17 +110,12 @@ export class Workload {
 
   /** What became of each connection. */
   get records(): ConnectionRecord[] {
-    return this.#pairs.map(({ number, startedUs, client, server, hasServer }) => ({
-      number,
-      startedUs,
-      client: client.record,
-      server: hasServer ? server.record : undefined,
-    }));
+    return this.#pairs.map(recordOf);
   }
 
   /** Connections of which both ends read all that the other wrote, and closed in order. */
   get completed(): number {
-    return this.#pairs.filter(({ client, server }) => client.isWhole && server.isWhole).length;
+    return this.#pairs.filter(isCompleted).length;
   }
 
   /** The host has vanished: what it did ends. */
@@ -152,26 +134,13 @@ export class Workload {
 
   /** Checks that the ends' outcomes go together; once all have ended. */
   checkOutcomes(): void {
-    for (const { client, server, hasServer } of this.#pairs) {
-      const isDone = (end: WorkloadEnd): boolean => end.outcome === "complete" || end.outcome === "closed";
+    for (const pair of this.#pairs) {
+      const { client, server, hasServer } = pair;
       if (isDone(client) && !hasServer) this.#fail("both-know", `${client.name} is done, and no server heard of it`);
       if (hasServer && isDone(server) && client.outcome === "failed") {
         this.#fail("both-know", `${server.name} is done, and its client could not connect`);
       }
-      for (const end of [client, server]) {
-        const peer = end.peer as WorkloadEnd;
-        if (end.outcome !== "complete" || end.receivedBytes === peer.sentBytes) continue;
-        this.#fail("whole", `${end.name} is complete with ${end.receivedBytes} bytes of ${peer.sentBytes}`);
-      }
-      for (const end of [client, server]) {
-        const peer = end.peer as WorkloadEnd;
-        // The peer was told that all had arrived: a reset that comes late may not take it from the reader.
-        const isLost = isDone(peer) && end.outcome === "reset" && end.receivedBytes < peer.sentBytes;
-        if (isLost) {
-          const read = `${end.receivedBytes} of ${peer.sentBytes} bytes`;
-          this.#fail("acknowledged-read", `${peer.name} is done, but its peer could read ${read} (${end.error})`);
-        }
-      }
+      checkPair(pair, this.#fail);
     }
   }
 
@@ -212,7 +181,7 @@ export class Workload {
     });
   }
 
-  #start(pair: Pair): void {
+  #start(pair: PlannedPair): void {
     const { client: host, simultaneousUs } = pair.plan;
     const { server, serverAddress, clients, clientAddresses } = this.#hosts;
     pair.startedUs = this.#context.nowUs();
@@ -228,7 +197,7 @@ export class Workload {
   #connect(
     host: SimHost,
     end: WorkloadEnd,
-    pair: Pair,
+    pair: PlannedPair,
     address: string,
     ports: { readonly own: number; readonly peer: number },
   ): void {

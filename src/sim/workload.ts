@@ -1,4 +1,5 @@
 import type { ConnectionAttribute } from "../transport/transport.js";
+import type { SimHost } from "./host.js";
 
 /** One thing that an end of a connection does before the next: times in microseconds of virtual time. */
 export type Step =
@@ -65,6 +66,8 @@ export type EndOutcome =
   | "cut"
   /** Its connect failed. */
   | "failed"
+  /** Its application or worker was detached. */
+  | "detached"
   /** Its peer had gone without a word, and it was out of patience. */
   | "gave-up"
   /** Its host vanished. */
@@ -92,3 +95,21 @@ export interface ConnectionRecord {
 
 /** Told when something that must hold does not: the first call counts and ends the run. */
 export type Fail = (invariant: string, text: string) => void;
+
+/** What is played over the network of a run: connections, or rounds. */
+export interface Play {
+  /** Whether everything has ended. */
+  readonly isDone: boolean;
+  /** What is not at its end, by name: for a message. */
+  readonly open: readonly string[];
+  /** What became of each connection. */
+  readonly records: readonly ConnectionRecord[];
+  /** Connections of which both ends read all that the other wrote, and closed in order. */
+  readonly completed: number;
+  /** A host has vanished: what it did ends. */
+  vanish(host: SimHost): void;
+  /** Detaches all applications; they hear no more. */
+  detach(): void;
+  /** Checks that what was told goes together; once all has ended. */
+  checkOutcomes(): void;
+}

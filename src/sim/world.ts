@@ -40,6 +40,9 @@ export const CASE_FIFO_BYTES = 4 << 20;
 /** Ranges of sent bytes of a host, when the case does not say. */
 const CASE_SENT_RANGES = 4096;
 
+/** UDP connections of a host: few enough to run out. */
+const CASE_UDP_ROWS = 12;
+
 /** The network of a case: a server, its link, and one client at the other end or several behind a switch. */
 export class World implements WorkloadHosts {
   readonly sim: Simulation;
@@ -64,16 +67,23 @@ export class World implements WorkloadHosts {
     if (of.clients > 1) for (const client of this.clients) this.sim.link(client, far, {});
   }
 
+  /** Of both families: the first one is that of IPv4. */
   #address(i: number): string {
-    return this.#of.family === 4 ? `10.0.0.${i + 1}` : `2001:db8::${i + 1}`;
+    return this.#of.family === 6 ? `2001:db8::${i + 1}` : `10.0.0.${i + 1}`;
+  }
+
+  #addresses(i: number): string[] {
+    const own = [`${this.#address(i)}/${this.#of.family === 6 ? 64 : 24}`];
+    return this.#of.family === "both" ? [...own, `2001:db8::${i + 1}/64`] : own;
   }
 
   #host(name: string, i: number): SimHost {
-    const { family, connections, mtu, tcp, session, limits, skewPpm } = this.#of;
+    const { connections, mtu, tcp, session, limits, skewPpm } = this.#of;
     // Sessions and rows for all connections at once, those in TIME-WAIT and half-open ones included.
     const rows = 4 * connections + 16;
     return this.sim.host(name, {
-      addresses: [`${this.#address(i)}/${family === 4 ? 24 : 64}`],
+      addresses: this.#addresses(i),
+      udp: { maxConnections: CASE_UDP_ROWS },
       tcp: { maxConnections: rows, maxSentRanges: CASE_SENT_RANGES, ...tcp },
       session: {
         maxSessions: rows,

@@ -36,7 +36,7 @@ const CASE = z.strictObject({
   scenario: z.string(),
   workload: z.enum(SCENARIOS.map(({ name }) => name)),
   seed: z.int(),
-  family: z.union([z.literal(4), z.literal(6)]),
+  family: z.union([z.literal(4), z.literal(6), z.literal("both")]),
   clients: COUNT.min(1).max(16),
   first: COUNT,
   connections: COUNT.min(1).max(1000),

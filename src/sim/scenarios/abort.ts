@@ -1,7 +1,7 @@
-import { connection, end, type Scenario, sendAll } from "./scenario.js";
+import { connection, end, type ConnectionScenario, sendAll } from "./scenario.js";
 
 /** Resets in every state. */
-export const ABORT: Scenario = {
+export const ABORT: ConnectionScenario = {
   name: "abort",
   about: "connections that one end or both reset at any moment",
   draw: (draw) => ({ connections: draw.between(12, 48) }),

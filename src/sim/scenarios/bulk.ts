@@ -1,7 +1,7 @@
-import { connection, end, type Scenario, sendAll } from "./scenario.js";
+import { connection, end, type ConnectionScenario, sendAll } from "./scenario.js";
 
 /** Both ends send as fast as it goes, at the same time. */
-export const BULK: Scenario = {
+export const BULK: ConnectionScenario = {
   name: "bulk",
   about: "bulk data both ways at the same time",
   draw: (draw) => ({ connections: draw.between(4, 24) }),

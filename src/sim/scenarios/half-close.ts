@@ -1,7 +1,7 @@
-import { connection, end, type Scenario, sendAll } from "./scenario.js";
+import { connection, end, type ConnectionScenario, sendAll } from "./scenario.js";
 
 /** One end is silent long before the other has begun. */
-export const HALF_CLOSE: Scenario = {
+export const HALF_CLOSE: ConnectionScenario = {
   name: "half-close",
   about: "one end closes its half, the other answers afterwards",
   draw: (draw) => ({ connections: draw.between(8, 32) }),

@@ -3,6 +3,7 @@ import { BULK } from "./bulk.js";
 import { HALF_CLOSE } from "./half-close.js";
 import { LISTENER_OVERLOAD } from "./listener-overload.js";
 import { REQUEST_RESPONSE } from "./request-response.js";
+import { ROUNDS } from "./rounds.js";
 import type { Scenario } from "./scenario.js";
 import { SHORT_CONNECTIONS } from "./short-connections.js";
 import { SIMULTANEOUS_CLOSE } from "./simultaneous-close.js";
@@ -24,6 +25,7 @@ export const SCENARIOS: readonly Scenario[] = [
   LISTENER_OVERLOAD,
   VANISH,
   STRIP_OPTIONS,
+  ROUNDS,
 ];
 
 /** The scenario of that name; throws RangeError when there is none. */

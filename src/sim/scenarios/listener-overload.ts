@@ -1,7 +1,7 @@
-import { connection, end, type Scenario } from "./scenario.js";
+import { connection, end, type ConnectionScenario } from "./scenario.js";
 
 /** More clients at once than the listener takes half-open connections. */
-export const LISTENER_OVERLOAD: Scenario = {
+export const LISTENER_OVERLOAD: ConnectionScenario = {
   name: "listener-overload",
   about: "more connects at once than the listener's backlog takes",
   draw: (draw) => ({ connections: draw.between(30, 90), clients: draw.between(1, 4), backlog: draw.between(1, 4) }),

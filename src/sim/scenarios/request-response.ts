@@ -1,10 +1,10 @@
 import type { Draw } from "../draw.js";
 import type { SimCase } from "../sim-case.js";
 import type { ConnectionPlan, Step } from "../workload.js";
-import { connection, end, type Scenario } from "./scenario.js";
+import { connection, end, type ConnectionScenario } from "./scenario.js";
 
 /** A client that asks and a server that answers, some rounds on one connection. */
-export const REQUEST_RESPONSE: Scenario = {
+export const REQUEST_RESPONSE: ConnectionScenario = {
   name: "request-response",
   about: "several requests and responses on each connection",
   draw: (draw) => ({ connections: draw.between(8, 40) }),

@@ -1,17 +1,31 @@
 import type { Draw } from "../draw.js";
+import type { RoundPlan } from "../round.js";
 import type { SimCase } from "../sim-case.js";
 import type { ConnectionPlan, EndPlan, Step } from "../workload.js";
 
-/** A kind of traffic, and what its network is like. */
-export interface Scenario {
+/** What is played, and what its network is like. */
+interface Played {
   readonly name: string;
   /** One line for the list. */
   readonly about: string;
   /** Draws what the case has that is not the default: over a mild link, unless it says otherwise. */
   draw(draw: Draw): Partial<SimCase>;
+}
+
+/** Connections. */
+export interface ConnectionScenario extends Played {
   /** What connection `number` does; `draw` is its own, so that it does the same whichever others there are. */
   plan(draw: Draw, number: number, of: SimCase): ConnectionPlan;
 }
+
+/** Rounds, as many as the case has connections. */
+export interface RoundScenario extends Played {
+  /** What round `number` does; `draw` is its own, likewise. */
+  round(draw: Draw, number: number, of: SimCase): RoundPlan;
+}
+
+/** A kind of traffic. */
+export type Scenario = ConnectionScenario | RoundScenario;
 
 /** An end that reads at once and in pieces of any size. */
 export function end(draw: Draw, steps: readonly Step[], more: Partial<EndPlan> = {}): EndPlan {

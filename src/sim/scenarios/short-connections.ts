@@ -1,7 +1,7 @@
-import { connection, end, type Scenario } from "./scenario.js";
+import { connection, end, type ConnectionScenario } from "./scenario.js";
 
 /** Many connections that hardly live: ports and rows are used again and again, over TIME-WAIT where ports are few. */
-export const SHORT_CONNECTIONS: Scenario = {
+export const SHORT_CONNECTIONS: ConnectionScenario = {
   name: "short-connections",
   about: "many connections of one request each, from few ports",
   draw: (draw) => ({

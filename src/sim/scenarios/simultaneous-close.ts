@@ -1,7 +1,7 @@
-import { end, type Scenario } from "./scenario.js";
+import { end, type ConnectionScenario } from "./scenario.js";
 
 /** Both ends close at about the same time: CLOSING, and TIME-WAIT at both (RFC 9293 3.6, figure 13). */
-export const SIMULTANEOUS_CLOSE: Scenario = {
+export const SIMULTANEOUS_CLOSE: ConnectionScenario = {
   name: "simultaneous-close",
   about: "both ends close at about the same time",
   draw: (draw) => ({ connections: draw.between(8, 40) }),

@@ -1,7 +1,7 @@
-import { end, type Scenario, sendAll } from "./scenario.js";
+import { end, type ConnectionScenario, sendAll } from "./scenario.js";
 
 /** Both ends connect to each other (RFC 9293 3.5, figure 7). */
-export const SIMULTANEOUS_OPEN: Scenario = {
+export const SIMULTANEOUS_OPEN: ConnectionScenario = {
   name: "simultaneous-open",
   about: "both ends connect to each other at about the same time",
   draw: (draw) => ({ connections: draw.between(8, 40), clients: 1 }),

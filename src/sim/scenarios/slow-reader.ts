@@ -1,7 +1,7 @@
-import { connection, end, type Scenario, sendAll } from "./scenario.js";
+import { connection, end, type ConnectionScenario, sendAll } from "./scenario.js";
 
 /** Readers that let the window close, and open it crumb by crumb. */
-export const SLOW_READER: Scenario = {
+export const SLOW_READER: ConnectionScenario = {
   name: "slow-reader",
   about: "readers slower than their senders: closed windows, probes, small reads",
   draw: (draw) => ({ connections: draw.between(4, 16), session: { rxFifoBytes: draw.size(2048, 65_536) } }),

@@ -1,7 +1,7 @@
-import { connection, end, type Scenario, sendAll } from "./scenario.js";
+import { connection, end, type ConnectionScenario, sendAll } from "./scenario.js";
 
 /** Hosts that lose power: the other end must notice by itself, or be told by its application. */
-export const VANISH: Scenario = {
+export const VANISH: ConnectionScenario = {
   name: "vanish",
   about: "a host that vanishes in the middle of everything",
   draw: (draw) => {
