@@ -20,6 +20,11 @@ export class Pattern {
     this.#noise.copyWithin(BLOCK_BYTES, 0, BLOCK_BYTES);
   }
 
+  /** The block that all streams are made of: for who makes them in another language. */
+  get noise(): Uint8Array {
+    return this.#noise.slice(0, BLOCK_BYTES);
+  }
+
   /** The key of one direction (0 or 1) of a connection. */
   static key(seed: number, direction: number): number {
     return mix((mix(seed) + direction) | 0);

@@ -7,8 +7,7 @@ import { TRANSPORT_TCP, TRANSPORT_UDP } from "../transport/transport.js";
 import { anyEndpoint } from "../session/uri.js";
 import { S_FLAGS, SF_DATAGRAM } from "../session/session-table.js";
 import { SessionError, sessionErrorEntry } from "../session/session-errors.js";
-import type { SimHost } from "./host.js";
-import type { RoundAddress, RoundAppPlan, RoundBreak, RoundListen } from "./round.js";
+import { addressText, type RoundAppPlan, type RoundBreak, type RoundHost, type RoundListen } from "./round.js";
 import type { RoundTraffic, TrafficTable } from "./round-traffic.js";
 import type { EndContext, WorkloadEnd } from "./workload-end.js";
 
@@ -26,7 +25,7 @@ interface Connecting {
 /** An application of a round: its workers listen, connect, serve what comes, and break things off. */
 export class RoundApp {
   readonly #context: RoundContext;
-  readonly #host: SimHost;
+  readonly #host: RoundHost;
   readonly #plan: RoundAppPlan;
   readonly #app: LocalApp;
   /** Ends of streams, and flows, by session. */
@@ -37,7 +36,7 @@ export class RoundApp {
   #calls = 0;
 
   /** Attaches it. Throws SessionError. */
-  constructor(context: RoundContext, host: SimHost, name: string, plan: RoundAppPlan) {
+  constructor(context: RoundContext, host: RoundHost, name: string, plan: RoundAppPlan) {
     this.#context = context;
     this.#host = host;
     this.#plan = plan;
@@ -59,7 +58,7 @@ export class RoundApp {
 
   /** Listens; may be refused. */
   listen({ worker, protocol, family, address, port, backlog, isConnected, isProxy }: RoundListen): void {
-    const at = addressText(this.#host, family, address);
+    const at = addressText(this.#host.addresses, family, address);
     const uri = `${protocol}://${family === 6 ? `[${at}]` : at}:${port}`;
     const options = { backlog, connected: isConnected, proxy: isProxy };
     this.#worker(worker)?.listen(uri, options).catch(ignoreRefusal);
@@ -285,25 +284,11 @@ function failed({ pair, flow }: RoundTraffic, error: string): void {
   flow?.end();
 }
 
-function isDatagram({ stack: { host } }: SimHost, session: Session): boolean {
+function isDatagram({ stack: { host } }: RoundHost, session: Session): boolean {
   return (host.window.i32[host.sessions.table.row(session.index) + S_FLAGS] & SF_DATAGRAM) !== 0;
 }
 
 /** Refusals are answers; anything else is a fault, and comes out as one. */
 function ignoreRefusal(error: unknown): void {
   if (!(error instanceof SessionError)) throw error;
-}
-
-/** An address as a round means it, as text. */
-export function addressText(host: SimHost, family: 4 | 6, address: RoundAddress): string {
-  switch (address) {
-    case "any":
-      return family === 4 ? "0.0.0.0" : "::";
-    case "loopback":
-      return family === 4 ? "127.0.0.1" : "::1";
-    case "nobody":
-      return family === 4 ? "10.0.0.99" : "2001:db8::99";
-    default:
-      return host.addresses.find((each) => each.includes(":") === (family === 6)) ?? "";
-  }
 }

@@ -1,9 +1,9 @@
 import { parseAddress } from "../ip/address.js";
 import { SessionError } from "../session/session-errors.js";
 import { endpointOf } from "../session/uri.js";
-import type { SimHost } from "./host.js";
-import type { RoundAppPlan, RoundConnect, RoundPlan } from "./round.js";
-import { addressText, RoundApp, type RoundContext } from "./round-app.js";
+import type { Endpoint } from "../transport/transport.js";
+import { addressText, type RoundAppPlan, type RoundHost, type RoundPlan } from "./round.js";
+import { RoundApp, type RoundContext } from "./round-app.js";
 import type { RoundTraffic } from "./round-traffic.js";
 
 /** How often a round looks whether its connects have ended, microseconds. */
@@ -11,20 +11,28 @@ const WATCH_US = 500_000;
 /** Connects of one round at most: their numbers follow from that of the round. */
 export const MAX_ROUND_CONNECTS = 16;
 
+/** A host of another make: no application is attached there, but it connects, and takes what is connected to it. */
+export interface ForeignHost {
+  /** As text. */
+  readonly addresses: readonly string[];
+  /** Connects, and ends the client's end of the traffic when that is over. */
+  connect(traffic: RoundTraffic, remote: Endpoint): void;
+}
+
 /** Plays one round: does what its plan says at its times, and at the end detaches what is still attached. */
 export class Round {
   readonly number: number;
   /** All its applications are detached. */
   isOver = false;
   readonly #context: RoundContext;
-  readonly #hosts: readonly SimHost[];
+  readonly #hosts: readonly (RoundHost | ForeignHost)[];
   readonly #plan: RoundPlan;
   /** Those that could attach. */
   readonly #apps: (RoundApp | undefined)[] = [];
   readonly #traffic: RoundTraffic[];
   #startUs = 0;
 
-  constructor(context: RoundContext, hosts: readonly SimHost[], number: number, plan: RoundPlan) {
+  constructor(context: RoundContext, hosts: readonly (RoundHost | ForeignHost)[], number: number, plan: RoundPlan) {
     this.#context = context;
     this.#hosts = hosts;
     this.number = number;
@@ -50,7 +58,7 @@ export class Round {
   #attach(plan: RoundAppPlan, name: string): RoundApp | undefined {
     const { namespace } = plan;
     const host = this.#hosts[plan.host];
-    if (host.hasVanished) return undefined;
+    if (!("attach" in host) || host.hasVanished) return undefined;
     // As a change if it is there already: that of another round, for which its old secret serves no more.
     if (namespace !== undefined) host.stack.host.sessions.apply({ kind: "namespace", add: true, ...namespace });
     try {
@@ -64,10 +72,14 @@ export class Round {
   }
 
   #connect(traffic: RoundTraffic): void {
-    const { app, family, address, host, port }: RoundConnect = traffic.plan;
+    const { app, family, address, host, port } = traffic.plan;
+    const from = this.#hosts[this.#plan.apps[app].host];
+    const remote = endpointOf(parseAddress(addressText(this.#hosts[host].addresses, family, address)), port);
+    if (this.isOver) return this.#drop(traffic);
+    if (!("attach" in from)) return from.connect(traffic, remote);
     const own = this.#apps[app];
-    if (this.isOver || own?.isAttached !== true) return this.#drop(traffic);
-    own.connect(traffic, endpointOf(parseAddress(addressText(this.#hosts[host], family, address)), port));
+    if (own?.isAttached === true) own.connect(traffic, remote);
+    else this.#drop(traffic);
   }
 
   /** There is nobody to connect. */
@@ -92,7 +104,7 @@ export class Round {
   }
 
   /** A host is gone. */
-  vanish(host: SimHost): void {
+  vanish(host: RoundHost): void {
     for (const [i, app] of this.#apps.entries()) if (this.#hosts[this.#plan.apps[i].host] === host) app?.vanish();
   }
 }

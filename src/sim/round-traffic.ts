@@ -4,9 +4,8 @@ import { S_CONNECTION, S_PROTO } from "../session/session-table.js";
 import { T_IRS, T_ISS } from "../transport/tcp/connection.js";
 import { C_FIB, type SessionIndex, TRANSPORT_CT, TRANSPORT_TCP } from "../transport/transport.js";
 import { DatagramFlow, makeAnswer, numberOf } from "./datagram-flow.js";
-import type { SimHost } from "./host.js";
 import { makePair, type Pair } from "./pair.js";
-import type { RoundConnect } from "./round.js";
+import type { RoundConnect, RoundHost } from "./round.js";
 import type { EndContext } from "./workload-end.js";
 
 /** Longest datagram, bytes. */
@@ -59,14 +58,29 @@ export class TrafficTable {
     return traffic;
   }
 
+  /** Forgets everything, of which nothing is under way any more. */
+  clear(): void {
+    this.#all.length = 0;
+    this.#flows.clear();
+    this.#byKey.clear();
+  }
+
   /** Session `s` of a host is the client's end of it. */
-  bind(host: SimHost, s: SessionIndex, traffic: RoundTraffic): void {
+  bind(host: RoundHost, s: SessionIndex, traffic: RoundTraffic): void {
     this.#byKey.set(keyOf(host, s, true), traffic);
   }
 
+  /** What comes from `client`, an address and port that are used once, belongs to it: of a client that is no host of ours. */
+  expect(client: string, traffic: RoundTraffic): void {
+    this.#byKey.set(client, traffic);
+  }
+
   /** What a session that a host accepts is the server's end of. */
-  acceptedBy(host: SimHost, s: SessionIndex): RoundTraffic | undefined {
-    return this.#byKey.get(keyOf(host, s, false));
+  acceptedBy(host: RoundHost, s: SessionIndex): RoundTraffic | undefined {
+    const remote = host.stack.host.sessions.remoteEndpoint(s);
+    return (
+      this.#byKey.get(keyOf(host, s, false)) ?? this.#byKey.get(remote === undefined ? "" : formatEndpoint(remote))
+    );
   }
 
   /** Reads the datagrams of a session, each of which must be one that was sent, and answers those that are no answers. */
@@ -90,7 +104,7 @@ export class TrafficTable {
  * Names what a session belongs to, the same at both ends: protocol, client, server, of cut-through the local table, and of
  * TCP the client's initial sequence number, for one port is used again and again.
  */
-function keyOf({ index, stack: { host } }: SimHost, s: SessionIndex, isClient: boolean): string {
+function keyOf({ name, stack: { host } }: RoundHost, s: SessionIndex, isClient: boolean): string {
   const { sessions, window } = host;
   const { i32 } = window;
   const r = sessions.table.row(s);
@@ -102,7 +116,7 @@ function keyOf({ index, stack: { host } }: SimHost, s: SessionIndex, isClient: b
   const row = base + Math.imul(i32[r + S_CONNECTION], stride);
   const ends = isClient ? [local, remote] : [remote, local];
   const names = [transport.name, ...ends.map(formatEndpoint)];
-  if (transport.proto === TRANSPORT_CT) names.push(`${index}/${i32[row + C_FIB]}`);
+  if (transport.proto === TRANSPORT_CT) names.push(`${name}/${i32[row + C_FIB]}`);
   if (transport.proto === TRANSPORT_TCP) names.push(`${i32[row + (isClient ? T_ISS : T_IRS)]}`);
   return names.join(" ");
 }

@@ -1,5 +1,7 @@
+import type { Host } from "../../nodes/host.js";
+import type { LocalApp } from "../app/local-app.js";
 import type { AppCallbacks } from "../app/callbacks.js";
-import type { AppScope } from "../session/application.js";
+import type { ApplicationOptions, AppScope } from "../session/application.js";
 import type { EndPlan } from "./workload.js";
 
 /** Namespaces that rounds make, change and delete on both hosts. */
@@ -7,6 +9,19 @@ export const ROUND_NAMESPACES = ["red", "green", "blue"] as const;
 
 /** Where the application listens that each host has all the time, with both protocols and families. */
 export const RESIDENT_PORT = 7;
+
+/** A host on which applications of rounds run: one of the simulator, or a stack with a device. */
+export interface RoundHost {
+  readonly name: string;
+  readonly stack: { readonly host: Host };
+  /** As text, without prefix length. */
+  readonly addresses: readonly string[];
+  /** What callbacks of its applications threw. */
+  readonly errors: unknown[];
+  readonly hasVanished: boolean;
+  /** Attaches an application. Throws SessionError. */
+  attach(options: ApplicationOptions, callbacks: AppCallbacks): LocalApp;
+}
 
 /** What a namespace sees of its host. */
 export interface RoundNamespace {
@@ -40,7 +55,7 @@ export interface RoundAppPlan {
   readonly oddity?: RoundOddity;
 }
 
-/** An address of a host, of none, or of whatever host it is. */
+/** An address of a host, any, or one on its link that nobody has. */
 export type RoundAddress = "any" | "own" | "loopback" | "nobody";
 
 /** A worker listens. */
@@ -109,4 +124,19 @@ export interface RoundPlan {
   readonly listens: readonly RoundListen[];
   readonly connects: readonly RoundConnect[];
   readonly breaks: readonly RoundBreak[];
+}
+
+/** An address of a host as a round means it, as text. */
+export function addressText(addresses: readonly string[], family: 4 | 6, address: RoundAddress): string {
+  const own = addresses.find((each) => each.includes(":") === (family === 6)) ?? "";
+  switch (address) {
+    case "any":
+      return family === 4 ? "0.0.0.0" : "::";
+    case "loopback":
+      return family === 4 ? "127.0.0.1" : "::1";
+    case "nobody":
+      return own.replace(/\d+$/, "99");
+    default:
+      return own;
+  }
 }
