@@ -10,7 +10,7 @@ export type Census = Readonly<Record<string, number>>;
  */
 export function censusOf(host: Host): Census {
   const { pool, fifos, sessions, tcp, lookup, neighbours, ip } = host;
-  const { activeFifos, oooIntervals, badFifos, badFrees, chunksInUse } = fifos.stats();
+  const { activeFifos, oooIntervals, badFifos, badFrees, chunksInUse, segments } = fifos.stats();
   const { established4, established6, halfOpen4, halfOpen6, listeners } = lookup.counts();
   return {
     packets: pool.inUse().length,
@@ -21,6 +21,8 @@ export function censusOf(host: Host): Census {
     chunks: chunksInUse,
     "chunks freed twice": badFrees,
     fifos: activeFifos,
+    "segments of applications": segments - 1,
+    "applications with segments": sessions.segments.all.length,
     "out-of-order intervals": oooIntervals,
     "calls with a dead fifo": badFifos,
     ...Object.fromEntries(sessions.transports.flatMap((each) => (each ? [[`${each.name} rows`, each.rows.used]] : []))),

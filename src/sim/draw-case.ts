@@ -63,7 +63,11 @@ function makeHarsh(draw: Draw, mild: SimCase): SimCase {
     skewPpm: draw.chance(400) ? Array.from({ length: mild.clients + 1 }, () => draw.between(-500, 500)) : [],
     mtu: draw.chance(300) ? draw.oneOf([1280, 1400, 2000, 9000]) : 1500,
     ...(draw.chance(300) && {
-      limits: { fifoBytes: draw.size(64, 256) * 4096, ...(draw.chance(300) && { smallPackets: draw.between(32, 96) }) },
+      limits: {
+        ...mild.limits,
+        fifoBytes: draw.size(64, 256) * 4096,
+        ...(draw.chance(300) && { smallPackets: draw.between(32, 96) }),
+      },
     }),
     tcp: { ...mild.tcp, ...tcp(draw) },
     ...(draw.chance(200) && { session: { ...mild.session, txFifoBytes: draw.size(4096, 65_536) } }),

@@ -40,9 +40,9 @@ export class RoundApp {
     this.#context = context;
     this.#host = host;
     this.#plan = plan;
-    const { namespace, knowsSecret, scope, rxFifoBytes, txFifoBytes } = plan;
+    const { namespace, knowsSecret, scope, rxFifoBytes, txFifoBytes, segments } = plan;
     const secret = knowsSecret ? (namespace?.secret ?? "") : "guessed";
-    const options = { name, namespace: namespace?.id ?? "", secret, scope, rxFifoBytes, txFifoBytes };
+    const options = { name, namespace: namespace?.id ?? "", secret, scope, rxFifoBytes, txFifoBytes, ...segments };
     this.#app = host.attach(options, this.#callbacks(0));
     for (let i = 1; i <= plan.workers; i++) this.#app.addWorker(this.#callbacks(i)).catch(ignoreRefusal);
   }

@@ -2,6 +2,7 @@ import type { Host } from "../../nodes/host.js";
 import type { LocalApp } from "../app/local-app.js";
 import type { AppCallbacks } from "../app/callbacks.js";
 import type { ApplicationOptions, AppScope } from "../session/application.js";
+import type { SegmentOptions } from "../session/segment-manager.js";
 import type { EndPlan } from "./workload.js";
 
 /** Namespaces that rounds make, change and delete on both hosts. */
@@ -52,6 +53,8 @@ export interface RoundAppPlan {
   readonly workers: number;
   readonly rxFifoBytes: number;
   readonly txFifoBytes: number;
+  /** Fifo memory of its own. */
+  readonly segments?: SegmentOptions;
   readonly oddity?: RoundOddity;
 }
 

@@ -94,8 +94,9 @@ class CaseRun {
   #start(): void {
     const { sim } = this.#world;
     const { mtu, limits } = this.#of;
+    const fifoBytes = (limits.fifoBytes ?? CASE_FIFO_BYTES) + (limits.appSegmentBytes ?? 0);
     this.#hooks.prepare?.(this.#world);
-    const invariants = new Invariants(sim, { fifoBytes: limits.fifoBytes ?? CASE_FIFO_BYTES, mtu }, this.#fail);
+    const invariants = new Invariants(sim, { fifoBytes, mtu }, this.#fail);
     const { onFrame } = this.#hooks;
     sim.onInstant = invariants.onInstant;
     sim.onFrame = (event) => {

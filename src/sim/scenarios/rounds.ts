@@ -1,5 +1,6 @@
 import type { AppCallbacks } from "../../app/callbacks.js";
 import type { AppScope } from "../../session/application.js";
+import { LEAST_SEGMENT_BYTES, type SegmentOptions } from "../../session/segment-manager.js";
 import type { Draw } from "../draw.js";
 import {
   type DatagramPlan,
@@ -70,6 +71,7 @@ export const ROUNDS: RoundScenario = {
       maxNamespaces: draw.chance(200) ? 3 : 4,
       ...(draw.chance(200) && { minSrcPort: 40_000, maxSrcPort: 40_000 + draw.between(10, 60) }),
     },
+    limits: { appSegmentBytes: draw.size(256 << 10, 2 << 20) & -4096 },
     tcp: draw.chance(300) ? { maxConnections: draw.between(32, 128) } : {},
   }),
   round: (draw, _number, of) => {
@@ -102,6 +104,7 @@ function app(draw: Draw, host: 0 | 1, beside?: RoundAppPlan): RoundAppPlan {
     workers: draw.chance(300) ? draw.between(1, 3) : 0,
     rxFifoBytes: draw.size(1024, 65_536),
     txFifoBytes: draw.size(1024, 65_536),
+    ...(draw.chance(250) && { segments: segments(draw) }),
     ...(draw.chance(400) && { oddity: oddity(draw) }),
   };
 }
@@ -110,6 +113,13 @@ function namespaceOf(draw: Draw): RoundNamespace {
   const id = draw.oneOf(ROUND_NAMESPACES);
   const where = draw.oneOf(draw.chance(750) ? BOTH_FAMILIES : ONE_FAMILY);
   return { id, secret: draw.chance(700) ? `of ${id} ${draw.between(0, 99)}` : "", ...where };
+}
+
+function segments(draw: Draw): SegmentOptions {
+  const segmentBytes = LEAST_SEGMENT_BYTES << draw.between(0, 2);
+  return draw.chance(500)
+    ? { segmentBytes }
+    : { segmentBytes, maxFifoMemoryBytes: 4 * segmentBytes, highWatermark: 50 };
 }
 
 function oddity(draw: Draw): RoundOddity {
