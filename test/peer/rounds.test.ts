@@ -54,7 +54,7 @@ describe.skipIf(lacks("netns", "tun", "ip", "python3"))("rounds over a TAP", () 
     stack = await createStack(
       {
         interfaces: [{ name: "tap0", kind: "tap", netns: netns.name, addresses, host }],
-        limits: { fifoBytes: 16 << 20, smallPackets: 2048 },
+        limits: { fifoBytes: 16 << 20, appSegmentBytes: 8 << 20, smallPackets: 2048 },
         session: { maxSessions: 600, maxListeners: 128, maxApplications: 48, maxAppWorkers: 4, maxNamespaces: 4 },
         tcp: { maxConnections: 600, ...TIMEOUTS },
         udp: { maxConnections: 32 },
