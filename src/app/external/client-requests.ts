@@ -22,6 +22,9 @@ import type { ExternalWorker } from "./external-worker.js";
 /** Messages taken in one turn from one client: the others want their turn. */
 const MAX_MESSAGES_PER_TURN = 1024;
 
+/** Messages from other workers that wait for one that does not listen, with all others that wait. */
+const MAX_WAITING_RPCS = 1024;
+
 type Request = MessageTowards<"to-stack">;
 type ConnectMessage = MessageOf<"CONNECT"> | MessageOf<"CONNECT_URI">;
 type ListenMessage = MessageOf<"LISTEN"> | MessageOf<"LISTEN_URI">;
@@ -143,9 +146,12 @@ export class ClientRequests {
       case "WORKER_UPDATE":
         this.#take(worker, message);
         break;
-      case "APP_WRK_RPC":
-        this.#findWorker(worker.app, message.worker)?.outbox.send({ ...message, worker: worker.number });
+      case "APP_WRK_RPC": {
+        const to = this.#findWorker(worker.app, message.worker)?.outbox;
+        // One that does not listen is told no more of them.
+        if (to !== undefined && to.waiting < MAX_WAITING_RPCS) to.send({ ...message, worker: worker.number });
         break;
+      }
       case "TRANSPORT_ATTR":
         this.#attribute(worker, message);
         break;
@@ -153,9 +159,10 @@ export class ClientRequests {
         this.#statistics(worker, message);
         break;
       case "APP_DETACH":
-        worker.outbox.send({ type: "DETACHED", context: message.context });
-        worker.outbox.flush();
-        worker.link.end("detached");
+        // What it has written before is still sent, as by an application of this process.
+        this.takeOver(worker);
+        worker.detachContext = message.context;
+        this.#sessions.delWorker(worker.app, worker.number);
         break;
       default:
       // DISCONNECTED_REPLY and RESET_REPLY: nobody waits for them.

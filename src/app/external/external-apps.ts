@@ -6,11 +6,13 @@ import type { Random } from "../../random/random.js";
 import type { ApplicationOptions } from "../../session/application.js";
 import {
   SESSION_E_ALLOC,
+  SESSION_E_INVALID,
   SESSION_E_NOAPP,
   SESSION_E_SEG_CREATE,
   type SessionErrorValue,
 } from "../../session/session-errors.js";
 import type { SessionLayer } from "../../session/session-layer.js";
+import { MIN_MESSAGE_RING_BYTES } from "../messages/message-table.js";
 import { ClientRequests } from "./client-requests.js";
 import {
   type ClientSegment,
@@ -140,6 +142,8 @@ export class ExternalApps implements Timed {
     ) => SessionErrorValue | { readonly index: number; readonly handle: number; readonly number: number },
   ): AttachedWorker | SessionErrorValue {
     if (this.#workers.length >= this.#limits.maxWorkers) return SESSION_E_ALLOC;
+    // Smaller rings would not take every message.
+    if (request.ringBytes < MIN_MESSAGE_RING_BYTES) return SESSION_E_INVALID;
     const maxSessions = Math.min(request.maxSessions, this.#limits.maxSessions);
     const layout = controlLayout(request.ringBytes, maxSessions);
     const { fifos, window } = this.#sessions;

@@ -58,6 +58,8 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
   app = -1;
   number = -1;
   isAttached = true;
+  /** Context of the request by which the client detaches; 0: the stack detaches it. */
+  detachContext = 0;
   /** The client has asked for the end of a listener, and will be answered. */
   isUnlistening = false;
   /** Sessions that were reset because the client claimed what cannot be. */
@@ -291,11 +293,11 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
     const session = this.sessions.get(s);
     if (session === undefined || session.rx === 0) return;
     const end = (sessions.fifos.head(session.rx) + sessionAttribute(sessions, s, "urgentBytes")) | 0;
-    this.outbox.send({ type: "URGENT", session: s, end });
+    this.outbox.sendLast({ type: "URGENT", session: s, end });
   }
 
   softError(s: SessionIndex, kind: number): void {
-    if (this.sessions.has(s)) this.outbox.send({ type: "SOFT_ERROR", session: s, kind });
+    if (this.sessions.has(s)) this.outbox.sendLast({ type: "SOFT_ERROR", session: s, kind });
   }
 
   disconnect(s: SessionIndex): void {
@@ -334,7 +336,7 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
 
   detached(): void {
     this.isAttached = false;
-    this.outbox.send({ type: "DETACHED", context: 0 });
+    this.outbox.send({ type: "DETACHED", context: this.detachContext });
     this.outbox.flush();
     this.link.end("detached");
   }

@@ -11,6 +11,14 @@ interface WaitingEvent {
   readonly session: SessionIndex;
 }
 
+/** Of what may happen to a session again and again only the last is told. */
+type Repeatable = Extract<MessageTowards<"to-app">, { readonly type: "URGENT" | "SOFT_ERROR" }>;
+
+/** The last of its kind, which waits. */
+interface WaitingLast {
+  last: Repeatable;
+}
+
 /**
  * Messages to a client worker. When its queue is full they wait here, in order, until it has taken some. What can wait is
  * bounded by its sessions and the requests that it made: of a session's data no more than one event is under way, and its
@@ -22,7 +30,8 @@ export class Outbox {
   readonly #window: MemoryWindow;
   readonly #producer: MessageProducer;
   readonly #wake: () => void;
-  #waiting: (MessageTowards<"to-app"> | WaitingEvent)[] = [];
+  #waiting: (MessageTowards<"to-app"> | WaitingEvent | WaitingLast)[] = [];
+  readonly #lasts = new Map<string, WaitingLast>();
   #isDirty = false;
 
   constructor(window: MemoryWindow, producer: MessageProducer, wake: () => void) {
@@ -41,18 +50,37 @@ export class Outbox {
     if (this.#waiting.length > 0 || !this.#put(message)) this.#wait(message);
   }
 
+  /** Sends a message of which only the last counts: one of its kind that waits is replaced. */
+  sendLast(message: Repeatable): void {
+    if (this.#waiting.length === 0 && this.#put(message)) return;
+    const key = `${message.type} ${message.session}`;
+    const waits = this.#lasts.get(key);
+    if (waits !== undefined) {
+      waits.last = message;
+      return;
+    }
+    const waiting = { last: message };
+    this.#lasts.set(key, waiting);
+    this.#wait(waiting);
+  }
+
   /** Sends an event of the data path, or lets it wait. */
   sendEvent(io: number, session: SessionIndex): void {
     if (this.#waiting.length === 0 && this.#producer.put(io, session)) this.#isDirty = true;
     else this.#wait({ io, session });
   }
 
-  #wait(message: MessageTowards<"to-app"> | WaitingEvent): void {
+  #wait(message: MessageTowards<"to-app"> | WaitingEvent | WaitingLast): void {
     this.congested++;
     this.#waiting.push(message);
   }
 
-  #put(message: MessageTowards<"to-app"> | WaitingEvent): boolean {
+  #put(message: MessageTowards<"to-app"> | WaitingEvent | WaitingLast): boolean {
+    if ("last" in message) {
+      if (!this.#put(message.last)) return false;
+      this.#lasts.delete(`${message.last.type} ${message.last.session}`);
+      return true;
+    }
     if ("io" in message) {
       if (!this.#producer.put(message.io, message.session)) return false;
     } else if (encodeMessage(this.#window, this.#producer, message) === SESSION_E_MQ_MSG_ALLOC) return false;

@@ -282,6 +282,38 @@ describe("over packets", () => {
     },
   );
 
+  test("one that detaches by itself: what it has written is sent, whatever was to happen at its death", async () => {
+    const { near, client, server, turn } = await twoStacks({ closesOnDeath: false });
+    const heard: string[] = [];
+    let got = 0;
+    const callbacks = {
+      accept: () => true,
+      rx(session: Session) {
+        got += session.drop(session.readableBytes);
+      },
+      disconnect(session: Session) {
+        heard.push("disconnect");
+        session.close();
+      },
+      reset: () => heard.push("reset"),
+    };
+    const app = await server.attach({ name: "server" }, callbacks);
+    await app.listen("tcp://10.0.0.2/80");
+    client.connect("tcp://10.0.0.2/80");
+    turn();
+    const { handle } = client.last("CONNECTED");
+    client.sessions.get(handle)?.tx?.write(near.stack.host.window, pattern(0, 3000), 0, 3000);
+    client.sessions.get(handle)?.tx?.publish();
+    const context = client.ask({ type: "APP_DETACH" });
+    expect(client.messages.filter(({ type }) => type === "DETACHED")).toEqual([{ type: "DETACHED", context }]);
+    expect(client.endReason).toBe("detached");
+    client.die();
+    turn(500);
+    expect([heard, got]).toEqual([["disconnect"], 3000]);
+    turn(500);
+    expect(near.pools()).toEqual(near.before);
+  });
+
   test("listens, accepts in turn on two workers, and hears who else listens there", async () => {
     const { near, far, client, server, turn } = await twoStacks();
     const listener = client.listen("tcp://10.0.0.1/80");
@@ -390,4 +422,31 @@ describe("a client that breaks the rules", () => {
     expect(contexts.every((context, i) => i === 0 || context > contexts[i - 1])).toBe(true);
     expect(server.endReason).toBeUndefined();
   });
+
+  test("a queue that is too small for the longest message is refused, and nothing is left", () => {
+    const host = new ExternalStack();
+    expect(() => host.attach({ name: "client" }, { ringBytes: 16_384 })).toThrow("refused: -19");
+    expect(host.pools()).toEqual(host.before);
+  });
+});
+
+test("of what happens to a session again and again only the last waits for a client that does not listen", () => {
+  const { host, client, c } = pair();
+  const { outbox } = client.attached.worker;
+  const session = c % (1 << 24);
+  while (outbox.waiting === 0) outbox.send({ type: "TRANSPORT_CLOSED", session });
+  for (let end = 0; end < 1000; end++) {
+    outbox.sendLast({ type: "URGENT", session, end });
+    outbox.sendLast({ type: "SOFT_ERROR", session, kind: end % 7 });
+  }
+  expect(outbox.waiting).toBe(3);
+  client.run();
+  expect(client.messages.slice(-2)).toEqual([
+    { type: "URGENT", session, end: 999 },
+    { type: "SOFT_ERROR", session, kind: 999 % 7 },
+  ]);
+  outbox.sendLast({ type: "URGENT", session, end: 1000 });
+  host.apps.flush();
+  client.run();
+  expect(client.last("URGENT").end).toBe(1000);
 });
