@@ -164,7 +164,7 @@ export class AttachConnection implements ClientLink {
     else {
       result = this.#mayAttach();
       const { ringBytes, maxSessions } = this.#service.defaults;
-      const request = { ringBytes, maxSessions, closesOnDeath: false };
+      const request = { ringBytes, maxSessions, preallocatedFifoPairs: 0, closesOnDeath: false };
       if (result === 0) result = this.#try(() => this.#service.apps.addWorker(appHandle, request, this));
     }
     if (typeof result === "number") {
@@ -232,11 +232,12 @@ export class AttachConnection implements ClientLink {
     };
   }
 
-  #request({ eventQueueBytes, maxSessions, closesOnDeath }: Attach): WorkerRequest {
+  #request({ eventQueueBytes, maxSessions, preallocatedFifoPairs, closesOnDeath }: Attach): WorkerRequest {
     const { defaults } = this.#service;
     return {
       ringBytes: eventQueueBytes || defaults.ringBytes,
       maxSessions: maxSessions || defaults.maxSessions,
+      preallocatedFifoPairs,
       closesOnDeath,
     };
   }

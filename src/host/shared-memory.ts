@@ -32,6 +32,10 @@ export class MemfdHost implements SharedMemoryHost {
     return memory;
   }
 
+  touch(offset: Offset, bytes: number): void {
+    this.#native.native.touch(offset, bytes);
+  }
+
   unmap(memory: SharedMemory, offset: Offset): void {
     const known = memory as Memfd;
     if (!this.#memories.delete(known)) return;

@@ -1,4 +1,5 @@
 import type { SegmentIndex } from "../../mem/fifo-layout.js";
+import { segmentDataRel } from "../../mem/fifo-mirror-layout.js";
 import type { FifoMirrors } from "../../mem/fifo-mirror.js";
 import type { FifoTable } from "../../mem/fifo-table.js";
 import type { Offset } from "../../mem/flavor.js";
@@ -14,6 +15,8 @@ export interface SharedMemory {
 export interface SharedMemoryHost {
   /** Makes zeroed memory of whole pages and maps it at `offset` of the stack's window; undefined when there is none. */
   map(name: string, offset: Offset, bytes: number): SharedMemory | undefined;
+  /** Takes a part of it from the system now, so that no session pays for a fresh page. */
+  touch(offset: Offset, bytes: number): void;
   /** Takes it out of the window again, and forgets it. */
   unmap(memory: SharedMemory, offset: Offset): void;
 }
@@ -69,6 +72,16 @@ export class ClientSegmentTable {
     this.#lastHandle = handle;
     this.#segments.set(segment, { handle, memory, from });
     return segment;
+  }
+
+  /** Takes the memory of `bytes` of a segment's data from the system, or of all of it. */
+  touch(segment: ClientSegment, bytes: number): void {
+    for (const known of this.#segments.values()) {
+      if (known.handle !== segment.handle) continue;
+      const dataRel = segmentDataRel(known.memory.bytes);
+      const most = known.memory.bytes - dataRel;
+      this.#host.touch(this.#fifos.base + known.from + dataRel, bytes < most ? bytes : most);
+    }
   }
 
   /** Takes back a segment that no fifo uses. */

@@ -32,12 +32,17 @@ export interface ExternalLimits {
   readonly maxSessions: number;
 }
 
+/** What a fifo begins with: the room that a writer is lent at first. */
+const FIRST_CHUNK_BYTES = 4096;
+
 /** How a client worker is to be. */
 export interface WorkerRequest {
   /** Ring of each queue, bytes, a power of two. */
   readonly ringBytes: number;
   /** Sessions for which there are to be mirrors. */
   readonly maxSessions: number;
+  /** Sessions for whose first chunks memory is taken at once. */
+  readonly preallocatedFifoPairs: number;
   /** When the client dies, what it has written is still sent; otherwise its sessions are reset. */
   readonly closesOnDeath: boolean;
 }
@@ -169,6 +174,8 @@ export class ExternalApps implements Timed {
     const appHandle = joined.handle;
     const attached = { worker, layout, control, segment: first, appHandle, request, controlFrom, segments };
     this.#workers.push(attached);
+    const ready = request.preallocatedFifoPairs * 2 * FIRST_CHUNK_BYTES;
+    if (ready > 0) this.#segments.touch(first, ready);
     return attached;
   }
 

@@ -430,6 +430,15 @@ describe("a client that breaks the rules", () => {
   });
 });
 
+test("memory for the first chunks of sessions is taken at once, as far as the first segment goes", () => {
+  const host = new ExternalStack();
+  host.attach({ name: "a" }, { preallocatedFifoPairs: 10 });
+  expect(host.memory.touched).toBe(81_920);
+  host.attach({ name: "b" }, { preallocatedFifoPairs: 0xffff_ffff });
+  expect(host.memory.touched).toBeLessThan(81_920 + (256 << 10));
+  expect(host.memory.touched).toBeGreaterThan(81_920 + (240 << 10));
+});
+
 test("of what happens to a session again and again only the last waits for a client that does not listen", () => {
   const { host, client, c } = pair();
   const { outbox } = client.attached.worker;

@@ -1,4 +1,4 @@
-import { type AttachedWorker, ExternalApps } from "../../../src/app/external/external-apps.js";
+import { type AttachedWorker, ExternalApps, type WorkerRequest } from "../../../src/app/external/external-apps.js";
 import type { SharedMemory, SharedMemoryHost } from "../../../src/app/external/client-segments.js";
 import type { ClientSegment } from "../../../src/app/external/client-segments.js";
 import type { ClientLink } from "../../../src/app/external/external-worker.js";
@@ -32,6 +32,13 @@ class SameWindow implements SharedMemoryHost {
     this.#window.u8.fill(0, offset, offset + bytes);
     this.places.set(memory, offset);
     return memory;
+  }
+
+  /** Bytes that were taken at once. */
+  touched = 0;
+
+  touch(_offset: number, bytes: number): void {
+    this.touched += bytes;
   }
 
   unmap(memory: SharedMemory): void {
@@ -103,14 +110,11 @@ export class ExternalStack {
   }
 
   /** Attaches a client; throws when it is refused. */
-  attach(
-    options: ApplicationOptions,
-    request: { closesOnDeath?: boolean; maxSessions?: number; ringBytes?: number } = {},
-  ) {
+  attach(options: ApplicationOptions, request: Partial<WorkerRequest> = {}) {
     return new FakeClient(this, (link) =>
       this.apps.attach(
         { segmentBytes: 256 * KIB, addSegmentBytes: 256 * KIB, maxFifoMemoryBytes: 1024 * KIB, ...options },
-        { ringBytes: 32 * KIB, maxSessions: 32, closesOnDeath: false, ...request },
+        { ringBytes: 32 * KIB, maxSessions: 32, preallocatedFifoPairs: 0, closesOnDeath: false, ...request },
         link,
       ),
     );
