@@ -8,21 +8,12 @@ import type { ReplyName, Requests, Settle } from "./requests.js";
 import type { WorkerLink } from "./worker-link.js";
 import type { WorkerMemory } from "./worker-memory.js";
 
-/** How long a writer waits for whom the stack has had no memory. */
-const STARVED_MS = 10;
-
 /** A request before it has its context. */
 export type RequestOf<M extends MessageTowards<"to-stack"> = MessageTowards<"to-stack">> = M extends {
   readonly context: number;
 }
   ? Omit<M, "context">
   : never;
-
-/** A writer who found no room although all that was written has gone. */
-export interface StarvedWriter {
-  /** Asks the stack again. */
-  askRoom(): void;
-}
 
 /** What all sessions of one worker share, as long as its link lasts. */
 export class ClientIo {
@@ -34,7 +25,6 @@ export class ClientIo {
   readonly header = new RemoteDatagramHeader();
   readonly #link: WorkerLink;
   readonly #requests: Requests;
-  readonly #starved = new Set<StarvedWriter>();
 
   constructor(link: WorkerLink, requests: Requests) {
     this.memory = link.memory;
@@ -99,17 +89,5 @@ export class ClientIo {
     return new Promise((resolve) => {
       this.ask(request, replyName, (reply, error) => resolve(read(reply, error)));
     });
-  }
-
-  /** Lets a writer ask again in a while: the stack has no memory for it now. */
-  starve(writer: StarvedWriter): void {
-    if (this.#starved.size === 0) {
-      setTimeout(() => {
-        const starved = [...this.#starved];
-        this.#starved.clear();
-        for (const each of starved) each.askRoom();
-      }, STARVED_MS).unref();
-    }
-    this.#starved.add(writer);
   }
 }

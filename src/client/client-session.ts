@@ -45,8 +45,6 @@ export class ClientSession implements Session {
   readonly #tx: RemoteTxFifo | undefined;
   #isReadable: boolean;
   #isWritable: boolean;
-  /** It found no room although the stack had told it of some. */
-  #isStarved = false;
   #isKnown = true;
   /** Where the peer's urgent data ends. */
   #urgentEnd: number | undefined;
@@ -235,19 +233,12 @@ export class ClientSession implements Session {
     const isWritten =
       (tx.writableBytes >= bytes || tx.wantRoom(bytes)) && writeRemoteDatagram(window, tx, header, src, from, len);
     if (!isWritten) {
-      // The stack lends more when it hears of what is wanted; without memory for it, hardly at once.
-      if (this.#isStarved) this.#io.starve(this);
-      else this.askRoom();
+      // The stack lends as much when it looks; without memory for it, it tells of what there is in a while.
+      this.#enqueued(tx);
       return 0;
     }
-    this.#isStarved = false;
     this.#enqueued(tx);
     return len;
-  }
-
-  /** Makes the stack look at what its writer waits for. */
-  askRoom(): void {
-    if (this.#tx !== undefined && this.#isWritable) this.#enqueued(this.#tx);
   }
 
   // ---- Attributes ----
@@ -346,9 +337,8 @@ export class ClientSession implements Session {
     return this.#isReadable;
   }
 
-  /** There is room. */
-  noticed(): boolean {
-    this.#isStarved = true;
+  /** Whether a notice of room is for anybody. */
+  get isWritable(): boolean {
     return this.#isWritable;
   }
 

@@ -111,7 +111,7 @@ export class ClientSessions {
   /** There is room for a session's writer. */
   hasRoom(s: SessionIndex): void {
     const session = this.#sessions.get(s);
-    if (session === undefined || !session.noticed()) return;
+    if (session === undefined || !session.isWritable) return;
     try {
       this.#callbacks.tx?.(session);
     } catch (error) {
@@ -178,7 +178,9 @@ export class ClientSessions {
         this.guard(session, () => callbacks.migrate?.(session));
         break;
       case "REQ_WORKER_UPDATE":
-        this.#forgotten(io, session);
+        // By the same message as the one who wants it the owner lets go of it.
+        this.forget(session);
+        io.say({ type: "WORKER_UPDATE", context: 0, handle: session.wireHandle, worker: message.worker });
         break;
     }
   }
@@ -188,13 +190,9 @@ export class ClientSessions {
     if (session.isKnown) {
       this.guard(session, () => this.#callbacks.cleanup?.(session, phase === 0 ? "transport" : "session"));
     }
-    if (phase !== 0) this.#forgotten(io, session);
-  }
-
-  /** This process uses the session no more: its mirrors may be another's. */
-  #forgotten(io: ClientIo, session: ClientSession): void {
-    const handle = session.wireHandle;
+    if (phase === 0) return;
     this.forget(session);
-    io.say({ type: "CLEANUP_REPLY", handle });
+    // Its mirrors may be another's from now on.
+    io.say({ type: "CLEANUP_REPLY", handle: session.wireHandle });
   }
 }

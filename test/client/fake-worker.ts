@@ -87,9 +87,13 @@ export class FakeWorker {
   free(session: FakeSession): void {
     this.#stack.sessions.delete(session.index);
     if (session.rx === 0) return;
-    for (const f of [session.rx, session.tx]) {
-      this.#stack.mirrors.close(f);
-      this.#stack.fifos.freeFifo(f);
+    const { mirrors, fifos } = this.#stack;
+    for (const [f, mirror] of [
+      [session.rx, session.fields.rxMirror],
+      [session.tx, session.fields.txMirror],
+    ] as const) {
+      mirrors.close(f, this.control + mirror);
+      fifos.freeFifo(f);
     }
     this.#freeMirrors.push(session.mirrors);
   }

@@ -287,14 +287,14 @@ export const MESSAGES = {
     direction: "to-stack",
     argument: "context",
     fields: [HANDLE, WORKER],
-    doc: "gives a session to that worker; WORKER_UPDATE_REPLY answers",
+    doc: "asks for a session, for this worker; WORKER_UPDATE_REPLY answers. Or lets go of it, for the worker that wants it",
   },
   REQ_WORKER_UPDATE: {
     number: 17,
     direction: "to-app",
     argument: "session",
     fields: [WORKER],
-    doc: "another worker, that one, has taken the session over",
+    doc: "another worker, that one, wants the session; WORKER_UPDATE answers",
   },
   WORKER_UPDATE_REPLY: {
     number: 19,
