@@ -11,4 +11,4 @@ remoteStack({ directory, namespace, secret })
     console.log(`error ${error.code} ${error.message}`);
     process.exit(1);
   })
-  .listen(Number(port), () => console.log("listening"));
+  .listen(Number(port), "0.0.0.0", () => console.log("listening"));
