@@ -71,7 +71,6 @@ export async function requestWorker<T>(
           if (attached instanceof Error) throw attached;
           resolve(make(attached));
         } catch (error) {
-          socket.close();
           reject(error instanceof Error ? error : new Error(String(error)));
         }
       };

@@ -274,6 +274,8 @@ export class AttachConnection implements ClientLink {
     toClient.reader.close();
     toStack.writer.close();
     if (!isSent) this.end("does not take descriptors");
+    // A turn, so that the stack asks for a wake-up by this client before it sleeps.
+    this.#service.wake();
   }
 
   #closed(): void {
