@@ -14,6 +14,8 @@ export interface ListenerOwner {
 export class ClientListener implements Listener {
   readonly uri: string;
   readonly options: ListenOptions;
+  /** Where to listen again: at the port that it has had, when it took any. */
+  readonly boundUri: string;
   readonly #owner: ListenerOwner;
   #session: ClientSession;
 
@@ -22,6 +24,7 @@ export class ClientListener implements Listener {
     this.#owner = owner;
     this.uri = uri;
     this.options = options;
+    this.boundUri = boundUri(uri, session.local);
     this.#session = session;
   }
 
@@ -38,15 +41,14 @@ export class ClientListener implements Listener {
     return this.#session.local;
   }
 
-  /** Where to listen again: at the port that it has had, when it took any. */
-  get boundUri(): string {
-    const { local } = this.#session;
-    if (local === undefined || parseUri(this.uri).endpoint.port !== 0) return this.uri;
-    const address = local.family === 6 ? `[${local.address}]` : local.address;
-    return `${parseUri(this.uri).protocol}://${address}:${local.port}`;
-  }
-
   close(): Promise<void> {
     return this.#owner.unlisten(this);
   }
+}
+
+function boundUri(uri: string, local: SessionAddress | undefined): string {
+  const { protocol, endpoint } = parseUri(uri);
+  if (local === undefined || endpoint.port !== 0) return uri;
+  const address = local.family === 6 ? `[${local.address}]` : local.address;
+  return `${protocol}://${address}:${local.port}`;
 }

@@ -1,4 +1,4 @@
-import type { SessionFields } from "../../src/app/messages/message-table.js";
+import type { MessageName, SessionFields } from "../../src/app/messages/message-table.js";
 import { encodeSocketMessage, parseSocketMessage } from "../../src/app/messages/socket-messages.js";
 import { NO_WORKER_FIELDS, type SocketMessageOf, type WorkerFields } from "../../src/app/messages/socket-table.js";
 import { loadAddon } from "../../src/host/addon.js";
@@ -29,6 +29,8 @@ export interface FakeOptions {
   readonly ringBytes?: number;
   readonly rxFifoBytes?: number;
   readonly txFifoBytes?: number;
+  /** Requests whose answers are left to the test. */
+  readonly unanswered?: readonly MessageName[];
   /** Answers a request for a worker itself; true: it did. */
   readonly onRequest?: (socket: SeqpacketSocket, packet: Uint8Array) => boolean;
 }
@@ -90,7 +92,7 @@ export class FakeStack {
   readonly attaches: SocketMessageOf<"ATTACH">[] = [];
   /** Room for the header of a datagram. */
   readonly scratch: number;
-  readonly #options: Required<Omit<FakeOptions, "onRequest">> & FakeOptions;
+  readonly #options: Required<Omit<FakeOptions, "onRequest" | "unanswered">> & FakeOptions;
   readonly #native = new NativeWindow({ bytes: WINDOW_BYTES, hugePages: false });
   readonly #area: number;
   readonly #areaRanges = new PageRanges(OWN_BYTES, AREA_BYTES);
@@ -175,6 +177,7 @@ export class FakeStack {
       segmentBytes: segment.bytes,
     };
     const worker = new FakeWorker(this, socket, fields, control, segment, toStack.reader, toApp.writer);
+    for (const type of this.#options.unanswered ?? []) worker.unanswered.add(type);
     const common = { context: 0, retval: 0, text: "", ...fields };
     const reply = isFirst
       ? encodeSocketMessage({ type: "ATTACH_REPLY", appIndex: 7, rxFifoBytes, txFifoBytes, maxWorkers: 8, ...common })

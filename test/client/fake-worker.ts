@@ -3,6 +3,7 @@ import { encodeMessage } from "../../src/app/messages/encode.js";
 import { IO_RX, IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "../../src/app/messages/io-events.js";
 import {
   type Message,
+  type MessageName,
   type MessageOf,
   type MessageTowards,
   NO_SESSION_FIELDS,
@@ -34,7 +35,7 @@ export class FakeWorker {
   readonly control: number;
   readonly socket: SeqpacketSocket;
   /** Requests whose answers are left to the test. */
-  readonly unanswered = new Set<Heard["type"]>();
+  readonly unanswered = new Set<MessageName>();
   /** It takes nothing from the queue. */
   isPaused = false;
   /** Sessions whose fifos the client has spoilt. */

@@ -325,7 +325,8 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
   unlistened(s: SessionIndex): void {
     const session = this.sessions.get(s);
     if (session === undefined) return;
-    if (!this.isUnlistening) {
+    // Not when the connection has ended: the client keeps its listeners for when it attaches again.
+    if (!this.isUnlistening && this.isAttached) {
       this.outbox.send({ type: "UNLISTEN_REPLY", context: 0, retval: 0, handle: session.handle });
     }
     session.isGone = true;
@@ -335,6 +336,8 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
   }
 
   detached(): void {
+    // Its connection has ended, and that says it: by this message it would hear that it is not to come back.
+    if (!this.isAttached) return;
     this.isAttached = false;
     this.outbox.send({ type: "DETACHED", context: this.detachContext });
     this.outbox.flush();
