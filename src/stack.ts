@@ -136,9 +136,7 @@ export class Stack {
 
   /** Applies a change of the forwarding tables or of the session layer. Throws RangeError or SessionError when it cannot be. */
   apply(record: FibRecord | SessionRecord): void {
-    if (!isSessionRecord(record)) return this.host.ip.fib.apply(record);
-    const error = this.host.sessions.apply(record);
-    if (error < 0) throw new SessionError(error, record.kind === "namespace" ? `namespace ${record.id}` : record.kind);
+    applyRecord(this.host, record);
   }
 
   /** Closes the devices and gives the window back. Nothing may be called afterwards. */
@@ -146,6 +144,13 @@ export class Stack {
     for (const each of this.host.interfaces.all()) each.device.close();
     this.host.window.close();
   }
+}
+
+/** The one door of changes that are records: {@link Stack.apply} for who has only the host. */
+export function applyRecord(host: Host, record: FibRecord | SessionRecord): void {
+  if (!isSessionRecord(record)) return host.ip.fib.apply(record);
+  const error = host.sessions.apply(record);
+  if (error < 0) throw new SessionError(error, record.kind === "namespace" ? `namespace ${record.id}` : record.kind);
 }
 
 function makeHost(parts: StackParts): Host {

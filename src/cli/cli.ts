@@ -1,7 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { SESSION_E_UNKNOWN, SessionError, sessionErrorEntry } from "../session/session-errors.js";
 import type { CliContext, Command } from "./command.js";
 import { COMMANDS } from "./commands/all.js";
 import { completions, findCommand } from "./find-command.js";
+import { MethodError } from "./methods/method-error.js";
+import { answerLine, answerRequest, isRequest, type MethodAnswer, refusal } from "./methods/request.js";
 import { CliError, Words } from "./words.js";
 
 /** Longest command line, characters. */
@@ -15,7 +18,18 @@ export interface CliAnswer {
   readonly text: string;
 }
 
-/** The debug CLI of one stack. */
+/** An answer to a request. */
+function requestAnswer(answer: MethodAnswer): CliAnswer {
+  return { ok: "result" in answer, text: answerLine(answer) };
+}
+
+/** What a command says of a method's error: what the tables refuse stands alone, session errors with their names. */
+function commandText(command: string, { message, errno, cause }: MethodError): string {
+  if (cause instanceof RangeError) return message;
+  return `${command}: ${cause instanceof SessionError ? `${message} (${sessionErrorEntry(errno).name})` : message}`;
+}
+
+/** The CLI of one stack: commands for people, and methods for programs. */
 export class Cli {
   readonly #context: CliContext;
   readonly #commands: readonly Command[] = COMMANDS;
@@ -25,8 +39,12 @@ export class Cli {
     this.#context = context;
   }
 
-  /** Runs one line. Never rejects: whatever goes wrong is the answer. `signal` ends a command that takes its time. */
+  /**
+   * Runs one line: a command, or a request of methods/request.ts. Never rejects: whatever goes wrong is the answer. `signal`
+   * ends a command that takes its time.
+   */
   async run(line: string, signal?: AbortSignal): Promise<CliAnswer> {
+    if (typeof line === "string" && isRequest(line)) return requestAnswer(this.#request(line));
     try {
       return { ok: true, text: await this.#run(line, signal) };
     } catch (error) {
@@ -34,6 +52,16 @@ export class Cli {
       if (error instanceof CliError || error instanceof RangeError) return { ok: false, text: error.message };
       return { ok: false, text: `failed: ${error instanceof Error ? error.message : String(error)}` };
     }
+  }
+
+  #request(line: string): MethodAnswer {
+    if (this.#closing.signal.aborted)
+      return refusal(new MethodError(SESSION_E_UNKNOWN, undefined, "the stack is closed"));
+    const { host } = this.#context;
+    host.engine.refreshClock();
+    const answer = answerRequest({ host }, line);
+    this.#context.wake();
+    return answer;
   }
 
   async #run(line: string, signal: AbortSignal | undefined): Promise<string> {
@@ -56,6 +84,7 @@ export class Cli {
         commands: this.#commands,
       });
     } catch (error) {
+      if (error instanceof MethodError) throw new CliError(commandText(command.name, error));
       if (!(error instanceof CliError)) throw error;
       throw new CliError(`${command.name}: ${error.message}`);
     } finally {

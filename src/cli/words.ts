@@ -8,11 +8,11 @@ export class CliError extends Error {
 
 /** The words of a command behind its name, taken one by one. */
 export class Words {
-  readonly #words: readonly string[];
+  readonly #words: string[];
   #at = 0;
 
   constructor(words: readonly string[]) {
-    this.#words = words;
+    this.#words = [...words];
   }
 
   /** Words that are left. */
@@ -23,6 +23,13 @@ export class Words {
   /** The next word, not taken; empty at the end. */
   get next(): string {
     return this.#words[this.#at] ?? "";
+  }
+
+  /** Takes a word wherever it stands among those that are left. */
+  remove(keyword: string): boolean {
+    const at = this.#words.indexOf(keyword, this.#at);
+    if (at >= 0) this.#words.splice(at, 1);
+    return at >= 0;
   }
 
   /** Takes the next word. Throws {@link CliError} that names `what` at the end. */

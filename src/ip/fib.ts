@@ -84,12 +84,22 @@ export interface FibWatcher {
   userOfTable(fib4: FibIndex, fib6: FibIndex): string | undefined;
 }
 
-/** One route, for `show ip fib`. */
+/** One path of a route, for listings. */
+export interface PathView {
+  /** What kind of adjacency it is, as `arp` or `glean`. */
+  readonly type: string;
+  /** Next hop. */
+  readonly via: string | null;
+  /** Interface by name. */
+  readonly interface: string | null;
+  readonly weight: number;
+}
+
+/** One route, for listings. */
 export interface RouteView {
   readonly prefix: string;
   readonly source: RouteSource;
-  /** One line per path. */
-  readonly paths: readonly string[];
+  readonly paths: readonly PathView[];
 }
 
 /** What the control plane of the forwarding tables works on. */
@@ -248,20 +258,20 @@ export class Fib {
       this.#rib.routes(family, fib).map(({ prefix, source, lb }) => ({
         prefix: formatPrefix(prefix),
         source,
-        paths: this.#parts.loadBalances.pathsOf(lb).map((path) => this.#formatPath(path)),
+        paths: this.#parts.loadBalances.pathsOf(lb).map((path) => this.#viewPath(path)),
       })),
     );
   }
 
-  #formatPath({ adj, weight }: LoadBalancePath): string {
+  #viewPath({ adj, weight }: LoadBalancePath): PathView {
     const { adjacencies, interfaces } = this.#parts;
-    const iface = interfaces.at(adjacencies.get(adj, A_IF));
     const hop = adjacencies.nextHopOf(adj);
-    const parts = [adjacencies.typeName(adj)];
-    if (hop !== undefined) parts.push(`via ${formatAddress(hop)}`);
-    if (iface !== undefined) parts.push(iface.name);
-    if (weight !== 1) parts.push(`weight ${weight}`);
-    return parts.join(" ");
+    return {
+      type: adjacencies.typeName(adj),
+      via: hop === undefined ? null : formatAddress(hop),
+      interface: interfaces.at(adjacencies.get(adj, A_IF))?.name ?? null,
+      weight,
+    };
   }
 
   // Tables.

@@ -284,7 +284,10 @@ describe("routes", () => {
     expect(view).toEqual({
       prefix: "20.0.0.0/8",
       source: "route",
-      paths: ["arp via 10.0.0.9 if0 weight 3", "arp via 10.0.1.9 if1"],
+      paths: [
+        { type: "arp", via: "10.0.0.9", interface: "if0", weight: 3 },
+        { type: "arp", via: "10.0.1.9", interface: "if1", weight: 1 },
+      ],
     });
     host.apply(route("20.0.0.0/8", "drop"));
     expect(host.to("20.1.1.1")).toBe("drop");

@@ -1,6 +1,6 @@
-import { LARGE_FRAME_BYTES, SMALL_FRAME_BYTES } from "../../graph/packet-pool.js";
 import { columns, pairs } from "../columns.js";
 import type { Command } from "../command.js";
+import { call } from "../methods/dispatch.js";
 import { CliError } from "../words.js";
 
 function ratio(a: number, b: number): number {
@@ -9,25 +9,25 @@ function ratio(a: number, b: number): number {
 
 const showRuntime: Command = {
   name: "show runtime",
-  usage: "[all]",
+  usage: "[all] [--json]",
   help: "calls, packets and time of each node that had packets",
-  run(words, { host }) {
+  run(words, run) {
+    const isJson = words.remove("--json");
     const all = words.accept("all");
     words.end();
-    const { engine } = host;
-    const rows = engine
-      .runtime()
-      .filter(({ packets }) => all || packets > 0)
-      .map((each) => [
-        each.name,
-        each.kind,
-        each.calls,
-        each.vectors,
-        each.packets,
-        ratio(each.timedNs, each.timedPackets),
-        ratio(each.packets, each.vectors),
-      ]);
-    const head = `Time ${(engine.nowUs / 1e6).toFixed(1)} s, turns ${engine.turns}, cut ${engine.cutTurns}`;
+    const result = call(run, "statistics.runtime", { all });
+    if (isJson) return JSON.stringify(result);
+    const { timeUs, turns, cutTurns, nodes } = result;
+    const rows = nodes.map((each) => [
+      each.name,
+      each.kind,
+      each.calls,
+      each.vectors,
+      each.packets,
+      ratio(each.timedNs, each.timedPackets),
+      ratio(each.packets, each.vectors),
+    ]);
+    const head = `Time ${(timeUs / 1e6).toFixed(1)} s, turns ${turns}, cut ${cutTurns}`;
     const headings = ["Name", "Kind", "Calls", "Vectors", "Packets", "ns/Packet", "Packets/Vector"];
     return `${head}\n${columns(headings, rows)}`;
   },
@@ -46,13 +46,14 @@ const clearRuntime: Command = {
 
 const showErrors: Command = {
   name: "show errors",
-  usage: "",
+  usage: "[--json]",
   help: "event counters of nodes that are not 0",
-  run(words, { host }) {
+  run(words, run) {
+    const isJson = words.remove("--json");
     words.end();
-    const rows = host.engine.errors().map(({ count, node, symbol, text, severity }) => {
-      return [count, node, symbol, text, severity];
-    });
+    const errors = call(run, "statistics.errors", {});
+    if (isJson) return JSON.stringify(errors);
+    const rows = errors.map(({ count, node, symbol, text, severity }) => [count, node, symbol, text, severity]);
     return columns(["Count", "Node", "Symbol", "Reason", "Severity"], rows);
   },
 };
@@ -70,19 +71,18 @@ const clearErrors: Command = {
 
 const showBuffers: Command = {
   name: "show buffers",
-  usage: "",
+  usage: "[--json]",
   help: "packet buffers, free and in use",
-  run(words, { host }) {
+  run(words, run) {
+    const isJson = words.remove("--json");
     words.end();
-    const { pool } = host;
-    const rings = pool.capacity - pool.smallCount - pool.largeCount;
-    const rows = [
-      ["small", SMALL_FRAME_BYTES, pool.smallCount, pool.freeSmall, pool.smallCount - pool.freeSmall],
-      ["large", LARGE_FRAME_BYTES, pool.largeCount, pool.freeLarge, pool.largeCount - pool.freeLarge],
-    ];
+    const result = call(run, "statistics.buffers", {});
+    if (isJson) return JSON.stringify(result);
+    const { pools, ringSlots, exhausted, doubleFrees } = result;
+    const rows = pools.map(({ pool, frameBytes, total, free, used }) => [pool, frameBytes, total, free, used]);
     return [
       columns(["Pool", "Frame Bytes", "Total", "Free", "Used"], rows),
-      `device ring slots ${rings}, exhausted ${pool.exhausted}, double frees ${pool.doubleFrees}`,
+      `device ring slots ${ringSlots}, exhausted ${exhausted}, double frees ${doubleFrees}`,
     ].join("\n");
   },
 };

@@ -17,7 +17,7 @@ import type { RuleView } from "../../session/session-rules.js";
 import { columns } from "../columns.js";
 import type { Command } from "../command.js";
 import { CliError, type Words } from "../words.js";
-import { checkResult } from "./session-view.js";
+import { checkResult } from "./check-result.js";
 
 /** Rules that a listing shows unless told otherwise. */
 const DEFAULT_MAX = 1000;

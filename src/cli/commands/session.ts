@@ -1,52 +1,37 @@
 import type { Host } from "../../../nodes/host.js";
 import { RT_BACKENDS, type RtBackendName } from "../../session/rt-backend.js";
-import { SESSION_E_NOSUPPORT, SESSION_ERRORS } from "../../session/session-errors.js";
-import { formatHandle } from "../../session/session-handle.js";
-import { S_CONNECTION, S_PROTO, S_RX_FIFO, S_TX_FIFO, SESSION_STATE_NAMES } from "../../session/session-table.js";
+import { SESSION_ERRORS } from "../../session/session-errors.js";
+import { S_CONNECTION, S_PROTO, SESSION_STATE_NAMES } from "../../session/session-table.js";
 import { C_FIB, type SessionIndex } from "../../transport/transport.js";
 import { columns, pairs } from "../columns.js";
 import type { Command } from "../command.js";
+import { call } from "../methods/dispatch.js";
+import type { MethodResult } from "../methods/method-table.js";
+import { viewSession } from "../methods/session-methods.js";
+import { isListener, sessionField } from "../methods/session-view.js";
 import { CliError, type Words } from "../words.js";
-import { matchingSessions, takeSessionFilter, takeThread } from "./session-filter.js";
-import {
-  checkResult,
-  fifoBytes,
-  formatConnectionName,
-  isListener,
-  protoName,
-  sessionField,
-  sessionRecord,
-  stateName,
-  transportText,
-} from "./session-view.js";
+import { connectionName } from "./connection-name.js";
+import { takeSessionFilter, takeThread } from "./session-filter.js";
 
-function summary(host: Host, sessions: readonly SessionIndex[]): string {
-  const counts = new Map<string, number>();
-  for (const s of sessions) {
-    const key = `${protoName(host, s)} ${stateName(host, s)}`;
-    counts.set(key, (counts.get(key) ?? 0) + 1);
-  }
-  const rows = [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, count]) => [...key.split(" "), count]);
-  const head = `${sessions.length} sessions of ${host.sessions.table.capacity}`;
+function summary({ sessions, capacity, states }: MethodResult<"session.count">): string {
+  const rows = states.map((each) => [each.proto, each.state, each.sessions]);
+  const head = `${sessions} sessions of ${capacity}`;
   return rows.length === 0 ? head : `${head}\n${columns(["Proto", "State", "Sessions"], rows)}`;
 }
 
-function table(host: Host, sessions: readonly SessionIndex[], verbose: number): string {
-  const rows = sessions.map((s) => [
-    formatHandle(host.sessions.table.handle(s)),
-    formatConnectionName(host, s),
-    stateName(host, s),
-    transportText(host, s, 1).split("\n")[0],
-    fifoBytes(host, s, S_RX_FIFO) ?? "-",
-    fifoBytes(host, s, S_TX_FIFO) ?? "-",
-  ]);
-  if (verbose < 2) return columns(["Session", "Connection", "State", "Transport", "Rx-f", "Tx-f"], rows);
+function table(sessions: MethodResult<"session.list">): string {
+  const rows = sessions.map((each) => {
+    const { session, state, transport = "-", rxBytes, txBytes } = each;
+    return [session, connectionName(each), state, transport, rxBytes ?? "-", txBytes ?? "-"];
+  });
+  return columns(["Session", "Connection", "State", "Transport", "Rx-f", "Tx-f"], rows);
+}
+
+function details(sessions: MethodResult<"session.list">): string {
   return sessions
-    .flatMap((s, i) => [
-      rows[i].slice(0, 3).join("  "),
-      ...transportText(host, s, 2)
-        .split("\n")
-        .map((line) => `  ${line.trim()}`),
+    .flatMap((each) => [
+      [each.session, connectionName(each), each.state].join("  "),
+      ...(each.transport ?? "-").split("\n").map((line) => `  ${line.trim()}`),
     ])
     .join("\n");
 }
@@ -72,17 +57,18 @@ const showSession: Command = {
     "[verbose [1|2]] [THREAD:INDEX] [proto P] [state S] [listeners P] [app INDEX] [thread 0] [index I] [range MIN [MAX]] " +
     "[lcl|rmt|ep ADDRESS[:PORT]] [max N] [protos] [states] [rt-backend] [--json]",
   help: "sessions: how many, one a line (verbose), or with all variables (verbose 2)",
-  run(words, { host }) {
-    const filter = takeSessionFilter(words, host);
-    if (filter.listing === "protos") return host.transports.flatMap((each) => each?.name ?? []).join("\n");
-    if (filter.listing === "states") return SESSION_STATE_NAMES.join("\n");
-    if (filter.listing === "rt-backend") return rtBackend(host, filter.isJson);
-    const sessions = matchingSessions(host, filter);
-    const shown = sessions.slice(0, filter.max);
-    if (filter.isJson) return JSON.stringify(shown.map((s) => sessionRecord(host, s)));
-    if (filter.verbose === 0 && filter.index === undefined) return summary(host, sessions);
-    const more = sessions.length > shown.length ? `\n${sessions.length - shown.length} more: max N shows them` : "";
-    return `${table(host, shown, filter.index === undefined ? filter.verbose : 2)}${more}`;
+  run(words, run) {
+    const { listing, isJson, isOne, verbose, max, which } = takeSessionFilter(words, run.host);
+    if (listing === "protos") return run.host.transports.flatMap((each) => each?.name ?? []).join("\n");
+    if (listing === "states") return SESSION_STATE_NAMES.join("\n");
+    if (listing === "rt-backend") return rtBackend(run.host, isJson);
+    if (isJson) return JSON.stringify(call(run, "session.list", { ...which, max, verbose }));
+    const count = call(run, "session.count", which);
+    if (verbose === 0 && !isOne) return summary(count);
+    const sessions = call(run, "session.list", { ...which, max, verbose: isOne ? 2 : verbose });
+    const left = count.sessions - sessions.length;
+    const more = left > 0 ? `\n${left} more: max N shows them` : "";
+    return `${isOne || verbose === 2 ? details(sessions) : table(sessions)}${more}`;
   },
 };
 
@@ -90,8 +76,8 @@ const clearSession: Command = {
   name: "clear session",
   usage: "INDEX | thread 0 session INDEX | all",
   help: "ends a session at once, by a reset; all: every one that is no listener",
-  run(words, { host }) {
-    const { sessions } = host;
+  run(words, run) {
+    const { sessions } = run.host;
     const isAll = words.accept("all");
     if (!isAll && words.accept("thread")) {
       takeThread(words);
@@ -99,9 +85,8 @@ const clearSession: Command = {
     }
     const index = isAll ? -1 : words.integer("session", 0, sessions.table.capacity - 1);
     words.end();
-    if (!isAll && !sessions.table.isUsed(index)) throw new CliError(`no session ${index}`);
-    const chosen = isAll ? [...sessions.table].filter((s) => !isListener(host, s)) : [index];
-    for (const s of chosen) sessions.terminate(s);
+    const chosen = isAll ? [...sessions.table].filter((s) => !isListener(run.host, s)) : [index];
+    for (const s of chosen) call(run, "session.clear", { session: String(s) });
     return `${chosen.length} sessions ended`;
   },
 };
@@ -110,14 +95,14 @@ const showSessionStats: Command = {
   name: "show session stats",
   usage: "[--json]",
   help: "how often each session error was answered",
-  run(words, { host }) {
-    const isJson = words.accept("--json");
+  run(words, run) {
+    const isJson = words.remove("--json");
     words.end();
-    const { errorCounts } = host.sessions;
-    const rows = SESSION_ERRORS.map(({ name, text }, i) => [errorCounts[i], name, text]).filter(
-      ([count]) => count !== 0,
-    );
-    if (isJson) return JSON.stringify(Object.fromEntries(rows.map(([count, name]) => [name, count])));
+    const counts = call(run, "statistics.sessions", {});
+    if (isJson) return JSON.stringify(counts);
+    const rows = SESSION_ERRORS.filter(({ name }) => counts[name] !== undefined).map(({ name, text }) => {
+      return [counts[name], name, text];
+    });
     return columns(["Count", "Error", "Reason"], rows);
   },
 };
@@ -144,7 +129,8 @@ const showSessionLookup: Command = {
   name: "show session lookup",
   usage: "[table FIB-INDEX] [--json]",
   help: "entries of the lookup tables, or the sessions of one FIB",
-  run(words, { host }) {
+  run(words, run) {
+    const { host } = run;
     let fib: number | undefined;
     let isJson = false;
     while (words.left > 0) {
@@ -153,13 +139,15 @@ const showSessionLookup: Command = {
       else words.end();
     }
     if (fib === undefined) {
-      const counts = { ...host.lookup.counts() };
+      const counts = call(run, "statistics.lookup", {});
       return isJson ? JSON.stringify(counts) : pairs(Object.entries(counts));
     }
-    const sessions = [...host.sessions.table].filter((s) => fibOf(host, s) === fib);
-    if (isJson) return JSON.stringify(sessions.map((s) => sessionRecord(host, s)));
-    const rows = sessions.map((s) => [formatHandle(host.sessions.table.handle(s)), formatConnectionName(host, s)]);
-    return columns(["Session", "Connection"], rows);
+    const sessions = [...host.sessions.table].filter((s) => fibOf(host, s) === fib).map((s) => viewSession(host, s));
+    if (isJson) return JSON.stringify(sessions);
+    return columns(
+      ["Session", "Connection"],
+      sessions.map((each) => [each.session, connectionName(each)]),
+    );
   },
 };
 
@@ -181,11 +169,8 @@ function switched(isOn: boolean): Command {
     run(words, run) {
       const backend = isOn && words.accept("rt-backend") ? takeRtBackend(words) : undefined;
       words.end();
-      const { sessions } = run.host;
-      const error = sessions.setEnabled(isOn, backend);
-      if (error === SESSION_E_NOSUPPORT) throw new CliError(`rt-backend ${sessions.rules.backend} is on`);
-      checkResult(error);
-      run.wake();
+      if (isOn) call(run, "session.enable", { rtBackend: backend });
+      else call(run, "session.disable", {});
       return "";
     },
   };
@@ -193,19 +178,21 @@ function switched(isOn: boolean): Command {
 
 const showSegmentManager: Command = {
   name: "show segment-manager",
-  usage: "",
+  usage: "[--json]",
   help: "memory of the session fifos",
-  run(words, { host }) {
+  run(words, run) {
+    const isJson = words.remove("--json");
     words.end();
-    const stats = host.fifos.stats();
+    const stats = call(run, "statistics.segments", {});
+    if (isJson) return JSON.stringify(stats);
     return pairs([
       ["capacity bytes", stats.capacityBytes],
       ["bytes in use", stats.bytesInUse],
       ["high water bytes", stats.highWaterBytes],
       ["chunks in use", stats.chunksInUse],
-      ["fifos", `${stats.activeFifos} of ${stats.maxFifos}`],
-      ["fifos refused", stats.fifoFailures],
-      ["chunks refused", stats.failures],
+      ["fifos", `${stats.fifos} of ${stats.maxFifos}`],
+      ["fifos refused", stats.fifosRefused],
+      ["chunks refused", stats.chunksRefused],
       ["short enqueues", stats.shortEnqueues],
       ["out-of-order intervals", stats.oooIntervals],
       ["out-of-order refused", stats.oooRefused],

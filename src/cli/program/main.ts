@@ -1,20 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
+import { packageVersion } from "../package-version.js";
 import { client, type ClientOptions } from "./client.js";
 import { EXIT_OK, reportFailure, UsageError } from "./failure.js";
 import type { RunOptions } from "./run-options.js";
 import type { SimCommandOptions } from "./sim.js";
-
-/** The package's version: package.json lies above src/cli/program and dist/src/cli/program. */
-function version(): string {
-  let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, "package.json"))) directory = dirname(directory);
-  const manifest: unknown = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
-  const found: unknown = typeof manifest === "object" && manifest !== null ? Reflect.get(manifest, "version") : "";
-  return String(found);
-}
 
 /** Commander's message as the argument at fault and what is wrong with it. */
 function usageError({ message, code }: CommanderError, command: string): UsageError {
@@ -43,7 +32,7 @@ export async function main(args: readonly string[]): Promise<number> {
   let running = "weft";
   const program = new Command("weft")
     .description("A userspace network host stack")
-    .version(version())
+    .version(packageVersion())
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .enablePositionalOptions()

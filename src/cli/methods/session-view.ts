@@ -3,24 +3,23 @@ import type { Application } from "../../session/application.js";
 import {
   S_CONNECTION,
   S_PROTO,
-  S_RX_FIFO,
   S_STATE,
-  S_TX_FIFO,
   S_WORKER,
   SESSION_LISTENING,
   SESSION_STATE_NAMES,
 } from "../../session/session-table.js";
-import { sessionErrorEntry } from "../../session/session-errors.js";
-import { formatHandle } from "../../session/session-handle.js";
-import { formatEndpoint } from "../../session/uri.js";
 import type { SessionIndex } from "../../transport/transport.js";
-import { CliError } from "../words.js";
 
-/** Throws CliError for a session error, with its name. */
-export function checkResult(result: number): void {
-  if (result >= 0) return;
-  const { name, text } = sessionErrorEntry(result);
-  throw new CliError(`${text} (${name})`);
+/** A session by name: `engine:index`, `engine:index.generation` to be sure that it is the same, or its index alone. */
+export const SESSION_ID = /^(?:0:)?(\d{1,8})(?:\.(\d{1,7}))?$/;
+
+/** The session of that name; undefined when there is none. */
+export function sessionByName(host: Host, name: string): SessionIndex | undefined {
+  const [, index, generation] = SESSION_ID.exec(name) ?? [];
+  const { table } = host.sessions;
+  const s = Number(index);
+  if (!table.isUsed(s) || (generation !== undefined && table.generation(s) !== Number(generation))) return undefined;
+  return s;
 }
 
 /** A word of a session's row. */
@@ -49,15 +48,6 @@ export function ownerOf(host: Host, s: SessionIndex): { app: Application | undef
   return { app: worker?.app, worker: worker?.number ?? -1 };
 }
 
-/** `[tcp] 198.18.0.2:80->198.18.0.1:40000`, as VPP writes connections. */
-export function formatConnectionName(host: Host, s: SessionIndex): string {
-  const local = host.sessions.localEndpoint(s);
-  const remote = host.sessions.remoteEndpoint(s);
-  const name = `[${protoName(host, s)}]`;
-  if (local === undefined) return `${name} -`;
-  return `${name} ${formatEndpoint(local)}->${isListener(host, s) || remote === undefined ? "*" : formatEndpoint(remote)}`;
-}
-
 /** Bytes in the fifo that the row names at `at`; undefined without one. */
 export function fifoBytes(host: Host, s: SessionIndex, at: number): number | undefined {
   const fifo = sessionField(host, s, at);
@@ -68,23 +58,4 @@ export function fifoBytes(host: Host, s: SessionIndex, at: number): number | und
 export function transportText(host: Host, s: SessionIndex, verbose: number): string {
   const c = sessionField(host, s, S_CONNECTION);
   return c < 0 ? "-" : (host.transports[sessionField(host, s, S_PROTO)]?.format(c, verbose) ?? "-");
-}
-
-/** A session for machines: what `--json` prints. */
-export function sessionRecord(host: Host, s: SessionIndex): Readonly<Record<string, unknown>> {
-  const { sessions } = host;
-  const local = sessions.localEndpoint(s);
-  const remote = isListener(host, s) ? undefined : sessions.remoteEndpoint(s);
-  const { app, worker } = ownerOf(host, s);
-  return {
-    session: formatHandle(sessions.table.handle(s)),
-    proto: protoName(host, s),
-    state: stateName(host, s),
-    app: app?.name ?? null,
-    worker,
-    local: local === undefined ? null : formatEndpoint(local),
-    remote: remote === undefined ? null : formatEndpoint(remote),
-    rxBytes: fifoBytes(host, s, S_RX_FIFO) ?? null,
-    txBytes: fifoBytes(host, s, S_TX_FIFO) ?? null,
-  };
 }

@@ -1,0 +1,237 @@
+import { RT_BACKENDS } from "../../session/rt-backend.js";
+import { SESSION_STATE_NAMES } from "../../session/session-table.js";
+import {
+  APP,
+  BUFFER_STATISTICS,
+  COUNTERS,
+  ERROR_STATISTICS,
+  INTERFACE,
+  NAMESPACE,
+  NEIGHBOUR,
+  NOTHING,
+  ROUTE,
+  RUNTIME_STATISTICS,
+  SEGMENT_STATISTICS,
+  SESSION,
+  SESSION_COUNT,
+  TABLE,
+  TCP_STATISTICS,
+  VERDICTS,
+  VERSION,
+} from "./results.js";
+import {
+  type Field,
+  field,
+  type FieldValues,
+  int,
+  list,
+  name,
+  object,
+  optional,
+  type Shape,
+  type ValueOf,
+  word,
+} from "./shape.js";
+
+// The methods of the control socket. This table makes the types, the checks and the dispatcher, and the page README.md.
+
+/** Version of the methods; a request of another one is refused. */
+export const METHODS_VERSION = 1;
+
+/** One method. */
+export interface MethodForm {
+  readonly params: readonly Field[];
+  readonly result: Shape;
+  /** Whether it changes something. */
+  readonly changes: boolean;
+  readonly doc: string;
+}
+
+const MAX_INDEX = 0x7fff_ffff;
+/** Most paths of a route in one request. */
+const MAX_PATHS = 64;
+/** Most sessions in an answer; `first` asks for those behind them. */
+const MAX_LISTED = 10_000;
+
+const INTERFACE_NAME = { kind: "interface" } as const satisfies Shape;
+const ADDRESS = { kind: "address" } as const satisfies Shape;
+const PREFIX = { kind: "prefix" } as const satisfies Shape;
+const END = { kind: "end" } as const satisfies Shape;
+const MAC = { kind: "mac" } as const satisfies Shape;
+const SESSION_NAME = { kind: "session" } as const satisfies Shape;
+
+const ON = field("interface", INTERFACE_NAME, "interface");
+const FAMILY = optional("family", { kind: "family" }, "both when absent");
+const TABLE_0 = optional("table", int(0, MAX_INDEX), "table; 0 when absent");
+const NAMESPACE_ID = field("id", name(64), "id");
+
+const SESSION_FILTER = [
+  optional("proto", name(16), "of this transport"),
+  optional("state", word(SESSION_STATE_NAMES), "in this state"),
+  optional("role", word(["server", "client"]), "listeners, or what was connected from here"),
+  optional("app", int(0, MAX_INDEX), "of the application of this index"),
+  optional("first", int(0, MAX_INDEX), "of this index or above"),
+  optional("last", int(0, MAX_INDEX), "of this index or below"),
+  optional("local", END, "with this local end"),
+  optional("remote", END, "with this remote end"),
+  optional("either", END, "with this end on either side"),
+] as const;
+
+const SOURCE_RANGE = [
+  field("first", ADDRESS, "address"),
+  optional("last", ADDRESS, "end of the range; first when absent"),
+  TABLE_0,
+] as const;
+
+/** A method that reads. */
+function reads<const P extends readonly Field[], R extends Shape>(
+  params: P,
+  result: R,
+  doc: string,
+): { readonly params: P; readonly result: R; readonly changes: false; readonly doc: string } {
+  return { params, result, changes: false, doc };
+}
+
+/** A method that changes something, and says nothing. */
+function changes<const P extends readonly Field[]>(
+  params: P,
+  doc: string,
+): { readonly params: P; readonly result: typeof NOTHING; readonly changes: true; readonly doc: string } {
+  return { params, result: NOTHING, changes: true, doc };
+}
+
+/** The methods. */
+export const METHODS = {
+  "stack.version": reads([], VERSION, "what runs"),
+
+  "interface.list": reads([optional("interface", INTERFACE_NAME, "only this one")], list(INTERFACE), "interfaces"),
+  "interface.state": changes(
+    [ON, field("state", word(["up", "down"]), "the new state")],
+    "lets an interface take and send packets, or not",
+  ),
+  "interface.mtu": changes(
+    [ON, field("mtu", int(68, 65_535), "bytes, at most the device's; 1280 at least with IPv6")],
+    "changes the largest IP packet that is sent",
+  ),
+  "interface.table": changes(
+    [ON, field("table", int(0, MAX_INDEX), "table")],
+    "looks packets from an interface without addresses up in another table",
+  ),
+  "interface.address.add": changes([ON, field("prefix", PREFIX, "`address/length`")], "gives an interface an address"),
+  "interface.address.del": changes([ON, field("prefix", PREFIX, "`address/length`")], "takes an address away"),
+
+  "table.list": reads([], list(TABLE), "tables, each of both families"),
+  "table.add": changes([field("table", int(1, MAX_INDEX), "its number")], "makes a table"),
+  "table.del": changes([field("table", int(1, MAX_INDEX), "its number")], "removes a table that nothing uses"),
+
+  "route.list": reads(
+    [
+      FAMILY,
+      optional("table", int(0, MAX_INDEX), "only of this table"),
+      optional("address", ADDRESS, "only the route that it takes, in each table"),
+    ],
+    list(ROUTE),
+    "routes; those of link scope only when neither table nor address is given",
+  ),
+  "route.add": changes(
+    [
+      field("prefix", PREFIX, "destinations"),
+      optional(
+        "paths",
+        list(
+          object(
+            optional("via", ADDRESS, "next hop; absent: destinations are neighbours on the interface"),
+            optional("interface", INTERFACE_NAME, "absent: the one whose subnet covers the next hop"),
+            optional("weight", int(1, 255), "its share; 1 when absent"),
+          ),
+          MAX_PATHS,
+        ),
+        "ways to them",
+      ),
+      optional("verdict", word(VERDICTS), "in place of paths"),
+      TABLE_0,
+    ],
+    "adds a route, or replaces it",
+  ),
+  "route.del": changes([field("prefix", PREFIX, "destinations"), TABLE_0], "removes a route that route.add made"),
+
+  "neighbour.list": reads(
+    [FAMILY, optional("interface", INTERFACE_NAME, "only behind this one")],
+    list(NEIGHBOUR),
+    "neighbours",
+  ),
+  "neighbour.set": changes(
+    [ON, field("address", ADDRESS, "its address"), field("mac", MAC, "its hardware address")],
+    "configures a neighbour, for good",
+  ),
+  "neighbour.del": changes([ON, field("address", ADDRESS, "its address")], "forgets a neighbour"),
+
+  "namespace.list": reads([optional("id", name(64), "only this one")], list(NAMESPACE), "application namespaces"),
+  "namespace.add": changes(
+    [
+      NAMESPACE_ID,
+      optional("secret", { kind: "secret" }, "who attaches must know it"),
+      optional("interface", INTERFACE_NAME, "its addresses are the namespace's, and its tables"),
+      optional("table4", int(0, MAX_INDEX), "without interface: table of IPv4"),
+      optional("table6", int(0, MAX_INDEX), "without interface: table of IPv6; neither: 0 and 0"),
+    ],
+    "adds an application namespace, or changes it for who comes later",
+  ),
+  "namespace.del": changes([NAMESPACE_ID], "deletes a namespace: its applications are detached"),
+
+  "app.list": reads([], list(APP), "applications"),
+  "app.get": reads([field("app", int(0, MAX_INDEX), "its index")], APP, "an application"),
+
+  "session.enable": changes(
+    [optional("rtBackend", word(RT_BACKENDS), "engine that decides on flows; it stays until session.disable")],
+    "lets applications attach",
+  ),
+  "session.disable": changes([], "detaches every application, lets none attach, and forgets the session rules"),
+  "session.list": reads(
+    [
+      ...SESSION_FILTER,
+      optional("max", int(1, MAX_LISTED), "sessions at most; 1000 when absent"),
+      optional("verbose", int(0, 2), "1: with transport and workers; 2: with all variables of the transport"),
+    ],
+    list(SESSION),
+    "sessions, by index",
+  ),
+  "session.count": reads(SESSION_FILTER, SESSION_COUNT, "how many sessions there are"),
+  "session.get": reads([field("session", SESSION_NAME, "session")], SESSION, "a session, as verbose 2 shows it"),
+  "session.clear": changes([field("session", SESSION_NAME, "session")], "ends a session at once, by a reset"),
+
+  "source-address.add": changes(
+    SOURCE_RANGE,
+    "gives addresses that active opens come from in turn, when they name none",
+  ),
+  "source-address.del": changes(SOURCE_RANGE, "takes such addresses away"),
+
+  "statistics.sessions": reads([], COUNTERS, "how often each session error was answered"),
+  "statistics.lookup": reads([], COUNTERS, "entries of the lookup tables"),
+  "statistics.tcp": reads([], TCP_STATISTICS, "connections by state, sums of their statistics, counters of TCP nodes"),
+  "statistics.segments": reads([], SEGMENT_STATISTICS, "memory of the session fifos"),
+  "statistics.buffers": reads([], BUFFER_STATISTICS, "packet buffers"),
+  "statistics.runtime": reads(
+    [optional("all", { kind: "flag" }, "nodes without packets too")],
+    RUNTIME_STATISTICS,
+    "calls, packets and time of nodes",
+  ),
+  "statistics.errors": reads([], ERROR_STATISTICS, "event counters of nodes that are not 0"),
+} as const satisfies Readonly<Record<string, MethodForm>>;
+
+/** The table of methods. */
+export type Methods = typeof METHODS;
+
+/** Name of a method. */
+export type MethodName = keyof Methods;
+
+/** The parameters of a method. */
+export type MethodParams<M extends MethodName> = FieldValues<Methods[M]["params"]>;
+
+/** What a method answers with. */
+export type MethodResult<M extends MethodName> = ValueOf<Methods[M]["result"]>;
+
+/** Whether something that came from outside is a method's name. */
+export function isMethodName(value: unknown): value is MethodName {
+  return typeof value === "string" && Object.hasOwn(METHODS, value);
+}
