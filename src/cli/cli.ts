@@ -1,27 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { SESSION_E_UNKNOWN, SessionError, sessionErrorEntry } from "../session/session-errors.js";
+import { SessionError, sessionErrorEntry } from "../session/session-errors.js";
 import type { CliContext, Command } from "./command.js";
 import { COMMANDS } from "./commands/all.js";
 import { completions, findCommand } from "./find-command.js";
 import { MethodError } from "./methods/method-error.js";
-import { answerLine, answerRequest, isRequest, type MethodAnswer, refusal } from "./methods/request.js";
+import { answerRequest } from "./methods/request.js";
+import { answerLine, isRequest, type MethodAnswer, noStack } from "./methods/request-form.js";
+import type { CliAnswer } from "./socket-frame.js";
 import { CliError, Words } from "./words.js";
 
 /** Longest command line, characters. */
 export const MAX_COMMAND_LENGTH = 4096;
-
-/** What a command said. */
-export interface CliAnswer {
-  /** False when the command was wrong, or failed: the text says why. */
-  readonly ok: boolean;
-  /** Lines, without a newline at the end. */
-  readonly text: string;
-}
-
-/** An answer to a request. */
-function requestAnswer(answer: MethodAnswer): CliAnswer {
-  return { ok: "result" in answer, text: answerLine(answer) };
-}
 
 /** What a command says of a method's error: what the tables refuse stands alone, session errors with their names. */
 function commandText(command: string, { message, errno, cause }: MethodError): string {
@@ -44,7 +33,7 @@ export class Cli {
    * ends a command that takes its time.
    */
   async run(line: string, signal?: AbortSignal): Promise<CliAnswer> {
-    if (typeof line === "string" && isRequest(line)) return requestAnswer(this.#request(line));
+    if (typeof line === "string" && isRequest(line)) return answerLine(this.#request(line));
     try {
       return { ok: true, text: await this.#run(line, signal) };
     } catch (error) {
@@ -55,8 +44,7 @@ export class Cli {
   }
 
   #request(line: string): MethodAnswer {
-    if (this.#closing.signal.aborted)
-      return refusal(new MethodError(SESSION_E_UNKNOWN, undefined, "the stack is closed"));
+    if (this.#closing.signal.aborted) return noStack("the stack is closed");
     const { host } = this.#context;
     host.engine.refreshClock();
     const answer = answerRequest({ host }, line);

@@ -1,6 +1,5 @@
 import { connect, type Socket } from "node:net";
-import type { CliAnswer } from "./cli.js";
-import { LineReader, MAX_ANSWER_BYTES } from "./socket-frame.js";
+import { type CliAnswer, LineReader, MAX_ANSWER_BYTES } from "./socket-frame.js";
 
 interface Waiting {
   resolve(answer: CliAnswer): void;

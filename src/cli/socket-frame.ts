@@ -1,7 +1,6 @@
-import type { CliAnswer } from "./cli.js";
-
 // The CLI socket's protocol: a request is a line of text; its answer is a line `ok BYTES` or `error BYTES`, then that
-// many bytes of text. Requests of one connection are answered in order.
+// many bytes of text. Requests of one connection are answered in order. A client that ends its side has gone: what it asked
+// for is ended too.
 
 /** Longest request, bytes. */
 export const MAX_REQUEST_BYTES = 8192;
@@ -9,6 +8,14 @@ export const MAX_REQUEST_BYTES = 8192;
 export const MAX_ANSWER_BYTES = 256 << 20;
 
 const LF = 10;
+
+/** What a line was answered with. */
+export interface CliAnswer {
+  /** False when the command was wrong, or failed: the text says why. */
+  readonly ok: boolean;
+  /** Lines, without a newline at the end. */
+  readonly text: string;
+}
 
 /** An answer as bytes. */
 export function encodeAnswer({ ok, text }: CliAnswer): Buffer {

@@ -1,4 +1,4 @@
-// Applications in processes of their own: `weft/client`.
+// Applications in processes of their own, and programs that manage a stack: `weft/client`.
 export type { App } from "../app/app.js";
 export type { AppWorker, ConnectOptions, ListenOptions } from "../app/app-worker.js";
 export type { AppCallbacks } from "../app/callbacks.js";
@@ -13,3 +13,5 @@ export type { ClientSession } from "./client-session.js";
 export { type RemoteStack, remoteStack } from "./client-stack.js";
 export type { ClientWorker } from "./client-worker.js";
 export type { SessionEvents } from "./readiness.js";
+export type { MethodName, MethodParams, MethodResult } from "../cli/methods/method-table.js";
+export { manage, ManageError, type Management, type ManageOptions } from "./manage.js";

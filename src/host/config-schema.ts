@@ -172,7 +172,7 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     namespaces: list(namespace),
     rules: list(rule),
     apps: list(app),
-    cli: section({ socket: pathLeaf }),
+    cli: section({ socket: pathLeaf, mode: intLeaf(0, 0o777), group: intLeaf(0, MAX_ID) }),
     attach: z
       .strictObject({
         directory: maybe(pathLeaf),

@@ -125,6 +125,15 @@ export interface LimitsConfig {
   readonly adjacencies?: number;
 }
 
+/** The control socket, on which the CLI and `weft/client` manage a stack; only `weft run` opens one. */
+export interface CliConfig {
+  readonly socket?: string;
+  /** Permissions of the socket: who may connect. Default 0o600. */
+  readonly mode?: number;
+  /** Group of the socket, by number. Default: the process's. */
+  readonly group?: number;
+}
+
 /** What a stack is made of: `createStack`'s argument, and the configuration file. Unknown keys are errors. */
 export interface StackConfig {
   readonly engine?: { readonly driver?: "inline"; readonly workers?: 0 };
@@ -134,8 +143,7 @@ export interface StackConfig {
   readonly namespaces?: readonly NamespaceConfig[];
   readonly rules?: readonly RuleConfig[];
   readonly apps?: readonly AppConfig[];
-  /** The CLI's unix socket; only `weft run` opens one. */
-  readonly cli?: { readonly socket?: string };
+  readonly cli?: CliConfig;
   /** Lets applications of other processes attach; `weft run` always does. Default directory: beside the CLI's socket. */
   readonly attach?: Partial<AttachConfig>;
   readonly tcp?: Partial<TcpConfig>;

@@ -1,5 +1,6 @@
 import { AppServer } from "../../src/app/attach.js";
-import { Cli, type CliAnswer } from "../../src/cli/cli.js";
+import { Cli } from "../../src/cli/cli.js";
+import type { CliAnswer } from "../../src/cli/socket-frame.js";
 import { wire } from "../../src/device/wire-device.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { SeededRandom } from "../../src/random/seeded.js";

@@ -3,8 +3,7 @@ import { type Family, tryParseAddress } from "../../ip/address.js";
 import { columns } from "../columns.js";
 import type { Command, CommandRun } from "../command.js";
 import { call } from "../methods/dispatch.js";
-import type { MethodParams, MethodResult } from "../methods/method-table.js";
-import { VERDICTS } from "../methods/results.js";
+import { type MethodParams, type MethodResult, VERDICTS } from "../methods/method-table.js";
 import { CliError, type Words } from "../words.js";
 import { takeInterface } from "./interface.js";
 

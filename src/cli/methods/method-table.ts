@@ -16,7 +16,6 @@ import {
   SESSION_COUNT,
   TABLE,
   TCP_STATISTICS,
-  VERDICTS,
   VERSION,
 } from "./results.js";
 import {
@@ -48,6 +47,9 @@ export interface MethodForm {
 }
 
 const MAX_INDEX = 0x7fff_ffff;
+/** Verdicts that a route may have in place of paths. */
+export const VERDICTS = ["drop", "unreachable", "local", "punt"] as const;
+
 /** Most paths of a route in one request. */
 const MAX_PATHS = 64;
 /** Most sessions in an answer; `first` asks for those behind them. */

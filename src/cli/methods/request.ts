@@ -1,40 +1,11 @@
 import { quoteValue } from "../../host/config-error.js";
-import { SESSION_E_ALLOC, SESSION_E_INVALID, SESSION_E_NOSUPPORT } from "../../session/session-errors.js";
-import { MAX_ANSWER_BYTES, MAX_REQUEST_BYTES } from "../socket-frame.js";
+import { SESSION_E_INVALID, SESSION_E_NOSUPPORT } from "../../session/session-errors.js";
+import { MAX_REQUEST_BYTES } from "../socket-frame.js";
 import { dispatch } from "./dispatch.js";
 import type { MethodRun } from "./handler.js";
-import { failureOf, MethodError, type MethodFailure } from "./method-error.js";
+import { MethodError } from "./method-error.js";
 import { METHODS_VERSION } from "./method-table.js";
-
-// A request is one line: {"version":1,"method":"route.del","params":{"prefix":"10.0.0.0/8"}}; params may be absent. Its answer
-// is {"version":1,"result":…} or {"version":1,"error":{"code","name","text","argument"}}.
-
-/** The answer to a request, as JSON. */
-export type MethodAnswer =
-  | { readonly version: number; readonly result: unknown }
-  | { readonly version: number; readonly error: MethodFailure };
-
-/** The answer as one line of JSON, of a length that clients take. */
-export function answerLine(answer: MethodAnswer): string {
-  const text = JSON.stringify(answer);
-  if (text.length <= MAX_ANSWER_BYTES) return text;
-  return JSON.stringify(refusal(new MethodError(SESSION_E_ALLOC, undefined, "the answer is too long")));
-}
-
-/** Whether a line is a request: no text command begins so. */
-export function isRequest(line: string): boolean {
-  return line.trimStart().startsWith("{");
-}
-
-/** The line that asks for a method. */
-export function requestLine(method: string, params: unknown): string {
-  return JSON.stringify({ version: METHODS_VERSION, method, params });
-}
-
-/** A refusal as JSON. */
-export function refusal(error: unknown): MethodAnswer {
-  return { version: METHODS_VERSION, error: failureOf(error) };
-}
+import { type MethodAnswer, refusal } from "./request-form.js";
 
 function parse(line: string): Readonly<Record<string, unknown>> {
   if (line.length > MAX_REQUEST_BYTES) {

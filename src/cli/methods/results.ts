@@ -14,9 +14,6 @@ const INDEX = int(0, 0x7fff_ffff);
 /** Nothing: the method is done. */
 export const NOTHING = { kind: "nothing" } as const satisfies Shape;
 
-/** Verdicts that a route may have in place of paths. */
-export const VERDICTS = ["drop", "unreachable", "local", "punt"] as const;
-
 /** One interface. */
 export const INTERFACE = object(
   field("name", text(), "its name"),

@@ -64,7 +64,7 @@ function fromArguments(name: string, options: RunOptions): StackConfig {
 export async function runConfig(options: RunOptions): Promise<StackConfig> {
   const config = await chosenConfig(options);
   const { cliSocket } = options;
-  const whole = cliSocket === undefined ? config : { ...config, cli: { socket: cliSocket } };
+  const whole = cliSocket === undefined ? config : { ...config, cli: { ...config.cli, socket: cliSocket } };
   await resolveConfig(whole, "file");
   return whole;
 }

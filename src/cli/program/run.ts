@@ -35,7 +35,8 @@ export async function run(options: RunOptions): Promise<number> {
   try {
     const config = await runConfig(options);
     // Before anything is made: a socket in use means that this stack runs already.
-    socket = await CliSocket.open(config.cli?.socket ?? defaultSocketPath());
+    const { socket: path = defaultSocketPath(), ...permissions } = config.cli ?? {};
+    socket = await CliSocket.open(path, permissions);
     served = await serveStack({ attach: {}, ...config }, socket);
     if (!stop.isStopped) process.stdout.write("weft: ready\n");
     await stop.stopped;

@@ -1,0 +1,187 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { checkValue } from "../../src/cli/methods/check.js";
+import { type MethodForm, type MethodName, METHODS } from "../../src/cli/methods/method-table.js";
+import { requestLine } from "../../src/cli/methods/request-form.js";
+import { Pair } from "../cli/pair.js";
+import { renderMethods } from "./render.js";
+
+let pair: Pair;
+beforeEach(async () => {
+  pair = new Pair();
+  await pair.connect();
+});
+
+/** What a method answers with; it must be of its shape. */
+async function result(method: MethodName, params: object = {}): Promise<unknown> {
+  const { ok, text } = await pair.cli.run(requestLine(method, params));
+  expect(text).toContain('"result"');
+  expect(ok).toBe(true);
+  const { result: value } = JSON.parse(text) as { result: unknown };
+  const form: MethodForm = METHODS[method];
+  expect(checkValue(form.result, value, ["result"])).toBeUndefined();
+  return value;
+}
+
+const READS = Object.entries<MethodForm>(METHODS).flatMap(([name, { changes }]) =>
+  changes ? [] : [name as MethodName],
+);
+const NEEDED: Partial<Record<MethodName, object>> = { "app.get": { app: 0 }, "session.get": { session: "0:1.1" } };
+
+describe("a method that reads", () => {
+  it.each(READS)("%s answers with what its table says", async (method) => {
+    await pair.ok("ping 198.18.0.1 repeat 1");
+    await pair.ok("ip route add 10.0.0.0/8 via 198.18.0.1");
+    await pair.ok("app ns add id blue ip4-fib-id 0");
+    const value = await result(method, NEEDED[method]);
+    // Lists have something to look at.
+    expect(value).not.toEqual([]);
+  });
+
+  it.each([
+    ["show interface --json", "interface.list", {}],
+    ["show interface w0 addr --json", "interface.list", { interface: "w0" }],
+    ["show ip fib --json", "route.list", { family: 4 }],
+    ["show ip6 fib table 0 --json", "route.list", { family: 6, table: 0 }],
+    ["show ip fib 198.18.0.9 --json", "route.list", { family: 4, address: "198.18.0.9" }],
+    ["show ip neighbors --json", "neighbour.list", {}],
+    ["show ip6 neighbors --json", "neighbour.list", { family: 6 }],
+    ["show session --json", "session.list", {}],
+    ["show session verbose 2 app 0 --json", "session.list", { app: 0, verbose: 2 }],
+    ["show session stats --json", "statistics.sessions", {}],
+    ["show session lookup --json", "statistics.lookup", {}],
+    ["show app --json", "app.list", {}],
+    ["show app server verbose --json", "session.list", { role: "server", verbose: 1 }],
+    ["show app ns --json", "namespace.list", {}],
+    ["show tcp stats --json", "statistics.tcp", {}],
+    ["show segment-manager --json", "statistics.segments", {}],
+    ["show buffers --json", "statistics.buffers", {}],
+    ["show runtime all --json", "statistics.runtime", { all: true }],
+    ["show errors --json", "statistics.errors", {}],
+  ] as const)("%s prints it", async (command, method, params) => {
+    await pair.ok("ping 198.18.0.1 repeat 1");
+    expect(JSON.parse(await pair.ok(command))).toEqual(await result(method, params));
+  });
+
+  it("lists sessions by any of its filters", async () => {
+    const shown = async (filter: object): Promise<string[]> =>
+      ((await result("session.list", filter)) as { session: string }[]).map(({ session }) => session);
+    expect(await shown({})).toEqual(["0:0.1", "0:1.1"]);
+    expect(await shown({ max: 1 })).toEqual(["0:0.1"]);
+    expect(await shown({ first: 1 })).toEqual(["0:1.1"]);
+    expect(await shown({ last: 0 })).toEqual(["0:0.1"]);
+    expect(await shown({ role: "server" })).toEqual(["0:0.1"]);
+    expect(await shown({ role: "client" })).toEqual([]);
+    expect(await shown({ proto: "tcp", state: "ready", app: 0 })).toEqual(["0:1.1"]);
+    expect(await shown({ app: 1 })).toEqual([]);
+    expect(await shown({ local: "198.18.0.2:80" })).toEqual(["0:1.1"]);
+    expect(await shown({ remote: "198.18.0.2" })).toEqual([]);
+    expect(await shown({ either: "198.18.0.1" })).toEqual(["0:1.1"]);
+    expect(await result("session.count", { state: "ready" })).toEqual({
+      sessions: 1,
+      capacity: 256,
+      states: [{ proto: "tcp", state: "ready", sessions: 1 }],
+    });
+    expect(await result("session.get", { session: "1" })).toMatchObject({
+      session: "0:1.1",
+      transport: expect.stringMatching(/snd_una/),
+    });
+  });
+});
+
+describe("a method that changes something", () => {
+  const done = async (method: MethodName, params: object): Promise<void> => {
+    expect(METHODS[method].changes).toBe(true);
+    expect(await result(method, params)).toBeNull();
+  };
+
+  it("interface.*: state, MTU, addresses, table", async () => {
+    const shown = async (): Promise<unknown> => ((await result("interface.list")) as unknown[])[0];
+    await done("interface.state", { interface: "w0", state: "down" });
+    await done("interface.mtu", { interface: "w0", mtu: 1400 });
+    await done("interface.address.add", { interface: "w0", prefix: "198.18.7.2/24" });
+    expect(await shown()).toMatchObject({
+      state: "down",
+      mtu: 1400,
+      addresses: expect.arrayContaining(["198.18.7.2/24"]),
+    });
+    const { addresses } = (await shown()) as { addresses: string[] };
+    for (const prefix of addresses) await done("interface.address.del", { interface: "w0", prefix });
+    await done("table.add", { table: 7 });
+    await done("interface.table", { interface: "w0", table: 7 });
+    await done("interface.state", { interface: "w0", state: "up" });
+    expect(await shown()).toMatchObject({ state: "up", addresses: [], table: 7 });
+  });
+
+  it("table.* and route.*", async () => {
+    await done("table.add", { table: 7 });
+    const paths = [
+      { via: "198.18.0.1", weight: 3 },
+      { via: "198.18.0.9", interface: "w0" },
+    ];
+    await done("route.add", { prefix: "10.0.0.0/8", paths });
+    await done("route.add", { prefix: "10.0.0.0/8", verdict: "drop", table: 7 });
+    const route = { prefix: "10.0.0.0/8", source: "route" };
+    expect(await result("route.list", { address: "10.1.2.3" })).toEqual([
+      {
+        table: 0,
+        ...route,
+        paths: [
+          { type: "rewrite", via: "198.18.0.1", interface: "w0", weight: 3 },
+          { type: "arp", via: "198.18.0.9", interface: "w0", weight: 1 },
+        ],
+      },
+      { table: 7, ...route, paths: [{ type: "drop", via: null, interface: null, weight: 1 }] },
+    ]);
+    await done("route.del", { prefix: "10.0.0.0/8" });
+    await done("table.del", { table: 7 });
+    expect(await result("table.list")).toMatchObject([{ table: 0 }]);
+    expect(JSON.stringify(await result("route.list"))).not.toContain("10.0.0.0");
+  });
+
+  it("neighbour.*", async () => {
+    const neighbour = { interface: "w0", address: "198.18.0.9" };
+    await done("neighbour.set", { ...neighbour, mac: "02:00:00:00:00:09" });
+    const set = { ...neighbour, mac: "02:00:00:00:00:09", state: "static" };
+    expect(await result("neighbour.list")).toEqual(expect.arrayContaining([expect.objectContaining(set)]));
+    expect(await result("neighbour.list", { family: 6 })).toEqual([]);
+    await done("neighbour.del", neighbour);
+    expect(JSON.stringify(await result("neighbour.list"))).not.toContain("198.18.0.9");
+  });
+
+  it("namespace.*", async () => {
+    await done("namespace.add", { id: "blue", secret: 1234, interface: "w0" });
+    expect(await result("namespace.list", { id: "blue" })).toMatchObject([{ secret: "yes", interface: "w0", apps: 0 }]);
+    await done("namespace.add", { id: "blue", table6: 0 });
+    expect(await result("namespace.list", { id: "blue" })).toMatchObject([
+      { index: 1, secret: "no", interface: null, "ip4-table": null, "ip6-table": 0 },
+    ]);
+    await done("namespace.del", { id: "blue" });
+    expect(await result("namespace.list")).toMatchObject([{ id: "default", apps: 1 }]);
+  });
+
+  it("source-address.*", async () => {
+    await done("interface.address.add", { interface: "w0", prefix: "198.18.0.3/24" });
+    await done("source-address.add", { first: "198.18.0.2", last: "198.18.0.3" });
+    expect(await pair.fails("tcp src-address 198.18.0.3")).toContain("IPINUSE");
+    await done("source-address.del", { first: "198.18.0.2", last: "198.18.0.3" });
+    await done("source-address.add", { first: "198.18.0.3" });
+  });
+
+  it("session.*: clear, disable, enable", async () => {
+    await done("session.clear", { session: "0:1.1" });
+    pair.run(10_000);
+    expect(await result("session.count")).toMatchObject({ sessions: 1 });
+    await done("session.disable", {});
+    pair.run(100_000);
+    expect(await result("session.count")).toMatchObject({ sessions: 0 });
+    expect(pair.a.host.sessions.attach({ name: "x" }, {})).toBe(-10);
+    await done("session.enable", {});
+    expect(pair.a.host.sessions.attach({ name: "x" }, {})).toBe(0);
+  });
+});
+
+describe("the table of methods", () => {
+  it("makes the page src/cli/methods/README.md (--update writes it)", async () => {
+    await expect(renderMethods()).toMatchFileSnapshot("../../src/cli/methods/README.md");
+  });
+});
