@@ -184,6 +184,10 @@ const WRONG: readonly (readonly [line: string, config: unknown])[] = [
   ['engine.driver: not supported yet: "worker"', tap({}, { engine: { driver: "worker" } })],
   ["engine.workers: not a whole number from 0 to 0: 2", tap({}, { engine: { workers: 2 } })],
   ["cli.socket: not a path: 7", tap({}, { cli: { socket: 7 } })],
+  // In decimal: what 0o660 is meant to be.
+  ["cli.mode: not a whole number from 0 to 511: 660", tap({}, { cli: { mode: 660 } })],
+  ['cli.mode: not a whole number from 0 to 511: "0660"', tap({}, { cli: { mode: "0660" } })],
+  ['cli.group: not a whole number from 0 to 4294967294: "adm"', tap({}, { cli: { group: "adm" } })],
   ["tcp.rtoMin: unknown key", tap({}, { tcp: { rtoMin: 200 } })],
   ["tcp.rtoMinMs: not a whole number from 1 to 60000: 0", tap({}, { tcp: { rtoMinMs: 0 } })],
   ["tcp.rtoMinMs: more than rtoMaxMs: 500 > 400", tap({}, { tcp: { rtoMinMs: 500, rtoMaxMs: 400 } })],

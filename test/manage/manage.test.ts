@@ -4,7 +4,7 @@ import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { requestLine } from "../../src/cli/methods/request-form.js";
+import { answerLine, requestLine } from "../../src/cli/methods/request-form.js";
 import { RequestPace } from "../../src/cli/request-pace.js";
 import { CliSocket, type SocketPermissions } from "../../src/cli/socket-server.js";
 import { manage, ManageError, type Management, type ManageOptions } from "../../src/client/index.js";
@@ -207,6 +207,25 @@ describe("the control socket", () => {
     await expect.poll(() => said.split('"version":1').length - 1, { timeout: 5000 }).toBe(501);
     expect(said.match(/"result":null/g)).toHaveLength(500);
     expect(said).toMatch(/"prefix":"10\.1\.243\.0\/24"[^\n]*$/);
+  });
+
+  it("has room for 32 clients", async () => {
+    await serve();
+    const stacks = await Promise.all(Array.from({ length: 32 }, () => open()));
+    await Promise.all(stacks.map((stack) => stack.call("stack.version")));
+    const one = await open();
+    expect(await errorOf(one.call("stack.version"))).toMatchObject({ code: "ECONNRESET" });
+    stacks[0].close();
+    await expect.poll(async () => (await open()).call("stack.version").catch(() => undefined)).toBeDefined();
+  });
+
+  it("says that an answer is too long to be sent", () => {
+    const circle: { itself?: unknown } = {};
+    circle.itself = circle;
+    expect(answerLine({ version: 1, result: circle })).toEqual({
+      ok: false,
+      text: '{"version":1,"error":{"code":"ENOMEM","name":"ALLOC","text":"the answer is too long"}}',
+    });
   });
 
   it("waits for a client that reads slowly, and answers the others", async () => {

@@ -70,7 +70,7 @@ export function renderMethods(): string {
     "`npx vitest run test/manage --update` writes it anew.",
     "",
     "The socket of the CLI is the control socket. It takes text commands, and requests: lines that are JSON objects. Whoever may connect may do",
-    'everything. That is the owner alone, unless `cli: { mode: "0660", group: 990 }` says else; Node does not tell who connects, so it is the',
+    "everything. That is the owner alone, unless `cli: { mode: 0o660, group: 990 }` says else; Node does not tell who connects, so it is the",
     "file's mode and group, and the directories above it, that decide.",
     "",
     '    {"version":1,"method":"route.add","params":{"prefix":"10.0.0.0/8","paths":[{"via":"198.18.0.1"}]}}',

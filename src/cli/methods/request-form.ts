@@ -31,9 +31,18 @@ export function noStack(text: string): MethodAnswer {
   return refusal(new MethodError(SESSION_E_UNKNOWN, undefined, text));
 }
 
+/** Undefined: longer than a text can be. */
+function jsonOf(answer: MethodAnswer): string | undefined {
+  try {
+    return JSON.stringify(answer);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The answer as one line of JSON, of a length that clients take. */
 export function answerLine(answer: MethodAnswer): { readonly ok: boolean; readonly text: string } {
-  const text = JSON.stringify(answer);
-  if (text.length <= MAX_ANSWER_BYTES) return { ok: "result" in answer, text };
+  const text = jsonOf(answer);
+  if (text !== undefined && text.length <= MAX_ANSWER_BYTES) return { ok: "result" in answer, text };
   return answerLine(refusal(new MethodError(SESSION_E_ALLOC, undefined, "the answer is too long")));
 }
