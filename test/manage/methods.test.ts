@@ -177,6 +177,11 @@ describe("a method that changes something", () => {
     expect(pair.a.host.sessions.attach({ name: "x" }, {})).toBe(-10);
     await done("session.enable", {});
     expect(pair.a.host.sessions.attach({ name: "x" }, {})).toBe(0);
+    await done("session.enable", { rtBackend: "rule-table" });
+    expect(pair.a.host.sessions.rules.backend).toBe("rule-table");
+    expect(await pair.fails("session enable rt-backend none")).toBe("session enable: rt-backend rule-table is on");
+    const { text } = await pair.cli.run(requestLine("session.enable", { rtBackend: "none" }));
+    expect(JSON.parse(text)).toMatchObject({ error: { name: "NOSUPPORT", argument: "rtBackend" } });
   });
 });
 
