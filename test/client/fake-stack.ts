@@ -15,7 +15,13 @@ import { PageRanges } from "../../src/mem/page-ranges.js";
 import type { MemoryWindow } from "../../src/mem/window.js";
 import { makeHandle } from "../../src/session/session-handle.js";
 import { type Endpoint, TRANSPORT_TCP, TRANSPORT_UDP } from "../../src/transport/transport.js";
-import { FakeWorker } from "./fake-worker.js";
+import {
+  type FakeSegment,
+  type FakeSession,
+  type FakeSessionOptions,
+  FakeWorker,
+  type FakeWorkerHost,
+} from "./fake-worker.js";
 
 const PAGE = 4096;
 const WINDOW_BYTES = 256 << 20;
@@ -35,45 +41,6 @@ export interface FakeOptions {
   readonly onRequest?: (socket: SeqpacketSocket, packet: Uint8Array) => boolean;
 }
 
-/** What a session does with what it is sent: sends it back, keeps it, or throws it away. */
-export type FakeMode = "echo" | "keep" | "sink";
-
-/** A session of the fake stack. */
-export interface FakeSession {
-  readonly handle: number;
-  readonly index: number;
-  readonly fields: SessionFields;
-  /** Fifos of the table; 0: none. */
-  readonly rx: number;
-  readonly tx: number;
-  /** Its pair of mirrors, offset in the control segment. */
-  readonly mirrors: number;
-  mode: FakeMode;
-  /** Who speaks of it to its client. */
-  worker: FakeWorker;
-  /** Another session, to which it is connected: what it is sent goes there. */
-  peer: FakeSession | undefined;
-  /** Its client sends no more; has closed it. */
-  hasEnded: boolean;
-  isClosed: boolean;
-}
-
-/** A segment of fifos. */
-export interface FakeSegment {
-  readonly fd: number;
-  readonly handle: number;
-  readonly bytes: number;
-  /** Its number in the fifo table. */
-  readonly index: number;
-}
-
-/** What a session is made of. */
-export interface FakeSessionOptions {
-  readonly segment?: FakeSegment;
-  readonly isDatagram?: boolean;
-  readonly hasFifos?: boolean;
-}
-
 const local: Endpoint = { family: 4, address: Int32Array.of(0xc6120002 | 0, 0, 0, 0), port: 80 };
 const remote: Endpoint = { family: 4, address: Int32Array.of(0xc6120001 | 0, 0, 0, 0), port: 40_000 };
 
@@ -81,7 +48,7 @@ const remote: Endpoint = { family: 4, address: Int32Array.of(0xc6120001 | 0, 0, 
  * A stack of real parts, but without a network: fifos, mirrors, queues, sockets. It takes what clients ask; what its sessions
  * are sent they send back.
  */
-export class FakeStack {
+export class FakeStack implements FakeWorkerHost {
   readonly window: MemoryWindow;
   readonly fifos: FifoTable;
   readonly mirrors: FifoMirrors;
