@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-const KERNEL = ["peer", "replay", "examples", "host", "native", "client"].map((room) => `test/${room}/**`);
+const KERNEL = ["peer", "replay", "examples", "host", "native", "client", "attach"].map((room) => `test/${room}/**`);
 
 // Two projects: unit tests share two workers; tests that touch the kernel (namespaces, devices, ports) or
 // the wall clock run one file after the other, each in a process of its own.

@@ -162,6 +162,8 @@ export class ClientSession implements Session {
       n += more;
       this.#enqueued(tx);
     }
+    // The wish came after what the stack has looked at, perhaps: it is to look again.
+    if (n < all) this.#enqueued(tx);
     return n;
   }
 

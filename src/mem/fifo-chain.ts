@@ -8,10 +8,12 @@ import {
   R_HEAD_CHUNK,
   R_HEAD_DELTA,
   R_HEAD_END,
+  R_LEND_LEAST,
   R_MIN_ALLOC,
   R_OOO_CHUNK,
   R_OOO_COUNT,
   R_PEEK_CHUNK,
+  R_PRODUCER,
   R_PUBLISHED,
   R_RESERVED,
   R_SEGMENT,
@@ -199,6 +201,18 @@ export class FifoChain {
     i32[r + R_TAIL_DELTA] = (this.base + ref - start) | 0;
   }
 
+  /**
+   * Lends a producer in another process room for up to `len` bytes, but never less than it was lent already. When what it
+   * wrote is done with, the memory is lent to it again before others can take it: else all writers could end without any, and
+   * readers, who answer what they have read, with all of it.
+   */
+  protected keepRoom(r: number, len: number): void {
+    const i32 = this.window.i32;
+    const n = this.grow(r, len);
+    if (n > i32[r + R_RESERVED]) i32[r + R_RESERVED] = n;
+    this.leaveFullTail(r);
+  }
+
   /** Goes on to the next chunk, if there is one, when the tail chunk is full. */
   protected leaveFullTail(r: number): void {
     const i32 = this.window.i32;
@@ -231,7 +245,10 @@ export class FifoChain {
     const i32 = this.window.i32;
     const head = (i32[r + R_HEAD] + len) | 0;
     i32[r + R_HEAD] = head;
-    if (head === (i32[r + R_TAIL] | 0) || ((head - i32[r + R_HEAD_END]) | 0) >= 0) this.#reclaim(r);
+    if (head === (i32[r + R_TAIL] | 0) || ((head - i32[r + R_HEAD_END]) | 0) >= 0) {
+      this.#reclaim(r);
+      if (i32[r + R_PRODUCER] !== 0 && i32[r + R_RESERVED] === 0) this.keepRoom(r, i32[r + R_LEND_LEAST]);
+    }
   }
 
   /** Gives back the chunks before the head, and the last one when nothing is left. */

@@ -69,3 +69,5 @@ export const R_PRODUCER = 21;
 export const R_PUBLISHED = 22;
 /** 1: freed by its owner, and goes as soon as no client has it. */
 export const R_DOOMED = 23;
+/** Room that a client who writes is lent at least, bytes. */
+export const R_LEND_LEAST = 24;

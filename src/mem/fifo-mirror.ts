@@ -7,6 +7,7 @@ import {
   R_DOOMED,
   R_HEAD,
   R_HEAD_CHUNK,
+  R_LEND_LEAST,
   R_PRODUCER,
   R_PUBLISHED,
   R_RESERVED,
@@ -46,9 +47,11 @@ import type { MemoryWindow } from "./window.js";
 
 /** What a client claimed cannot be: its session is to be reset. */
 export const MIRROR_BROKEN = -1;
-/** Room that is lent to a writer at first, bytes, and at most. */
+/** Room that is lent to a writer at least, unless asked for more, and at most, bytes. */
 const LEND_LEAST_BYTES = 4096;
 const LEND_MOST_BYTES = 256 << 10;
+/** Wishes up to this may be for a datagram: 65,527 bytes and its header. */
+export const LARGEST_DATAGRAM_BYTES = 65_575;
 /** A writer is lent an eighth of the memory that is left in its segment. */
 const LEND_SHARE_SHIFT = 3;
 
@@ -113,11 +116,12 @@ export class FifoMirrors {
     this.publishRx(f);
   }
 
-  /** Lets the client that has `mirror` write into the fifo. The mirror is cleared. */
-  openTx(f: FifoOffset, mirror: MirrorOffset): void {
+  /** Lets the client that has `mirror` write into the fifo, in room of `leastBytes` or more. The mirror is cleared. */
+  openTx(f: FifoOffset, mirror: MirrorOffset, leastBytes = LEND_LEAST_BYTES): void {
     const { i32 } = this.#window;
     i32.fill(0, mirror >> 2, (mirror + MIRROR_BYTES) >> 2);
     i32[(f >> 2) + R_PRODUCER] = mirror;
+    i32[(f >> 2) + R_LEND_LEAST] = leastBytes;
     const m = mirror >> 2;
     i32[m + M_CAP] = i32[(f >> 2) + R_CAP];
     i32[m + M_POSITION] = i32[(f >> 2) + R_TAIL];
@@ -226,7 +230,8 @@ export class FifoMirrors {
 
   /**
    * Lends four times what was `written` last, but no large part of the memory that is left: what is lent does not come back
-   * before it was written to, and others want theirs. Who waits for room is lent it: a datagram goes in one piece.
+   * before it was written to, and others want theirs. Who waits for no more than a datagram is lent it, for that goes in one
+   * piece; who waits for more gets his share.
    */
   #publishTx(f: FifoOffset, written: number): number {
     const { i32 } = this.#window;
@@ -235,8 +240,9 @@ export class FifoMirrors {
     const wanted = Atomics.load(i32, m + M_WANT_ROOM);
     const pool = this.#fifos.pool(i32[r + R_SEGMENT]);
     const share = pool === undefined ? 0 : (pool.capacityBytes - pool.bytesInUse) >> LEND_SHARE_SHIFT;
-    const room = Math.max(Math.min(4 * written, share), wanted, LEND_LEAST_BYTES);
-    if (i32[r + R_RESERVED] < room) this.#fifos.lend(f, Math.min(room, LEND_MOST_BYTES));
+    const wish = wanted <= LARGEST_DATAGRAM_BYTES ? wanted : Math.min(wanted, share);
+    const room = Math.min(Math.max(Math.min(4 * written, share), wish, i32[r + R_LEND_LEAST]), LEND_MOST_BYTES);
+    if (i32[r + R_RESERVED] < room) this.#fifos.lend(f, room);
     const tail = i32[r + R_TAIL];
     const lent = (tail + i32[r + R_RESERVED]) | 0;
     this.#publishChunks(r, lent);
@@ -246,7 +252,7 @@ export class FifoMirrors {
     Atomics.store(i32, m + M_LENT, lent);
     Atomics.store(i32, m + M_HEAD, i32[r + R_HEAD]);
     const want = Atomics.load(i32, m + M_WANT_ROOM);
-    return want > 0 && i32[r + R_RESERVED] >= Math.min(want, LEND_MOST_BYTES) ? this.takeWish(f) : 0;
+    return want > 0 && i32[r + R_RESERVED] >= Math.min(want, room) ? this.takeWish(f) : 0;
   }
 
   /** Takes the wish of a client that waits for room, if there is any room. Returns 1 when it is to be sent the notice. */

@@ -509,11 +509,7 @@ export class FifoTable extends FifoChain {
    * never less than was lent already, and stays when the fifo is drained.
    */
   lend(f: FifoOffset, len: number): void {
-    const i32 = this.window.i32;
-    const r = f >> 2;
-    const n = this.grow(r, len);
-    if (n > i32[r + R_RESERVED]) i32[r + R_RESERVED] = n;
-    this.leaveFullTail(r);
+    this.keepRoom(f >> 2, len);
   }
 
   /** Makes the first `n` lent bytes, at most what is lent, readable; the rest stays lent. */

@@ -160,6 +160,28 @@ describe("tx: the client writes", () => {
     expect(fifos.pool(segment)?.bytesInUse).toBeLessThanOrEqual(128 * KIB);
   });
 
+  test("memory of what was sent is lent to its writer again before anybody else can take it", () => {
+    const { fifos, mirrors, window, segment, openTx } = setUp(64 * KIB);
+    const { f, writer } = openTx(0, 1 << 20);
+    const hog = fifos.allocFifo(1 << 20, segment);
+    writer.write(window, new Uint8Array(4096), 0, 4096);
+    writer.publish();
+    // All the rest is another's, and whatever becomes free.
+    const take = (): number => fifos.write(hog, new Uint8Array(1 << 20), 0, 1 << 20);
+    expect(take()).toBeGreaterThan(0);
+    mirrors.acceptTail(f);
+    expect(writer.writableBytes).toBe(0);
+    for (let i = 0; i < 5; i++) {
+      fifos.drop(f, fifos.maxDequeue(f));
+      expect(take()).toBe(0);
+      mirrors.publishTx(f);
+      expect(writer.write(window, new Uint8Array(5000), 0, 5000)).toBe(4096);
+      writer.publish();
+      mirrors.acceptTail(f);
+    }
+    expect(fifos.validate(f)).toBeUndefined();
+  });
+
   test("a writer without room hears of it once there is some", () => {
     const { fifos, mirrors, window, openTx } = setUp();
     const { f, writer } = openTx(0, 4000);

@@ -1,5 +1,5 @@
 import type { FifoOffset, SegmentIndex } from "../../mem/fifo-layout.js";
-import { type FifoMirrors, MIRROR_BROKEN } from "../../mem/fifo-mirror.js";
+import { type FifoMirrors, LARGEST_DATAGRAM_BYTES, MIRROR_BROKEN } from "../../mem/fifo-mirror.js";
 import type { MirrorOffset } from "../../mem/fifo-mirror-layout.js";
 import type { ApplicationCallbacks, CleanupPhase } from "../../session/application.js";
 import { sessionAttribute } from "../../session/attributes.js";
@@ -11,8 +11,10 @@ import {
   S_FLAGS,
   S_PROTO,
   S_RX_FIFO,
+  S_STATE,
   S_TX_FIFO,
   S_WORKER,
+  SESSION_LISTENING,
   SF_WANT_TX,
 } from "../../session/session-table.js";
 import type { SessionIndex } from "../../transport/transport.js";
@@ -130,7 +132,9 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
       if (segment !== undefined) this.segmentAdded(segment);
     }
     if (rx !== 0) mirrors.openRx(rx, rxMirror);
-    if (tx !== 0) mirrors.openTx(tx, txMirror);
+    // A listener for datagrams answers with any of them at once; the others ask for room when they need it.
+    const isListener = i32[r + S_STATE] === SESSION_LISTENING;
+    if (tx !== 0) mirrors.openTx(tx, txMirror, isListener ? LARGEST_DATAGRAM_BYTES : undefined);
     // The client hears of room by its own wish, which is looked at whenever something was sent.
     i32[r + S_FLAGS] |= SF_WANT_TX;
     return session;

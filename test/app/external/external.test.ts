@@ -105,15 +105,15 @@ describe("cut-through between two other processes", () => {
     expect(silent?.drop(written)).toBe(written);
     silent?.publish();
     const tx = client.sessions.get(c2)?.tx;
-    expect(tx?.wantRoom(150_000)).toBe(false);
+    expect(tx?.wantRoom(60_000)).toBe(false);
     client.heard.length = 0;
     client.event(1, c2);
     client.run();
-    expect([client.heard, (tx?.writableBytes ?? 0) < 150_000]).toEqual([[], true]);
+    expect([client.heard, (tx?.writableBytes ?? 0) < 60_000]).toEqual([[], true]);
     host.pass(20);
     client.run();
     expect(client.heard).toEqual(["tx"]);
-    expect(tx?.writableBytes).toBeGreaterThanOrEqual(150_000);
+    expect(tx?.writableBytes).toBeGreaterThanOrEqual(60_000);
     expect(server.read(s2)).toHaveLength(0);
   });
 
@@ -130,7 +130,7 @@ describe("cut-through between two other processes", () => {
     }
     server.run();
     const tx = client.sessions.get(c2)?.tx;
-    expect(tx?.wantRoom(150_000)).toBe(false);
+    expect(tx?.wantRoom(60_000)).toBe(false);
     client.heard.length = 0;
     client.event(1, c2);
     client.run();
@@ -221,7 +221,7 @@ describe("over packets", () => {
     client.connect("tcp://10.0.0.2/80");
     turn();
     const { handle } = client.last("CONNECTED");
-    const bytes = pattern(0, 150_000);
+    const bytes = pattern(0, 60_000);
     const back: number[] = [];
     for (let written = 0, i = 0; back.length < bytes.length && i < 2000; i++) {
       written += client.write(handle, bytes, written);
