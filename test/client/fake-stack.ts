@@ -15,13 +15,8 @@ import { PageRanges } from "../../src/mem/page-ranges.js";
 import type { MemoryWindow } from "../../src/mem/window.js";
 import { makeHandle } from "../../src/session/session-handle.js";
 import { type Endpoint, TRANSPORT_TCP, TRANSPORT_UDP } from "../../src/transport/transport.js";
-import {
-  type FakeSegment,
-  type FakeSession,
-  type FakeSessionOptions,
-  FakeWorker,
-  type FakeWorkerHost,
-} from "./fake-worker.js";
+import type { FakeParts, FakeSegment, FakeSession, FakeSessionOptions, FakeSpeaker } from "./fake-parts.js";
+import { FakeWorker } from "./fake-worker.js";
 
 const PAGE = 4096;
 const WINDOW_BYTES = 256 << 20;
@@ -48,7 +43,7 @@ const remote: Endpoint = { family: 4, address: Int32Array.of(0xc6120001 | 0, 0, 
  * A stack of real parts, but without a network: fifos, mirrors, queues, sockets. It takes what clients ask; what its sessions
  * are sent they send back.
  */
-export class FakeStack implements FakeWorkerHost {
+export class FakeStack implements FakeParts {
   readonly window: MemoryWindow;
   readonly fifos: FifoTable;
   readonly mirrors: FifoMirrors;
@@ -173,7 +168,7 @@ export class FakeStack implements FakeWorkerHost {
   }
 
   /** A session with fifos in a worker's mirrors, which nobody was told of. */
-  makeSession(worker: FakeWorker, options: FakeSessionOptions = {}): FakeSession {
+  makeSession(worker: FakeSpeaker, options: FakeSessionOptions = {}): FakeSession {
     const { segment = worker.segment, isDatagram = false, hasFifos = true } = options;
     const index = ++this.#lastSession;
     const handle = makeHandle(0, 5, index);

@@ -7,78 +7,23 @@ import {
   type MessageOf,
   type MessageTowards,
   NO_SESSION_FIELDS,
-  type SessionFields,
 } from "../../src/app/messages/message-table.js";
 import type { WorkerFields } from "../../src/app/messages/socket-table.js";
 import type { SeqpacketSocket } from "../../src/host/unix-socket.js";
 import type { WakeReader, WakeWriter } from "../../src/host/wake-pipe.js";
 import { DGRAM_HEADER_BYTES, peekDatagram, readDatagram, writeDatagram } from "../../src/mem/fifo-datagram.js";
-import { type FifoMirrors, MIRROR_BROKEN } from "../../src/mem/fifo-mirror.js";
+import { MIRROR_BROKEN } from "../../src/mem/fifo-mirror.js";
 import { MIRROR_BYTES } from "../../src/mem/fifo-mirror-layout.js";
-import type { FifoTable } from "../../src/mem/fifo-table.js";
 import { MessageConsumer, MessageProducer } from "../../src/mem/message-queue.js";
-import type { MemoryWindow } from "../../src/mem/window.js";
 import { SESSION_E_MQ_MSG_ALLOC, SESSION_E_UNKNOWN } from "../../src/session/session-errors.js";
 import { parseUri } from "../../src/session/uri.js";
 import { TRANSPORT_UDP } from "../../src/transport/transport.js";
+import type { FakeParts, FakeSegment, FakeSession, FakeSessionOptions, FakeSpeaker } from "./fake-parts.js";
 
 type Heard = MessageTowards<"to-stack">;
 
-/** What a session does with what it is sent: sends it back, keeps it, or throws it away. */
-export type FakeMode = "echo" | "keep" | "sink";
-
-/** A session of the fake stack. */
-export interface FakeSession {
-  readonly handle: number;
-  readonly index: number;
-  readonly fields: SessionFields;
-  /** Fifos of the table; 0: none. */
-  readonly rx: number;
-  readonly tx: number;
-  /** Its pair of mirrors, offset in the control segment. */
-  readonly mirrors: number;
-  mode: FakeMode;
-  /** Who speaks of it to its client. */
-  worker: FakeWorker;
-  /** Another session, to which it is connected: what it is sent goes there. */
-  peer: FakeSession | undefined;
-  /** Its client sends no more; has closed it. */
-  hasEnded: boolean;
-  isClosed: boolean;
-}
-
-/** A segment of fifos. */
-export interface FakeSegment {
-  readonly fd: number;
-  readonly handle: number;
-  readonly bytes: number;
-  /** Its number in the fifo table. */
-  readonly index: number;
-}
-
-/** What a session is made of. */
-export interface FakeSessionOptions {
-  readonly segment?: FakeSegment;
-  readonly isDatagram?: boolean;
-  readonly hasFifos?: boolean;
-}
-
-/** What a worker needs of the stack that it is of. */
-export interface FakeWorkerHost {
-  readonly window: MemoryWindow;
-  readonly fifos: FifoTable;
-  readonly mirrors: FifoMirrors;
-  readonly sessions: Map<number, FakeSession>;
-  readonly listeners: Map<number, FakeSession>;
-  /** Window offset of a line for headers. */
-  readonly scratch: number;
-  listenerAt(port: number): FakeSession | undefined;
-  byHandle(handle: number): FakeSession | undefined;
-  makeSession(worker: FakeWorker, options?: FakeSessionOptions): FakeSession;
-}
-
 /** The fake stack's side of one worker. */
-export class FakeWorker {
+export class FakeWorker implements FakeSpeaker {
   /** What the client has said, but for events. */
   readonly heard: Heard[] = [];
   /** Events that it has said, by their numbers. */
@@ -96,7 +41,7 @@ export class FakeWorker {
   /** Sessions whose fifos the client has spoilt. */
   readonly broken: number[] = [];
   isOpen = true;
-  readonly #stack: FakeWorkerHost;
+  readonly #stack: FakeParts;
   readonly #producer: MessageProducer;
   readonly #consumer: MessageConsumer;
   readonly #reader: WakeReader;
@@ -106,7 +51,7 @@ export class FakeWorker {
   readonly #buffer = new Uint8Array(65_536);
 
   constructor(
-    stack: FakeWorkerHost,
+    stack: FakeParts,
     socket: SeqpacketSocket,
     fields: WorkerFields,
     control: number,

@@ -163,7 +163,7 @@ describe("a stack has come back", () => {
     it.restart();
     await until(() => heard.length === 2);
     expect([it.stack.attaches.length, it.stack.workers.length]).toEqual([1, 2]);
-    expect(app.workers.map(({ number }) => number).toSorted((a, b) => a - b)).toEqual([0, 1]);
+    expect(new Set(app.workers.map(({ number }) => number))).toEqual(new Set([0, 1]));
   });
 
   test("again and again: no descriptor and no mapping is left over", async () => {

@@ -11,7 +11,7 @@ import {
   SESSION_E_TIMEDOUT,
   SESSION_E_UNKNOWN,
 } from "../../src/session/session-errors.js";
-import { eventually, fixture, noting, pattern, readAll, settle, until } from "./support.js";
+import { all, eventually, fixture, noting, pattern, readAll, settle, until } from "./support.js";
 
 const it = fixture();
 const URI = "tcp://198.18.0.2:80";
@@ -421,7 +421,7 @@ describe("attributes, statistics, urgent data", () => {
     worker.say({ type: "TRANSPORT_ATTR_REPLY", context: bad.context, retval: SESSION_E_INVALID, value: 0 });
     const [{ context }] = worker.said("STATISTICS");
     worker.say({ type: "STATISTICS_REPLY", context, retval: 0, json: '{"SegsIn":3,"odd":"x"}' });
-    expect(await Promise.all(answers.map((each) => Promise.resolve(each)))).toEqual([1460, SESSION_E_INVALID, 0]);
+    expect(await all(answers)).toEqual([1460, SESSION_E_INVALID, 0]);
     expect(await statistics).toEqual({ SegsIn: 3 });
     expect(await session.setAttribute("dscp", Number.NaN)).toBe(SESSION_E_INVALID);
   });
@@ -434,7 +434,7 @@ describe("attributes, statistics, urgent data", () => {
     worker.say({ type: "STATISTICS_REPLY", context: first.context, retval: SESSION_E_NOSUPPORT, json: "" });
     worker.say({ type: "STATISTICS_REPLY", context: second.context, retval: 0, json: "{" });
     worker.say({ type: "STATISTICS_REPLY", context: third.context, retval: 0, json: "null" });
-    expect(await Promise.all(answers.map((each) => Promise.resolve(each)))).toEqual([undefined, undefined, undefined]);
+    expect(await all(answers)).toEqual([undefined, undefined, undefined]);
   });
 
   test("urgent data: where it ends is told both ways", async () => {
@@ -485,7 +485,7 @@ test("what the queue has no room for waits, in order", async () => {
   for (const { context } of worker.said("TRANSPORT_ATTR")) {
     worker.say({ type: "TRANSPORT_ATTR_REPLY", context, retval: 0, value: 0 });
   }
-  expect(new Set(await Promise.all(answers.map((each) => Promise.resolve(each))))).toEqual(new Set([0]));
+  expect(new Set(await all(answers))).toEqual(new Set([0]));
 });
 
 test("requests beyond what may wait are refused", async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach } from "vitest";
 import type { AppCallbacks } from "../../src/app/callbacks.js";
-import type { Session } from "../../src/app/session.js";
+import type { Answer, Session } from "../../src/app/session.js";
 import { attach, type ClientApp } from "../../src/client/client-app.js";
 import type { ClientOptions } from "../../src/client/client-options.js";
 import { fdsAreBack, openFds, until } from "../host/sockets.js";
@@ -73,6 +73,12 @@ export function pattern(length: number, seed = 0): Uint8Array {
   return bytes;
 }
 
+/** Whether these bytes are the first of the pattern. */
+export function isPattern(bytes: Uint8Array): boolean {
+  const wanted = pattern(bytes.length);
+  return bytes.every((byte, i) => byte === wanted[i]);
+}
+
 /** All that a session has to read. */
 export function readAll(session: Session): Uint8Array {
   const bytes = new Uint8Array(session.readableBytes);
@@ -101,6 +107,13 @@ export function noting(heard: string[], more: AppCallbacks = {}): AppCallbacks {
 /** Lets both sides do what they have to do: several turns of the event loop. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 12; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** What has been or will be answered. */
+export async function all<T>(answers: readonly Answer<T>[]): Promise<T[]> {
+  const values: T[] = [];
+  for (const answer of answers) values.push(await answer);
+  return values;
 }
 
 /** The value once it is there. */
