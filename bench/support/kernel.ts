@@ -120,8 +120,15 @@ export class Kernel {
   }
 
   /** Runs a client, `send`, `receive` or `ping`, against `address`; its figure. */
-  async measure(namespace: string, cpu: number, mode: string, address: string, amount: number): Promise<number> {
-    const [program, args] = this.#command(namespace, cpu, [this.#peer, mode, address, String(PORT), String(amount)]);
+  async measure(
+    namespace: string,
+    cpu: number,
+    mode: string,
+    address: string,
+    amount: number,
+    port = PORT,
+  ): Promise<number> {
+    const [program, args] = this.#command(namespace, cpu, [this.#peer, mode, address, String(port), String(amount)]);
     const client = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
     let text = "";
     client.stdout.setEncoding("utf8").on("data", (part: string) => (text += part));

@@ -1,4 +1,4 @@
-/* The kernel's end of a benchmark: a plain blocking TCP program. Compiled by the benchmark that uses it.
+/* The kernel's end of a benchmark: a plain blocking TCP (or unix socket) program. Compiled by the benchmark that uses it.
  *
  *   peer sink PORT                 takes connections one after the other and reads what comes
  *   peer source PORT               takes connections one after the other and sends until the other end closes
@@ -7,6 +7,7 @@
  *   peer receive ADDRESS PORT MS   receives for MS milliseconds after a warm-up; prints bytes per second
  *   peer ping ADDRESS PORT COUNT   sends a byte and waits for it, COUNT times; prints the median in nanoseconds
  *
+ * With `unix` for ADDRESS, and everywhere a PORT that begins with a slash, a unix stream socket of that path instead of TCP.
  * Reads and writes are of 128 KiB. Servers print "ready" when they listen. It dies with its parent, and no read or write waits
  * longer than five seconds. */
 #include <arpa/inet.h>
@@ -21,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,23 +50,42 @@ static void set_options(int fd) {
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &five, sizeof five);
 }
 
-static int listen_on(int port) {
-  int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-  struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+/* Where a server is: a socket of its family, and its address. Returns the address's size. */
+static socklen_t place(const char *address, const char *port, int *fd, struct sockaddr_storage *at) {
+  memset(at, 0, sizeof *at);
+  if (port[0] == '/') {
+    struct sockaddr_un *un = (struct sockaddr_un *)at;
+    un->sun_family = AF_UNIX;
+    if (snprintf(un->sun_path, sizeof un->sun_path, "%s", port) >= (int)sizeof un->sun_path) fail(port);
+    *fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    return sizeof *un;
+  }
+  struct sockaddr_in *in = (struct sockaddr_in *)at;
+  in->sin_family = AF_INET;
+  in->sin_port = htons((uint16_t)atoi(port));
+  if (inet_pton(AF_INET, address, &in->sin_addr) != 1) fail(address);
+  *fd = socket(AF_INET, SOCK_STREAM, 0);
+  return sizeof *in;
+}
+
+static int listen_on(const char *port) {
+  int fd, on = 1;
+  struct sockaddr_storage at;
+  socklen_t size = place("0.0.0.0", port, &fd, &at);
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   set_options(fd);
-  if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, 16) < 0) fail("listen");
+  if (bind(fd, (struct sockaddr *)&at, size) < 0 || listen(fd, 16) < 0) fail("listen");
   puts("ready");
   fflush(stdout);
   return fd;
 }
 
-static int connect_to(const char *address, int port) {
-  int fd = socket(AF_INET, SOCK_STREAM, 0);
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+static int connect_to(const char *address, const char *port) {
+  int fd;
+  struct sockaddr_storage to;
+  socklen_t size = place(address, port, &fd, &to);
   set_options(fd);
-  if (inet_pton(AF_INET, address, &to.sin_addr) != 1) fail(address);
-  if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) fail("connect");
+  if (connect(fd, (struct sockaddr *)&to, size) < 0) fail("connect");
   return fd;
 }
 
@@ -75,7 +96,7 @@ static int exchange(const char *mode, int fd) {
   return strcmp(mode, "sink") == 0 || send(fd, chunk, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
-static void serve(const char *mode, int port) {
+static void serve(const char *mode, const char *port) {
   int listener = listen_on(port);
   for (;;) {
     int fd = accept(listener, NULL, NULL);
@@ -119,12 +140,12 @@ static void ping(int fd, int count) {
 int main(int argc, char **argv) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   signal(SIGPIPE, SIG_IGN);
-  if (argc == 3) serve(argv[1], atoi(argv[2]));
+  if (argc == 3) serve(argv[1], argv[2]);
   if (argc != 5) {
     fprintf(stderr, "peer: usage: peer sink|source|pong PORT, peer send|receive|ping ADDRESS PORT MS|COUNT\n");
     return 2;
   }
-  int fd = connect_to(argv[2], atoi(argv[3]));
+  int fd = connect_to(argv[2], argv[3]);
   if (strcmp(argv[1], "ping") == 0) ping(fd, atoi(argv[4]));
   else stream(fd, strcmp(argv[1], "send") == 0, atoll(argv[4]));
   return 0;

@@ -9,8 +9,9 @@ import { serveTcp } from "./tcp-stack.js";
 const WARM_UP = 3;
 const PAIRS = 5;
 const MEASURE_MS = 1000;
-/** Where the stack is, and where the kernel's stand-in for it. */
-const OUR_ADDRESS = "198.18.0.2";
+/** Where the stack is. */
+export const OUR_ADDRESS = "198.18.0.2";
+/** Where the kernel's stand-in for it is. */
 const KERNEL_ADDRESS = "198.18.1.2";
 
 /** What connects the stack to the kernel's client. */

@@ -27,6 +27,12 @@ export type Service = "sink" | "source" | "pong";
 /** A stack with one interface and one service. */
 export async function serveTcp(config: InterfaceConfig, service: Service): Promise<LiveStack> {
   const stack = await createStack({ interfaces: [config] });
+  await attachService(stack, service);
+  return stack;
+}
+
+/** Has a stack serve at {@link PORT}. */
+export async function attachService(stack: LiveStack, service: Service): Promise<void> {
   const app = await stack.attach(
     { name: service, rxFifoBytes: FIFO_BYTES, txFifoBytes: FIFO_BYTES },
     {
@@ -46,5 +52,4 @@ export async function serveTcp(config: InterfaceConfig, service: Service): Promi
     },
   );
   await app.listen(`tcp://0.0.0.0/${PORT}`);
-  return stack;
 }

@@ -49,7 +49,7 @@ import type { MemoryWindow } from "./window.js";
 export const MIRROR_BROKEN = -1;
 /** Room that is lent to a writer at least, unless asked for more, and at most, bytes. */
 const LEND_LEAST_BYTES = 4096;
-const LEND_MOST_BYTES = 256 << 10;
+const LEND_MOST_BYTES = 512 << 10;
 /** Wishes up to this may be for a datagram: 65,527 bytes and its header. */
 export const LARGEST_DATAGRAM_BYTES = 65_575;
 /** A writer is lent an eighth of the memory that is left in its segment. */
@@ -231,7 +231,7 @@ export class FifoMirrors {
   /**
    * Lends four times what was `written` last, but no large part of the memory that is left: what is lent does not come back
    * before it was written to, and others want theirs. Who waits for no more than a datagram is lent it, for that goes in one
-   * piece; who waits for more gets his share.
+   * piece; who waits for more writes as much as he can: he is lent his share, so that he is woken seldom.
    */
   #publishTx(f: FifoOffset, written: number): number {
     const { i32 } = this.#window;
@@ -240,8 +240,8 @@ export class FifoMirrors {
     const wanted = Atomics.load(i32, m + M_WANT_ROOM);
     const pool = this.#fifos.pool(i32[r + R_SEGMENT]);
     const share = pool === undefined ? 0 : (pool.capacityBytes - pool.bytesInUse) >> LEND_SHARE_SHIFT;
-    const wish = wanted <= LARGEST_DATAGRAM_BYTES ? wanted : Math.min(wanted, share);
-    const room = Math.min(Math.max(Math.min(4 * written, share), wish, i32[r + R_LEND_LEAST]), LEND_MOST_BYTES);
+    const wish = wanted <= LARGEST_DATAGRAM_BYTES ? Math.max(wanted, Math.min(4 * written, share)) : share;
+    const room = Math.min(Math.max(wish, i32[r + R_LEND_LEAST]), LEND_MOST_BYTES);
     if (i32[r + R_RESERVED] < room) this.#fifos.lend(f, room);
     const tail = i32[r + R_TAIL];
     const lent = (tail + i32[r + R_RESERVED]) | 0;
