@@ -45,13 +45,13 @@ export class Spin {
     else this.#score = Math.min(this.#score + GAIN, MAX);
   }
 
-  /** Whether at least half of what was found since the last look was found after the processor had been taken away. */
+  /** Whether at least a quarter of what was found since the last look was found after the processor had been taken away. */
   #wasPreempted(): boolean {
     const before = this.#preempted;
     this.#preempted = this.#timesPreempted();
     const found = this.#score === 0 ? 1 : this.#successes;
     this.#successes = 0;
-    return (this.#preempted - before) * 2 >= found;
+    return (this.#preempted - before) * 4 >= found;
   }
 
   /** It found none. */
