@@ -19,11 +19,6 @@ export class ClientMemory {
     this.#ranges = new PageRanges(from, from + bytes);
   }
 
-  /** Bytes into which nothing is mapped. */
-  get freeBytes(): number {
-    return this.#ranges.freeBytes;
-  }
-
   /**
    * Maps a memfd of at least `bytes`, whole pages, and closes its descriptor whatever happens. Throws when it is no such
    * memfd, or SEG_CREATE without room.

@@ -33,11 +33,6 @@ export class ClientSessions {
     this.#reportError = reportError;
   }
 
-  /** Sessions, listeners' own counted. */
-  get size(): number {
-    return this.#sessions.size;
-  }
-
   /** The session of that handle. */
   byHandle(handle: SessionHandle): ClientSession | undefined {
     const session = this.#sessions.get(handleIndex(handle));

@@ -85,11 +85,6 @@ export class ClientWorker implements AppWorker {
     return [...this.#listeners.values(), ...this.#orphans];
   }
 
-  /** Sessions that it has, listeners' own counted. */
-  get sessionCount(): number {
-    return this.#sessions.size;
-  }
-
   /** Lets the process end although it is attached. */
   unref(): void {
     this.#isReferenced = false;

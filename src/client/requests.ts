@@ -26,11 +26,6 @@ export class Requests {
   readonly #pending = new Map<number, Pending>();
   #last = 0;
 
-  /** How many. */
-  get size(): number {
-    return this.#pending.size;
-  }
-
   /** Notes a request and returns its context. */
   add<N extends ReplyName>(replyName: N, settle: Settle<N>): number {
     // 0 is the context of what the stack says without having been asked.
@@ -40,11 +35,6 @@ export class Requests {
       settle(reply !== undefined && isOf(reply, replyName) ? reply : undefined, error);
     this.#pending.set(this.#last, { replyName, settle: take });
     return this.#last;
-  }
-
-  /** Forgets a request that was not sent, without a word. */
-  cancel(context: number): void {
-    this.#pending.delete(context);
   }
 
   /** Settles the request that this answers. Throws RangeError when there is none. */

@@ -147,13 +147,13 @@ export class WorkerLink {
     if (!this.#isOpen) return;
     const isBusy = this.#pump();
     if (!this.#isOpen || this.#stalled !== undefined) return;
-    const isWorthIt = this.#polling.isWorthIt;
-    if (isWorthIt && (isBusy || this.#spin())) this.#schedule();
+    if (this.#polling.isWorthIt && (isBusy || this.#spin())) this.#schedule();
     else if (this.#isOpen && !this.#consumer.arm()) this.#schedule();
     else this.#polling.slept();
   }
 
   #spin(): boolean {
+    this.#polling.begin();
     const untilUs = this.#clock.nowUs() + SPIN_US;
     do {
       if (this.#pump()) {

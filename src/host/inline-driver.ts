@@ -81,7 +81,8 @@ export class InlineDriver<Host> {
         this.#isWoken = false;
         continue;
       }
-      if (this.#engine.nextExpiry() !== 0 && !this.#spin() && this.maySleep()) return true;
+      // Woken by one of the last turns: a sleep would leave it woken for good, and no later call would wake it.
+      if (this.#engine.nextExpiry() !== 0 && !this.#spin() && this.maySleep() && !this.#isWoken) return true;
     }
     return false;
   }
@@ -89,9 +90,10 @@ export class InlineDriver<Host> {
   /** Polls for a moment; true when that brought something. */
   #spin(): boolean {
     if (!this.#polling.isWorthIt) return false;
+    this.#polling.begin();
     const untilUs = this.#clock.nowUs() + SPIN_US;
     do {
-      if (this.#engine.turn() > 0 || this.#engine.nextExpiry() === 0) {
+      if (this.#engine.turn() > 0 || this.#isWoken || this.#engine.nextExpiry() === 0) {
         this.#polling.succeeded();
         return true;
       }

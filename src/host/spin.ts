@@ -3,8 +3,9 @@ export const SPIN_US = 50;
 /** Spinning is worth it while it finds work now and then: points that a success adds and that it can have at most. */
 const GAIN = 4;
 const MAX = 32;
-/** Without points, one sleep in so many is preceded by a trial. */
-const TRIAL = 64;
+/** Without points, one sleep in so many is preceded by a trial: at first, and at most after trials in vain. */
+const TRIAL_FIRST = 64;
+const TRIAL_MOST = 1024;
 /** Successes after which it is looked at how they came about; the look costs a system call. */
 const CHECKED_SUCCESSES = 16;
 
@@ -16,15 +17,20 @@ function timesPreempted(): number {
 /**
  * Whether it pays to poll for a moment before sleeping: it does when the peer runs on another processor, and never does
  * when both share one. There the peer's work is found too, but only after the system has given it the processor: if
- * half of the successes came about so, they are none.
+ * a quarter of the successes came about so, they are none.
  */
 export class Spin {
   readonly #timesPreempted: () => number;
   #score = MAX;
-  #sleeps = 0;
+  #sleepsBetween = TRIAL_FIRST;
+  /** Until the next trial. */
+  #sleeps = TRIAL_FIRST;
+  /** Since the last look at how they came about. */
   #successes = 0;
+  /** What {@link timesPreempted} was then. */
   #preempted: number;
 
+  /** `preempted` counts how often this process lost its processor to another one. */
   constructor(preempted: () => number = timesPreempted) {
     this.#timesPreempted = preempted;
     this.#preempted = preempted();
@@ -32,24 +38,34 @@ export class Spin {
 
   /** Whether to try now. */
   get isWorthIt(): boolean {
-    if (this.#score > 0) return true;
-    if (this.#sleeps % TRIAL !== 0) return false;
+    return this.#score > 0 || this.#sleeps <= 0;
+  }
+
+  /** Polling begins: {@link succeeded} or {@link failed} follows. */
+  begin(): void {
+    if (this.#score > 0) return;
     this.#preempted = this.#timesPreempted();
-    this.#successes = CHECKED_SUCCESSES - 1;
-    return true;
+    this.#successes = 0;
   }
 
   /** It found work. */
   succeeded(): void {
-    if (++this.#successes >= CHECKED_SUCCESSES && this.#wasPreempted()) this.#score = 0;
-    else this.#score = Math.min(this.#score + GAIN, MAX);
+    this.#successes++;
+    const isLookedAt = this.#score === 0 || this.#successes === CHECKED_SUCCESSES;
+    if (isLookedAt && this.#wasPreempted()) {
+      this.#score = 0;
+      this.#waitLonger();
+      return;
+    }
+    this.#score = Math.min(this.#score + GAIN, MAX);
+    this.#sleeps = this.#sleepsBetween = TRIAL_FIRST;
   }
 
-  /** Whether at least a quarter of what was found since the last look was found after the processor had been taken away. */
+  /** Whether a quarter of what was found since the last look was found after the processor had been taken away. */
   #wasPreempted(): boolean {
     const before = this.#preempted;
+    const found = this.#successes;
     this.#preempted = this.#timesPreempted();
-    const found = this.#score === 0 ? 1 : this.#successes;
     this.#successes = 0;
     return (this.#preempted - before) * 4 >= found;
   }
@@ -57,10 +73,16 @@ export class Spin {
   /** It found none. */
   failed(): void {
     if (this.#score > 0) this.#score--;
+    else this.#waitLonger();
+  }
+
+  #waitLonger(): void {
+    this.#sleepsBetween = Math.min(2 * this.#sleepsBetween, TRIAL_MOST);
+    this.#sleeps = this.#sleepsBetween;
   }
 
   /** The thread goes to sleep. */
   slept(): void {
-    this.#sleeps++;
+    if (this.#score === 0) this.#sleeps--;
   }
 }

@@ -47,6 +47,13 @@ const worker = await attachWorker({ appHandle: Number(process.env.APP_HANDLE) },
 console.log("ready");
 `;
 
+/** The same code in a thread of its process. */
+function threadOf(code: string): string {
+  const body = code.replace(/import (\{.*?\}) from ("[^"]*");/, "const $1 = await import($2);");
+  return `import { Worker } from "node:worker_threads";
+new Worker(${JSON.stringify(`(async () => {${body}})();`)}, { eval: true });`;
+}
+
 describe.skipIf(lacks("netns", "tun", "ip", "curl"))("programs in processes of their own", () => {
   let netns: Netns;
   let stack: RunningStack;
@@ -128,10 +135,13 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl"))("programs in processes of t
     expect([apps.includes("net@steady"), apps.includes("net@victim")]).toEqual([true, false]);
   });
 
-  it("a session goes to a worker in another process, which answers", async () => {
+  it.each([
+    ["process", TAKER],
+    ["thread", threadOf(TAKER)],
+  ])("a session goes to a worker in another %s, which answers", async (_, code) => {
     const owner = start(OWNER);
     await owner.waitFor(/handle \d+/);
-    const taker = start(TAKER, { APP_HANDLE: /handle (\d+)/.exec(owner.stdout)?.[1] });
+    const taker = start(code, { APP_HANDLE: /handle (\d+)/.exec(owner.stdout)?.[1] });
     await taker.waitFor(/ready/);
     expect((await curl(URL)).stdout).toBe("taken by 1\n");
   });
