@@ -43,7 +43,8 @@ export class AttachHost {
   readonly directory: string;
   readonly netns: Netns;
   readonly #config: Configuration;
-  readonly #programs: Program[] = [];
+  readonly #programs = new Set<Program>();
+  #clients = 0;
   #stack: RunningStack | undefined;
   #cli: CliClient | undefined;
 
@@ -102,7 +103,8 @@ export class AttachHost {
   }
 
   #start(program: Program): Program {
-    this.#programs.push(program);
+    this.#programs.add(program);
+    void program.finished.then(() => this.#programs.delete(program));
     return program;
   }
 
@@ -124,7 +126,9 @@ export class AttachHost {
 
   /** Starts programs/app.mjs as a client. */
   connect(options: Configuration): Program {
-    return this.client("app.mjs", "connect", JSON.stringify({ directory: join(this.directory, "attach"), ...options }));
+    // Two applications of one name cannot be attached at a time.
+    const common = { directory: join(this.directory, "attach"), name: `client${this.#clients++}` };
+    return this.client("app.mjs", "connect", JSON.stringify({ ...common, ...options }));
   }
 
   /** Starts programs/kernel.mjs as a client of the stack. */
@@ -167,7 +171,7 @@ export class AttachHost {
 
   /** Ends what the test has started, and is still there. */
   async endPrograms(): Promise<void> {
-    for (const program of this.#programs.splice(0)) if (!program.isOver) await program.stop("SIGKILL");
+    for (const program of [...this.#programs]) await program.stop("SIGKILL");
   }
 
   /** Ends everything; the stack must end well. */
