@@ -190,25 +190,27 @@ export class AutoSdl implements SdlWatcher, Timed {
 
   expire(tick: number): void {
     this.#tick = tick;
-    for (let i = 0; i < MAX_EXPIRED; i++) {
-      const state = STATES.find((each) => this.#ticksLeft(each) === 0);
-      if (state === undefined) return;
-      this.#forget(this.#oldest(state));
+    let left = MAX_EXPIRED;
+    for (const state of STATES) {
+      for (; left > 0 && this.#ticksLeft(state) === 0; left--) this.#forget(this.#oldest(state));
     }
   }
 
   nextExpiry(tick: number): number {
     this.#tick = tick;
-    const left = STATES.map((state) => this.#ticksLeft(state)).filter((ticks) => ticks >= 0);
-    return left.length === 0 ? -1 : Math.min(...left);
+    const denied = this.#ticksLeft(PEER_DENIED);
+    const counted = this.#ticksLeft(PEER_COUNTED);
+    return denied < 0 || (counted >= 0 && counted < denied) ? counted : denied;
   }
 
   /** Ticks until the oldest peer of a state is to go; -1: there is none. */
   #ticksLeft(state: number): number {
-    const peer = this.#oldest(state);
-    if (peer < 0 || this.#peers === undefined) return -1;
+    if (this.#peers === undefined) return -1;
+    const peer = this.#peers.oldest(state);
+    if (peer < 0) return -1;
     const age = (this.#tick - this.#core.i32[this.#peers.row(peer) + P_SINCE]) | 0;
-    return Math.max(this.#removeTimeoutS * TICKS_PER_S - age, 0);
+    const ticks = this.#removeTimeoutS * TICKS_PER_S - age;
+    return ticks > 0 ? ticks : 0;
   }
 
   // ---- Listings ----
