@@ -126,7 +126,9 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.#starved = new StarvedWriters(core);
     this.#delivery = new SessionDelivery(core.i32, core.table, core.events, core.applications, this);
     this.#engines.switchOn(config.rtBackend);
-    if (config.autoSdl) this.autoSdl.apply({ kind: "auto-sdl", enable: true });
+    if (config.autoSdl && this.autoSdl.apply({ kind: "auto-sdl", enable: true }) < 0) {
+      throw new RangeError("session: auto-sdl needs rtBackend sdl, sound settings, and room in the window");
+    }
   }
 
   /** Adds a transport; before any session uses it. Throws RangeError when the window is full. */

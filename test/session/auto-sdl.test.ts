@@ -316,6 +316,9 @@ describe("settings", () => {
     w = new Watch({ autoSdl: false, rtBackend: "rule-table" });
     expect(w.apply({ kind: "auto-sdl", enable: true })).toBe("NOSUPPORT");
     expect(w.apply({ kind: "auto-sdl", enable: false })).toBe("NOSUPPORT");
+    for (const wrong of [{ rtBackend: "none" }, { autoSdlThreshold: 0 }, { maxAutoSdlPeers: 1 << 20 }] as const) {
+      expect(() => new Watch(wrong)).toThrow("auto-sdl needs");
+    }
   });
 
   test.each([
