@@ -181,6 +181,7 @@ function makeHost(parts: StackParts): Host {
   const addresses = localAddresses(ip, interfaces);
   const sessions = new SessionLayer({ window, fifos, lookup, addresses, random, config: sessionConfig, hooks });
   engine.addTimed(sessions);
+  engine.addTimed(sessions.autoSdl);
   ip.fib.useWatcher(sessions);
   const linkMtu = (r: number): number => mtuTowards(window, ip, interfaces, r);
   const tcp = new TcpTransport({

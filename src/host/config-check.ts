@@ -31,6 +31,7 @@ export function checkConfig(config: StackConfig, source: ConfigSource): void {
   }
   checkNamespaces(config);
   checkRules(config);
+  checkSdl(config);
   for (const [i, { kind, listen, root }] of apps.entries()) {
     if (root !== undefined && kind !== "http") throw new ConfigError(`apps[${i}].root`, `kind ${kind} has no files`);
     if (listen?.length === 0) throw new ConfigError(`apps[${i}].listen`, "empty");
@@ -79,6 +80,19 @@ function checkRules({ rules = [], namespaces = [], session }: StackConfig): void
     if (families[0] !== families.at(-1)) {
       throw new ConfigError(`${where}.remote`, `not of the family of ${local}: ${quoteValue(remote)}`);
     }
+  }
+}
+
+function checkSdl({ sdl = [], namespaces = [], session }: StackConfig): void {
+  const isOn = session?.rtBackend === "sdl";
+  if (sdl.length > 0 && !isOn) throw new ConfigError("sdl", 'needs session.rtBackend: "sdl"');
+  if (session?.autoSdl === true && !isOn) throw new ConfigError("session.autoSdl", 'needs session.rtBackend: "sdl"');
+  for (const [i, { namespace = "default", remote }] of sdl.entries()) {
+    if (namespace !== "default" && !namespaces.some(({ id }) => id === namespace)) {
+      throw new ConfigError(`sdl[${i}].namespace`, `no such namespace: ${quoteValue(namespace)}`);
+    }
+    if (parsePrefix(remote).length === 0)
+      throw new ConfigError(`sdl[${i}].remote`, `everything: ${quoteValue(remote)}`);
   }
 }
 

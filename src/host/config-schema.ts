@@ -1,6 +1,7 @@
 import type * as Zod from "zod";
 import { RT_BACKENDS } from "../session/rt-backend.js";
 import { RULE_PROTOS, RULE_SCOPES } from "../session/rule-record.js";
+import { MAX_AUTO_SDL_THRESHOLD, MAX_AUTO_SDL_TIMEOUT_S, SDL_ACTIONS } from "../session/sdl-record.js";
 import {
   actionLeaf,
   addressLeaf,
@@ -67,9 +68,14 @@ const SESSION_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["session"]>,
   minSrcPort: intLeaf(1, 65_535),
   maxSrcPort: intLeaf(1, 65_535),
   anyProxy: booleanLeaf,
-  rtBackend: wordLeaf(RT_BACKENDS, ["sdl"]),
+  rtBackend: wordLeaf(RT_BACKENDS),
   maxRules: intLeaf(1, MAX_ROWS),
   maxRuleMasks: intLeaf(1, 1024),
+  maxSdlPrefixes: intLeaf(1, 4 * MAX_ROWS),
+  autoSdl: booleanLeaf,
+  autoSdlThreshold: intLeaf(1, MAX_AUTO_SDL_THRESHOLD),
+  autoSdlRemoveTimeoutS: intLeaf(1, MAX_AUTO_SDL_TIMEOUT_S),
+  maxAutoSdlPeers: intLeaf(1, MAX_ROWS),
   rxFifoBytes: intLeaf(1024, 64 << 20),
   txFifoBytes: intLeaf(1024, 64 << 20),
   secret: textLeaf(256),
@@ -159,6 +165,12 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     action: leaf(actionLeaf),
     tag: maybe(tagLeaf),
   });
+  const sdl = z.strictObject({
+    namespace: maybe(nameLeaf(64)),
+    remote: leaf(prefixLeaf(false)),
+    action: maybe(wordLeaf(SDL_ACTIONS)),
+    tag: maybe(tagLeaf),
+  });
   const app = z.strictObject({
     kind: leaf(wordLeaf(APP_KINDS)),
     namespace: maybe(nameLeaf(64)),
@@ -171,6 +183,7 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     routes: list(route),
     namespaces: list(namespace),
     rules: list(rule),
+    sdl: list(sdl),
     apps: list(app),
     cli: section({ socket: pathLeaf, mode: intLeaf(0, 0o777), group: intLeaf(0, MAX_ID) }),
     attach: z

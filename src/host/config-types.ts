@@ -1,6 +1,7 @@
 import type { AttachConfig } from "./attach-config.js";
 import type { Device } from "../device/device.js";
 import type { SessionRule } from "../session/rule-record.js";
+import type { SdlEntry } from "../session/sdl-record.js";
 import type { SessionConfig } from "../session/session-config.js";
 import type { TcpConfig } from "../transport/tcp/config.js";
 import type { UdpConfig } from "../transport/udp/config.js";
@@ -85,6 +86,9 @@ export interface NamespaceConfig {
 /** A session rule; without `local` or `remote` that end is any. Needs `session.rtBackend: rule-table`. */
 export type RuleConfig = SessionRule;
 
+/** An entry of the source deny list. Needs `session.rtBackend: sdl`. */
+export type SdlConfig = SdlEntry;
+
 /** A demo application. */
 export interface AppConfig {
   readonly kind: AppKind;
@@ -142,6 +146,7 @@ export interface StackConfig {
   readonly routes?: readonly RouteConfig[];
   readonly namespaces?: readonly NamespaceConfig[];
   readonly rules?: readonly RuleConfig[];
+  readonly sdl?: readonly SdlConfig[];
   readonly apps?: readonly AppConfig[];
   readonly cli?: CliConfig;
   /** Lets applications of other processes attach; `weft run` always does. Default directory: beside the CLI's socket. */
@@ -190,6 +195,7 @@ export interface ResolvedConfig {
   readonly routes: readonly ResolvedRoute[];
   readonly namespaces: readonly NamespaceConfig[];
   readonly rules: readonly RuleConfig[];
+  readonly sdl: readonly SdlConfig[];
   readonly apps: readonly ResolvedApp[];
   /** Undefined: the default path. */
   readonly cliSocket: string | undefined;

@@ -96,6 +96,7 @@ function fillIn(config: StackConfig): ResolvedConfig {
     routes: (config.routes ?? []).map(fillRoute),
     namespaces: config.namespaces ?? [],
     rules: config.rules ?? [],
+    sdl: config.sdl ?? [],
     apps: (config.apps ?? []).map(fillApp),
     cliSocket: config.cli?.socket,
     attach: config.attach === undefined ? undefined : fillAttach(config),

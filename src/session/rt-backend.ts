@@ -1,5 +1,5 @@
 /** What can decide on flows that have no connection (VPP's rt-backend engines); one of them is on, or none. */
-export const RT_BACKENDS = ["none", "rule-table"] as const;
+export const RT_BACKENDS = ["none", "rule-table", "sdl"] as const;
 
 /** One of them. */
 export type RtBackendName = (typeof RT_BACKENDS)[number];

@@ -23,6 +23,15 @@ export interface SessionConfig {
   readonly maxRules: number;
   /** Distinct masks (prefix lengths, ports named or not) of the rules of one table, protocol and family. */
   readonly maxRuleMasks: number;
+  /** Prefixes of the source deny lists of all tables together. */
+  readonly maxSdlPrefixes: number;
+  /** Peers that leave handshakes incomplete get into the source deny list by themselves. */
+  readonly autoSdl: boolean;
+  /** How many of them a peer leaves so, and within which time; after that time it is let in again (VPP's defaults). */
+  readonly autoSdlThreshold: number;
+  readonly autoSdlRemoveTimeoutS: number;
+  /** Peers that are watched at once. */
+  readonly maxAutoSdlPeers: number;
   /** Fifo sizes of applications that name none, bytes. */
   readonly rxFifoBytes: number;
   readonly txFifoBytes: number;
@@ -44,6 +53,11 @@ export const DEFAULT_SESSION_CONFIG: SessionConfig = {
   rtBackend: "none",
   maxRules: 16_384,
   maxRuleMasks: 64,
+  maxSdlPrefixes: 131_072,
+  autoSdl: false,
+  autoSdlThreshold: 5,
+  autoSdlRemoveTimeoutS: 300,
+  maxAutoSdlPeers: 16_384,
   rxFifoBytes: 512 * 1024,
   txFifoBytes: 512 * 1024,
   secret: "",

@@ -13,11 +13,13 @@ import type { ListenOptions } from "./app-listener.js";
 import { AppListeners } from "./app-listeners.js";
 import { AppNamespaces, type NamespaceRecord } from "./app-namespace.js";
 import type { Applications } from "./applications.js";
+import { AutoSdl } from "./auto-sdl.js";
 import { SessionCloses } from "./closes.js";
 import { type ConnectOptions, SessionConnects } from "./connects.js";
 import type { RtBackendName } from "./rt-backend.js";
 import { EV_RX, EV_TX } from "./event-queue.js";
 import type { SessionLookup } from "./lookup.js";
+import { RtEngines } from "./rt-engines.js";
 import type { SessionConfig } from "./session-config.js";
 import type { SegmentMaker } from "./segment-manager.js";
 import type { SegmentManagers } from "./segment-managers.js";
@@ -37,6 +39,7 @@ import {
 import type { SessionHandle } from "./session-handle.js";
 import { isSessionRecord, type SessionRecord } from "./session-record.js";
 import { SessionRules } from "./session-rules.js";
+import { SessionSdl } from "./session-sdl.js";
 import {
   S_CONNECTION,
   S_FLAGS,
@@ -70,6 +73,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   readonly segments: SegmentManagers;
   readonly listeners: AppListeners;
   readonly rules: SessionRules;
+  readonly sdl: SessionSdl;
+  readonly autoSdl: AutoSdl;
   readonly transmitQueue: TransmitQueue;
   readonly sourcePorts: SourcePorts;
   /** By protocol number. */
@@ -86,6 +91,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   readonly #connects: SessionConnects;
   readonly #closes: SessionCloses;
   readonly #starved: StarvedWriters;
+  readonly #engines: RtEngines;
   readonly #delivery: SessionDelivery;
   readonly #i32: Int32Array;
   #isEnabled = true;
@@ -111,12 +117,18 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.transmitQueue = new TransmitQueue(core.window);
     this.listeners = new AppListeners(core);
     this.rules = new SessionRules(core, this.listeners, parts.random);
-    this.#upcalls = new SessionUpcalls(core, this.listeners, this.transmitQueue);
+    this.sdl = new SessionSdl(core);
+    this.autoSdl = new AutoSdl(core, this.sdl, parts.random);
+    this.#engines = new RtEngines(core.lookup, { "rule-table": this.rules, sdl: this.sdl });
+    this.#upcalls = new SessionUpcalls(core, this.listeners, this.transmitQueue, this.autoSdl);
     this.#connects = new SessionConnects(core, this.listeners);
     this.#closes = new SessionCloses(core, this.listeners);
     this.#starved = new StarvedWriters(core);
     this.#delivery = new SessionDelivery(core.i32, core.table, core.events, core.applications, this);
-    this.rules.switchOn(config.rtBackend);
+    this.#engines.switchOn(config.rtBackend);
+    if (config.autoSdl && this.autoSdl.apply({ kind: "auto-sdl", enable: true }) < 0) {
+      throw new RangeError("session: auto-sdl needs rtBackend sdl, sound settings, and room in the window");
+    }
   }
 
   /** Adds a transport; before any session uses it. Throws RangeError when the window is full. */
@@ -142,24 +154,29 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     return this.#isEnabled;
   }
 
+  /** The engine that decides on flows without a connection. */
+  get rtBackend(): RtBackendName {
+    return this.#engines.current;
+  }
+
   /**
    * Switches the layer on or off (VPP: session enable | disable). Off: all applications are detached, none may attach, and
-   * there are no rules any more, nor an engine for them. On: with the engine that is named, if one is. Returns 0, or INVALID
+   * there are no rules or deny list any more, nor an engine for them. On: with the engine that is named, if one is. Returns 0, or INVALID
    * (no such engine), NOSUPPORT (another one is on: switch off first), ALLOC (no room for it).
    */
-  setEnabled(isEnabled: boolean, rtBackend: RtBackendName = this.rules.backend): SessionErrorValue {
+  setEnabled(isEnabled: boolean, rtBackend: RtBackendName = this.rtBackend): SessionErrorValue {
     const error = isEnabled ? this.#useBackend(rtBackend) : 0;
     if (error < 0) return this.#core.fail(error);
     this.#isEnabled = isEnabled;
     if (isEnabled) return 0;
     for (const app of this.applications.all()) if (app.isAttached) this.#detach(app);
-    this.rules.switchOff();
+    this.#engines.switchOff();
     return 0;
   }
 
   #useBackend(name: RtBackendName): SessionErrorValue {
     try {
-      return this.rules.switchOn(name);
+      return this.#engines.switchOn(name);
     } catch {
       return SESSION_E_ALLOC;
     }
@@ -167,13 +184,15 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   /**
    * Applies a change of the namespaces, of the addresses that active opens come from ({@link SourceAddresses}), or of the
-   * rules ({@link SessionRules.apply}). Returns 0, of a namespace its index; or INVALID, NOINTF, NOROUTE (no such table),
+   * rules ({@link SessionRules.apply}) or of the source deny list ({@link SessionSdl.apply}). Returns 0, of a namespace its index; or INVALID, NOINTF, NOROUTE (no such table),
    * ALLOC; INVALID_NS when there is none to delete. Applications of a deleted namespace are detached first.
    */
   apply(record: SessionRecord): number {
     if (!isSessionRecord(record)) return this.#core.fail(SESSION_E_INVALID);
     if (record.kind === "source-addresses") return this.#counted(this.#core.sourceAddresses.apply(record));
     if (record.kind === "rule") return this.#counted(this.rules.apply(record));
+    if (record.kind === "sdl") return this.#counted(this.sdl.apply(record));
+    if (record.kind === "auto-sdl") return this.#counted(this.autoSdl.apply(record));
     return this.#counted(record.add ? this.#addNamespace(record) : this.#removeNamespace(record.id));
   }
 
@@ -187,6 +206,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
       Object.assign(added, before);
       return error;
     }
+    this.sdl.namespacesChanged();
     this.namespacesChanged();
     return added.index;
   }
@@ -200,6 +220,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     }
     this.rules.namespaceRemoved(known);
     this.namespaces.remove(id);
+    this.sdl.namespacesChanged();
     this.namespacesChanged();
     return known.index;
   }
@@ -400,6 +421,10 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   halfOpenEnded(listener: SessionIndex): void {
     this.#upcalls.halfOpenEnded(listener);
+  }
+
+  handshakeTimedOut(proto: number, c: ConnectionIndex): void {
+    this.#upcalls.handshakeTimedOut(proto, c);
   }
 
   accepted(proto: number, c: ConnectionIndex, listener: SessionIndex, client?: SessionIndex): SessionErrorValue {

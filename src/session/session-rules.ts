@@ -3,7 +3,7 @@ import type { Random } from "../random/random.js";
 import type { AppListeners } from "./app-listeners.js";
 import type { AppNamespace } from "./app-namespace.js";
 import { fibOfFamily } from "./local-scope.js";
-import { RT_BACKENDS, type RtBackendName } from "./rt-backend.js";
+import type { RtBackend } from "./rt-backend.js";
 import { ACTION_ALLOW, ACTION_DROP, RuleBackend } from "./rule-backend.js";
 import {
   anyPrefix,
@@ -63,7 +63,7 @@ export class SessionRules {
   readonly #targets: RuleTargets;
   /** Made when the engine is switched on first. */
   #table: RuleTable | undefined;
-  #backend: RtBackendName = "none";
+  #isOn = false;
   /** By {@link tagKey}. */
   readonly #byTag = new Map<string, RuleIndex>();
   readonly #tags = new Map<RuleIndex, string>();
@@ -76,31 +76,18 @@ export class SessionRules {
     this.#targets = new RuleTargets(core.applications, listeners, core.config.maxApplications);
   }
 
-  /** The engine that is on. */
-  get backend(): RtBackendName {
-    return this.#backend;
-  }
-
-  /**
-   * Switches an engine on; without one that is on, at any time. Returns 0, INVALID (no such engine), or NOSUPPORT: another
-   * one is on, and stays until the layer is disabled (as VPP). Throws RangeError when the window is full.
-   */
-  switchOn(name: RtBackendName): SessionErrorValue {
-    if (!RT_BACKENDS.includes(name)) return SESSION_E_INVALID;
-    if (name === this.#backend) return 0;
-    if (this.#backend !== "none") return SESSION_E_NOSUPPORT;
-    const { window, lookup, config, i32 } = this.#core;
+  /** Switches the engine on. Throws RangeError when the window is full. */
+  switchOn(): RtBackend {
+    const { window, config, i32 } = this.#core;
     const { maxRules: rules, maxRuleMasks: masks } = config;
     this.#table ??= new RuleTable(window, this.#random, { rules, masks });
-    this.#backend = name;
-    lookup.rtBackend = new RuleBackend(i32, this.#table, this.#targets);
-    return 0;
+    this.#isOn = true;
+    return new RuleBackend(i32, this.#table, this.#targets);
   }
 
   /** Switches the engine off: its rules are gone. */
   switchOff(): void {
-    this.#backend = "none";
-    this.#core.lookup.rtBackend = undefined;
+    this.#isOn = false;
     for (const rule of Array.from(this.#table?.all() ?? [])) this.#remove(rule);
   }
 
@@ -117,7 +104,7 @@ export class SessionRules {
    * ADDR_NOT_IN_USE when no table has the rule.
    */
   apply(record: RuleRecord): SessionErrorValue {
-    if (this.#table === undefined || this.#backend === "none") return SESSION_E_NOSUPPORT;
+    if (this.#table === undefined || !this.#isOn) return SESSION_E_NOSUPPORT;
     const { namespace = "", scope = "global", add, tag } = record;
     const isSound = typeof add === "boolean" && typeof namespace === "string" && RULE_SCOPES.includes(scope);
     if (!isSound || ruleProto(record.proto) < 0 || (tag !== undefined && !isTag(tag))) return SESSION_E_INVALID;

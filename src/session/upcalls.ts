@@ -8,6 +8,7 @@ import {
   type TransportUpcalls,
 } from "../transport/transport.js";
 import type { AppListeners } from "./app-listeners.js";
+import type { AutoSdl } from "./auto-sdl.js";
 import {
   EV_ACCEPTED,
   EV_CLEANUP_SESSION,
@@ -64,12 +65,14 @@ export class SessionUpcalls implements TransportUpcalls {
   readonly #core: SessionCore;
   readonly #listeners: AppListeners;
   readonly #transmitQueue: TransmitQueue;
+  readonly #autoSdl: AutoSdl;
   readonly #i32: Int32Array;
 
-  constructor(core: SessionCore, listeners: AppListeners, transmitQueue: TransmitQueue) {
+  constructor(core: SessionCore, listeners: AppListeners, transmitQueue: TransmitQueue, autoSdl: AutoSdl) {
     this.#core = core;
     this.#listeners = listeners;
     this.#transmitQueue = transmitQueue;
+    this.#autoSdl = autoSdl;
     this.#i32 = core.i32;
   }
 
@@ -98,6 +101,10 @@ export class SessionUpcalls implements TransportUpcalls {
     if (!table.isUsed(listener)) return;
     const at = table.row(listener) + S_HALF_OPENS;
     if (this.#i32[at] > 0 && this.#i32[at - S_HALF_OPENS + S_STATE] === SESSION_LISTENING) this.#i32[at]--;
+  }
+
+  handshakeTimedOut(proto: number, c: ConnectionIndex): void {
+    this.#autoSdl.track(this.#core.connectionRow(proto, c));
   }
 
   accepted(proto: number, c: ConnectionIndex, listener: SessionIndex, client = -1): number {

@@ -209,6 +209,8 @@ export interface TransportUpcalls {
   mayAccept(listener: SessionIndex): boolean;
   /** A half-open connection that {@link mayAccept} let in ended without having been accepted. */
   halfOpenEnded(listener: SessionIndex): void;
+  /** The peer of a half-open connection never completed the handshake; {@link halfOpenEnded} follows. */
+  handshakeTimedOut(proto: number, c: ConnectionIndex): void;
   /**
    * An active open ended: error 0 makes the session as in {@link accepted}, a negative session error reports failure.
    * With `peer`, a session of this stack, it shares that one's fifos crosswise. Returns 0, or a negative session error:

@@ -26,6 +26,42 @@ function tap(keys: object, rest: object = {}): object {
 
 const RULE = { proto: "tcp", remote: "9.0.0.0/8", action: "drop" };
 
+/** Lines about the source deny list. */
+function wrongDenyLists(): (readonly [line: string, config: unknown])[] {
+  const session = { rtBackend: "sdl" };
+  const entry = (keys: object): object => tap({}, { session, sdl: [{ remote: "9.0.0.0/8", ...keys }] });
+  return [
+    ['sdl: needs session.rtBackend: "sdl"', tap({}, { sdl: [{ remote: "9.0.0.0/8" }] })],
+    [
+      'sdl: needs session.rtBackend: "sdl"',
+      tap({}, { session: { rtBackend: "rule-table" }, sdl: [{ remote: "::/8" }] }),
+    ],
+    ["sdl: not a list", tap({}, { session, sdl: "9.0.0.0/8" })],
+    ["sdl[0].remote: is missing", tap({}, { session, sdl: [{}] })],
+    ['sdl[0].remote: not an address prefix: "9.0.0.1"', entry({ remote: "9.0.0.1" })],
+    ['sdl[0].remote: everything: "0.0.0.0/0"', entry({ remote: "0.0.0.0/0" })],
+    ['sdl[0].namespace: no such namespace: "red"', entry({ namespace: "red" })],
+    ['sdl[0].action: not one of drop, allow: "reject"', entry({ action: "reject" })],
+    ['sdl[0].tag: not a text of 1 to 64 characters: ""', entry({ tag: "" })],
+    ["sdl[0].local: unknown key", entry({ local: "::/0" })],
+    ["session.maxSdlPrefixes: not a whole number from 1 to 4194304: 0", tap({}, { session: { maxSdlPrefixes: 0 } })],
+    ["session.autoSdl: not true or false: 1", tap({}, { session: { ...session, autoSdl: 1 } })],
+    ['session.autoSdl: needs session.rtBackend: "sdl"', tap({}, { session: { autoSdl: true } })],
+    [
+      "session.autoSdlThreshold: not a whole number from 1 to 1000000: 0",
+      tap({}, { session: { ...session, autoSdlThreshold: 0 } }),
+    ],
+    [
+      "session.autoSdlRemoveTimeoutS: not a whole number from 1 to 86400: 86401",
+      tap({}, { session: { ...session, autoSdlRemoveTimeoutS: 86_401 } }),
+    ],
+    [
+      "session.maxAutoSdlPeers: not a whole number from 1 to 1048576: 0",
+      tap({}, { session: { ...session, maxAutoSdlPeers: 0 } }),
+    ],
+  ];
+}
+
 /** Lines about session rules. */
 function wrongRules(): (readonly [line: string, config: unknown])[] {
   const session = { rtBackend: "rule-table" };
@@ -33,8 +69,7 @@ function wrongRules(): (readonly [line: string, config: unknown])[] {
   return [
     ['rules: need session.rtBackend: "rule-table"', tap({}, { rules: [RULE] })],
     ['rules: need session.rtBackend: "rule-table"', tap({}, { session: { rtBackend: "none" }, rules: [RULE] })],
-    ['session.rtBackend: not supported yet: "sdl"', tap({}, { session: { rtBackend: "sdl" } })],
-    ['session.rtBackend: not one of none, rule-table: "rules"', tap({}, { session: { rtBackend: "rules" } })],
+    ['session.rtBackend: not one of none, rule-table, sdl: "rules"', tap({}, { session: { rtBackend: "rules" } })],
     ["session.maxRules: not a whole number from 1 to 1048576: 0", tap({}, { session: { maxRules: 0 } })],
     ["session.maxRuleMasks: not a whole number from 1 to 1024: 1025", tap({}, { session: { maxRuleMasks: 1025 } })],
     ["rules: not a list", tap({}, { session, rules: RULE })],
@@ -164,6 +199,7 @@ const WRONG: readonly (readonly [line: string, config: unknown])[] = [
   ['namespaces[0].interface: no such interface: "tap9"', tap({}, { namespaces: [{ id: "a", interface: "tap9" }] })],
   ["namespaces[0].table4: no interface has this table: 7", tap({}, { namespaces: [{ id: "a", table4: 7 }] })],
   ...wrongRules(),
+  ...wrongDenyLists(),
   ['apps[0].namespace: no such namespace: "red"', tap({}, { apps: [{ kind: "echo", namespace: "red" }] })],
   ["attach.directory: not a path: 7", tap({}, { attach: { directory: 7 } })],
   ["attach.mode: not a whole number from 0 to 511: 4096", tap({}, { attach: { mode: 4096 } })],

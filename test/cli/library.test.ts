@@ -168,6 +168,57 @@ describe("a stack of a program", () => {
     });
   });
 
+  it("has the source deny list of its configuration, and auto-sdl", async () => {
+    const [near, far] = wire();
+    const stack = await createStack({
+      interfaces: [{ name: "w0", kind: "wire", device: near, addresses: ["198.18.0.1/24"] }],
+      namespaces: [{ id: "blue" }],
+      session: { rtBackend: "sdl", autoSdl: true, autoSdlThreshold: 7 },
+      sdl: [
+        { remote: "198.18.0.0/24", tag: "net" },
+        { remote: "198.18.0.2/32", action: "allow", namespace: "blue" },
+        { remote: "198.18.0.3/32", action: "allow" },
+      ],
+      apps: [{ kind: "echo" }],
+      limits: LIMITS,
+    });
+    stacks.push(stack);
+    const addresses = ["198.18.0.2/24", "198.18.0.4/24"];
+    stacks.push(
+      await createStack({ interfaces: [{ name: "w0", kind: "wire", device: far, addresses }], limits: LIMITS }),
+    );
+    expect(await stack.cli("show session sdl 198.18.0.9")).toMatch(/198\.18\.0\.0\/24 +drop +net$/);
+    expect(await stack.cli("show auto-sdl summary")).toMatch(/^auto-sdl +on\nthreshold +7$/m);
+    const denied = stacks[1].net.connect({ port: 7, host: "198.18.0.1", localAddress: "198.18.0.4" });
+    const socket = stacks[1].net.connect({ port: 7, host: "198.18.0.1", localAddress: "198.18.0.2" });
+    socket.write("hello");
+    const [bytes] = (await once(socket, "data", { signal: AbortSignal.timeout(3000) })) as [Buffer];
+    expect([bytes.toString(), denied.connecting]).toEqual(["hello", true]);
+    expect(await stack.cli("show errors")).toMatch(/filtered/);
+    denied.destroy();
+  });
+
+  it.each([
+    ["sdl[1]", "obj/memory allocation error (ALLOC)", { remote: "2.0.0.0/8" }],
+    ["sdl[1]", "ip in use (IPINUSE)", { remote: "1.2.3.4/8" }],
+    ["sdl[1].tag", 'another entry of its table has it: "one"', { remote: "2.0.0.0/8", tag: "one" }],
+    ["sdl[1]", "no route (NOROUTE)", { remote: "2.0.0.0/8", namespace: "six" }],
+  ])("refuses entries that cannot be: %s: %s", async (where, message, second) => {
+    const [device] = wire();
+    const config = {
+      interfaces: [{ name: "w0", kind: "wire" as const, device }],
+      namespaces: [{ id: "six", table6: 0 }],
+      session: { rtBackend: "sdl" as const, maxSdlPrefixes: 1 },
+      sdl: [{ remote: "1.0.0.0/8", tag: "one" }, second],
+      limits: LIMITS,
+    };
+    await expect(createStack(config)).rejects.toMatchObject({
+      code: "ERR_WEFT_CONFIG",
+      where,
+      message: `${where}: ${message}`,
+    });
+  });
+
   it("refuses a configuration that names the key at fault", async () => {
     const wrong = { interfaces: [{ name: "tap0", kind: "tap" as const, addresses: ["10.0.0.300/8"] }] };
     await expect(createStack(wrong)).rejects.toMatchObject({

@@ -110,7 +110,9 @@ describe("session lookup, stats, enable and disable", () => {
 
   it("disable ends everything", async () => {
     expect(await refused("session disable now")).toBe('unknown argument "now"');
-    expect(await refused("session enable rt-backend sdl")).toBe('rt-backend: not one of none, rule-table: "sdl"');
+    expect(await refused("session enable rt-backend tree")).toBe(
+      'rt-backend: not one of none, rule-table, sdl: "tree"',
+    );
     expect(await refused("session enable rt-backend")).toBe("rt-backend is missing");
     expect(await refused("session disable rt-backend none")).toBe('unknown argument "rt-backend"');
     await pair.ok("session disable");

@@ -175,6 +175,9 @@ it("show session rt-backend: the engine, and what it holds", async () => {
     masks: 1,
     rulesRefused: 0,
     masksRefused: 0,
+    prefixes: 0,
+    prefixesRefused: 0,
+    prefixBytes: 0,
   });
   await pair.ok("session disable");
   expect(await json("show session rt-backend --json")).toMatchObject({ backend: "none", rules: 0 });

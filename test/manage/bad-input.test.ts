@@ -59,6 +59,7 @@ function sample(shape: Shape): unknown {
     case "int":
       return shape.min;
     case "name":
+    case "text":
       return "blue";
     case "list":
       return [sample(shape.of)];
@@ -92,6 +93,8 @@ function wrongValues(shape: Shape, at: string): (readonly [argument: string, val
       return here(null, "7", [], true, 1.5, shape.min - 1, shape.max + 1, -1e300);
     case "name":
       return here(null, 7, [], "", "two words", "x".repeat(shape.max + 1));
+    case "text":
+      return here(null, 7, [], {}, "x".repeat(shape.max + 1));
     case "flag":
       return here(null, 0, "true", []);
     case "family":
@@ -114,7 +117,9 @@ function wrongValues(shape: Shape, at: string): (readonly [argument: string, val
         ...here(null, 7, "x", []),
         [`${at}.more`, { more: 1 }],
         ...shape.fields.flatMap(({ name, shape: each }) =>
-          wrongValues(each, `${at}.${name}`).map(([argument, value]) => [argument, { [name]: value }] as const),
+          wrongValues(each, `${at}.${name}`).map(
+            ([argument, value]) => [argument, { ...good(shape.fields), [name]: value }] as const,
+          ),
         ),
       ];
     default:

@@ -25,6 +25,15 @@ async function result(method: MethodName, params: object = {}): Promise<unknown>
 const READS = Object.entries<MethodForm>(METHODS).flatMap(([name, { changes }]) =>
   changes ? [] : [name as MethodName],
 );
+/** Entries of the source deny list, and a peer that left a handshake incomplete. */
+async function fillDenyList(): Promise<void> {
+  await pair.ok("session enable rt-backend sdl");
+  await pair.ok("session sdl add 203.0.113.0/24 tag net");
+  await pair.ok("auto-sdl enable threshold 2");
+  const { sessions } = pair.a.host;
+  sessions.handshakeTimedOut(0, sessions.connectionOf(1));
+}
+
 const NEEDED: Partial<Record<MethodName, object>> = { "app.get": { app: 0 }, "session.get": { session: "0:1.1" } };
 
 describe("a method that reads", () => {
@@ -32,6 +41,7 @@ describe("a method that reads", () => {
     await pair.ok("ping 198.18.0.1 repeat 1");
     await pair.ok("ip route add 10.0.0.0/8 via 198.18.0.1");
     await pair.ok("app ns add id blue ip4-fib-id 0");
+    await fillDenyList();
     const value = await result(method, NEEDED[method]);
     // Lists have something to look at.
     expect(value).not.toEqual([]);
@@ -57,8 +67,14 @@ describe("a method that reads", () => {
     ["show buffers --json", "statistics.buffers", {}],
     ["show runtime all --json", "statistics.runtime", { all: true }],
     ["show errors --json", "statistics.errors", {}],
+    ["show session sdl --json", "sdl.list", {}],
+    ["show session sdl appns default 203.0.113.9 --json", "sdl.list", { namespace: "default", address: "203.0.113.9" }],
+    ["show auto-sdl --json", "auto-sdl.list", {}],
+    ["show auto-sdl 198.18.0.1 --json", "auto-sdl.list", { address: "198.18.0.1" }],
+    ["show auto-sdl summary --json", "auto-sdl.get", {}],
   ] as const)("%s prints it", async (command, method, params) => {
     await pair.ok("ping 198.18.0.1 repeat 1");
+    await fillDenyList();
     expect(JSON.parse(await pair.ok(command))).toEqual(await result(method, params));
   });
 
@@ -178,10 +194,78 @@ describe("a method that changes something", () => {
     await done("session.enable", {});
     expect(pair.a.host.sessions.attach({ name: "x" }, {})).toBe(0);
     await done("session.enable", { rtBackend: "rule-table" });
-    expect(pair.a.host.sessions.rules.backend).toBe("rule-table");
+    expect(pair.a.host.sessions.rtBackend).toBe("rule-table");
     expect(await pair.fails("session enable rt-backend none")).toBe("session enable: rt-backend rule-table is on");
     const { text } = await pair.cli.run(requestLine("session.enable", { rtBackend: "none" }));
     expect(JSON.parse(text)).toMatchObject({ error: { name: "NOSUPPORT", argument: "rtBackend" } });
+  });
+});
+
+describe("methods of the source deny list", () => {
+  const refused = async (method: MethodName, params: object): Promise<object> => {
+    const { text } = await pair.cli.run(requestLine(method, params));
+    return (JSON.parse(text) as { error: object }).error;
+  };
+  const remotes = async (params: object = {}): Promise<string[]> =>
+    ((await result("sdl.list", params)) as { remote: string }[]).map(({ remote }) => remote);
+
+  it("add and delete several entries, and name the one that cannot be", async () => {
+    const entries = [
+      { remote: "203.0.113.0/24", tag: "net" },
+      { remote: "203.0.113.9/32", action: "allow" },
+    ];
+    expect(await refused("sdl.add", { entries })).toMatchObject({ name: "NOSUPPORT", argument: "entries[0]" });
+    await pair.ok("session enable rt-backend sdl");
+    expect(await result("sdl.add", { entries })).toBeNull();
+    expect(await result("sdl.list")).toEqual([
+      {
+        table: 0,
+        namespaces: ["default"],
+        remote: "203.0.113.0/24",
+        action: "drop",
+        tag: "net",
+        automatic: false,
+      },
+      { table: 0, namespaces: ["default"], remote: "203.0.113.9/32", action: "allow", tag: null, automatic: false },
+    ]);
+    expect(await remotes({ max: 1 })).toEqual(["203.0.113.0/24"]);
+    expect(await remotes({ address: "203.0.113.9" })).toEqual(["203.0.113.9/32"]);
+    const more = [{ remote: "2001:db8:1::/48" }, { remote: "203.0.113.0/24" }, { remote: "9.0.0.0/8" }];
+    expect(await refused("sdl.add", { entries: more })).toEqual({
+      code: "EADDRINUSE",
+      name: "IPINUSE",
+      text: "there is such an entry",
+      argument: "entries[1]",
+    });
+    expect(await remotes()).toEqual(["203.0.113.0/24", "203.0.113.9/32", "2001:db8:1::/48"]);
+    expect(await result("sdl.del", { entries: [{ tag: "net" }, { remote: "203.0.113.9/32" }] })).toBeNull();
+    expect(await refused("sdl.del", { entries: [{ tag: "net" }] })).toMatchObject({ name: "NOROUTE" });
+    expect(await refused("sdl.del", { entries: [{}] })).toMatchObject({ name: "INVALID", argument: "entries[0]" });
+    const red = { namespace: "red", entries: more };
+    expect(await refused("sdl.add", red)).toMatchObject({ name: "INVALID_NS", argument: "namespace" });
+    expect(await refused("sdl.list", { namespace: "red" })).toMatchObject({
+      name: "INVALID_NS",
+      argument: "namespace",
+    });
+    expect(await remotes()).toEqual(["2001:db8:1::/48"]);
+  });
+
+  it("auto-sdl.*: settings, a peer, and off", async () => {
+    expect(await refused("auto-sdl.enable", {})).toMatchObject({ name: "NOSUPPORT" });
+    await pair.ok("session enable rt-backend sdl");
+    expect(await result("auto-sdl.get")).toMatchObject({ on: false, threshold: 5, removeTimeoutS: 300 });
+    expect(await result("auto-sdl.enable", { threshold: 1, removeTimeoutS: 9 })).toBeNull();
+    const { sessions } = pair.a.host;
+    sessions.handshakeTimedOut(0, sessions.connectionOf(1));
+    pair.run(2_000_000);
+    expect(await result("auto-sdl.list")).toEqual([
+      { table: 0, address: "198.18.0.1", denied: true, count: 1, ageMs: 2000 },
+    ]);
+    expect(await result("sdl.list")).toMatchObject([{ remote: "198.18.0.1/32", automatic: true }]);
+    expect(await result("auto-sdl.get")).toMatchObject({ on: true, threshold: 1, counts: { peersDenied: 1 } });
+    expect(await result("auto-sdl.list", { address: "198.18.0.7" })).toEqual([]);
+    expect(await result("auto-sdl.disable", {})).toBeNull();
+    expect([await result("auto-sdl.list"), await result("sdl.list")]).toEqual([[], []]);
   });
 });
 

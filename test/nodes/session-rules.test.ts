@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { SessionRule } from "../../src/session/rule-record.js";
+import type { RuleRecord, SessionRule } from "../../src/session/rule-record.js";
 import { FAMILIES, listening, ScriptedPeer, type ScriptedStack } from "../transport/tcp/scripted-peer.js";
 import { UdpHarness, udpPacket } from "./session-harness.js";
 
@@ -19,7 +19,7 @@ describe.each(FAMILIES)("TCP over IPv%i", (family) => {
 
   const apply = (isAdd: boolean, rule: Partial<SessionRule>): void => {
     const record = { kind: "rule", proto: "tcp", local: own, action: "drop", ...rule } as const;
-    host.stack.apply({ ...record, add: isAdd });
+    host.stack.apply({ ...record, add: isAdd } as RuleRecord);
   };
 
   test("a dropped SYN has no answer and is counted; a rule that allows more specifically lets it in", () => {

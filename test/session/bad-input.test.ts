@@ -225,7 +225,10 @@ describe("the session layer", () => {
     ...Object.entries(BAD_RULES).flatMap(([key, values]) =>
       values.map((value): Row => ["apply", () => [{ ...RULE, [key]: value }], "INVALID"]),
     ),
-    ["setEnabled", () => [true, "sdl"], "INVALID"],
+    ["apply", () => [{ kind: "sdl", add: true, remote: "9.0.0.0/8" }], "NOSUPPORT"],
+    ["apply", () => [{ kind: "auto-sdl", enable: true }], "NOSUPPORT"],
+    ["setEnabled", () => [true, "tree"], "INVALID"],
+    ["setEnabled", () => [true, "sdl"], "NOSUPPORT"],
     ["setEnabled", () => [true, 0], "INVALID"],
     ["setEnabled", () => [true, null], "INVALID"],
     ["setEnabled", () => [true, "none"], "NOSUPPORT"],

@@ -379,7 +379,7 @@ describe("namespaces", () => {
 describe("the engine", () => {
   test("off: nothing is decided, and rules are NOSUPPORT", () => {
     h = new SessionHarness();
-    expect([h.layer.rules.backend, add({ remote: "1.0.0.0/8" }), del({ tag: "t" })]).toEqual([
+    expect([h.layer.rtBackend, add({ remote: "1.0.0.0/8" }), del({ tag: "t" })]).toEqual([
       "none",
       "NOSUPPORT",
       "NOSUPPORT",
@@ -396,10 +396,11 @@ describe("the engine", () => {
     add({ remote: "1.0.0.0/8", tag: "t", action: { application: "web" } });
     expect(nameOf(h.layer.setEnabled(true, "rule-table"))).toBe("ok 0");
     expect(nameOf(h.layer.setEnabled(true, "none"))).toBe("NOSUPPORT");
-    expect(nameOf(h.layer.setEnabled(true, "sdl" as "none"))).toBe("INVALID");
+    expect(nameOf(h.layer.setEnabled(true, "sdl"))).toBe("NOSUPPORT");
+    expect(nameOf(h.layer.setEnabled(true, "tree" as "none"))).toBe("INVALID");
     expect(h.layer.rules.counts().rules).toBe(1);
     h.layer.setEnabled(false);
-    expect([h.layer.rules.backend, h.layer.rules.counts().rules]).toEqual(["none", 0]);
+    expect([h.layer.rtBackend, h.layer.rules.counts().rules]).toEqual(["none", 0]);
     h.layer.setEnabled(true);
     expect(add({ remote: "1.0.0.0/8" })).toBe("NOSUPPORT");
     h.layer.setEnabled(true, "rule-table");
@@ -410,7 +411,7 @@ describe("the engine", () => {
   test("no room for it in the window: ALLOC, and none is on", () => {
     h = new SessionHarness({ maxRules: 1 << 20 });
     expect(nameOf(h.layer.setEnabled(true, "rule-table"))).toBe("ALLOC");
-    expect(h.layer.rules.backend).toBe("none");
+    expect(h.layer.rtBackend).toBe("none");
     expect(() => new SessionHarness({ maxRules: 1 << 20, rtBackend: "rule-table" })).toThrow("session rules");
   });
 });

@@ -7,6 +7,7 @@ import { IP_COMMANDS } from "./ip.js";
 import { PING_COMMANDS } from "./ping.js";
 import { SESSION_COMMANDS } from "./session.js";
 import { SESSION_RULE_COMMANDS } from "./session-rules.js";
+import { SESSION_SDL_COMMANDS } from "./session-sdl.js";
 import { TCP_COMMANDS } from "./tcp.js";
 import { TRACE_COMMANDS } from "./trace.js";
 
@@ -19,6 +20,7 @@ export const COMMANDS: readonly Command[] = [
   ...PING_COMMANDS,
   ...SESSION_COMMANDS,
   ...SESSION_RULE_COMMANDS,
+  ...SESSION_SDL_COMMANDS,
   ...APP_COMMANDS,
   ...TCP_COMMANDS,
   ...HELP_COMMANDS,

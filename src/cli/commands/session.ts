@@ -38,9 +38,8 @@ function details(sessions: MethodResult<"session.list">): string {
 
 /** The engine that decides on flows, and what it holds. */
 function rtBackend(host: Host, isJson: boolean): string {
-  const { rules, config } = host.sessions;
-  const { backend } = rules;
-  const counts = rules.counts();
+  const { rules, sdl, config, rtBackend: backend } = host.sessions;
+  const counts = { ...rules.counts(), ...sdl.counts() };
   if (isJson) return JSON.stringify({ backend, ...counts });
   return pairs([
     ["rt-backend", backend],
@@ -48,6 +47,9 @@ function rtBackend(host: Host, isJson: boolean): string {
     ["masks", counts.masks],
     ["rules refused", counts.rulesRefused],
     ["masks refused", counts.masksRefused],
+    ["prefixes", `${counts.prefixes} of ${config.maxSdlPrefixes}`],
+    ["prefixes refused", counts.prefixesRefused],
+    ["prefix bytes", counts.prefixBytes],
   ]);
 }
 
@@ -162,10 +164,10 @@ function switched(isOn: boolean): Command {
   const name = isOn ? "session enable" : "session disable";
   return {
     name,
-    usage: isOn ? "[rt-backend rule-table|none]" : "",
+    usage: isOn ? "[rt-backend rule-table|sdl|none]" : "",
     help: isOn
       ? "lets applications attach; with an engine that decides on flows, which stays until session disable"
-      : "detaches every application, lets none attach, and forgets the session rules",
+      : "detaches every application, lets none attach, and forgets the session rules and the source deny list",
     run(words, run) {
       const backend = isOn && words.accept("rt-backend") ? takeRtBackend(words) : undefined;
       words.end();

@@ -13,6 +13,7 @@ import {
   METHODS,
   METHODS_VERSION,
 } from "./method-table.js";
+import { AUTO_SDL_HANDLERS, SDL_HANDLERS } from "./sdl-methods.js";
 import { SESSION_HANDLERS } from "./session-methods.js";
 import { STATISTICS_HANDLERS } from "./statistics-methods.js";
 
@@ -29,6 +30,8 @@ const HANDLERS: { readonly [M in MethodName]: Handler<M> } = {
   ...NAMESPACE_HANDLERS,
   ...APP_HANDLERS,
   ...SESSION_HANDLERS,
+  ...SDL_HANDLERS,
+  ...AUTO_SDL_HANDLERS,
   ...SOURCE_ADDRESS_HANDLERS,
   ...STATISTICS_HANDLERS,
 };

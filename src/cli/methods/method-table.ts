@@ -1,7 +1,11 @@
 import { RT_BACKENDS } from "../../session/rt-backend.js";
+import { MAX_TAG_LENGTH } from "../../session/rule-record.js";
+import { MAX_AUTO_SDL_THRESHOLD, MAX_AUTO_SDL_TIMEOUT_S, SDL_ACTIONS } from "../../session/sdl-record.js";
 import { SESSION_STATE_NAMES } from "../../session/session-table.js";
 import {
   APP,
+  AUTO_SDL,
+  AUTO_SDL_PEER,
   BUFFER_STATISTICS,
   COUNTERS,
   ERROR_STATISTICS,
@@ -11,6 +15,7 @@ import {
   NOTHING,
   ROUTE,
   RUNTIME_STATISTICS,
+  SDL_ENTRY,
   SEGMENT_STATISTICS,
   SESSION,
   SESSION_COUNT,
@@ -28,6 +33,7 @@ import {
   object,
   optional,
   type Shape,
+  text,
   type ValueOf,
   word,
 } from "./shape.js";
@@ -54,6 +60,10 @@ export const VERDICTS = ["drop", "unreachable", "local", "punt"] as const;
 const MAX_PATHS = 64;
 /** Most sessions in an answer; `first` asks for those behind them. */
 const MAX_LISTED = 10_000;
+/** Most entries of the source deny list in one request, and in an answer. */
+const MAX_SDL_ENTRIES = 128;
+/** Most entries, or peers, in an answer. */
+export const MAX_SDL_LISTED = 1_000_000;
 
 const INTERFACE_NAME = { kind: "interface" } as const satisfies Shape;
 const ADDRESS = { kind: "address" } as const satisfies Shape;
@@ -78,6 +88,10 @@ const SESSION_FILTER = [
   optional("remote", END, "with this remote end"),
   optional("either", END, "with this end on either side"),
 ] as const;
+
+const NAMESPACE_OR_DEFAULT = optional("namespace", name(64), "in its tables; the default one when absent");
+const TAG = optional("tag", text(MAX_TAG_LENGTH), "one entry of a table has it");
+const IN_TABLES_OF = optional("namespace", name(64), "only in its tables");
 
 const SOURCE_RANGE = [
   field("first", ADDRESS, "address"),
@@ -188,7 +202,10 @@ export const METHODS = {
     [optional("rtBackend", word(RT_BACKENDS), "engine that decides on flows; it stays until session.disable")],
     "lets applications attach",
   ),
-  "session.disable": changes([], "detaches every application, lets none attach, and forgets the session rules"),
+  "session.disable": changes(
+    [],
+    "detaches every application, lets none attach, and forgets the session rules and the source deny list",
+  ),
   "session.list": reads(
     [
       ...SESSION_FILTER,
@@ -201,6 +218,67 @@ export const METHODS = {
   "session.count": reads(SESSION_FILTER, SESSION_COUNT, "how many sessions there are"),
   "session.get": reads([field("session", SESSION_NAME, "session")], SESSION, "a session, as verbose 2 shows it"),
   "session.clear": changes([field("session", SESSION_NAME, "session")], "ends a session at once, by a reset"),
+
+  "sdl.list": reads(
+    [
+      IN_TABLES_OF,
+      optional("address", ADDRESS, "only the entry that decides on this peer, in each table"),
+      optional("max", int(1, MAX_SDL_LISTED), "entries at most; 1000 when absent"),
+    ],
+    list(SDL_ENTRY),
+    "entries of the source deny list, by table; what drops before what is allowed, by address",
+  ),
+  "sdl.add": changes(
+    [
+      NAMESPACE_OR_DEFAULT,
+      field(
+        "entries",
+        list(
+          object(
+            field("remote", PREFIX, "peers; not everything"),
+            optional("action", word(SDL_ACTIONS), "drop when absent"),
+            TAG,
+          ),
+          MAX_SDL_ENTRIES,
+        ),
+        "entries",
+      ),
+    ],
+    "adds entries to the source deny list, in turn: those before one that cannot be added are there",
+  ),
+  "sdl.del": changes(
+    [
+      NAMESPACE_OR_DEFAULT,
+      field(
+        "entries",
+        list(
+          object(optional("remote", PREFIX, "exactly these peers"), optional("tag", TAG.shape, "in place of remote")),
+          MAX_SDL_ENTRIES,
+        ),
+        "entries",
+      ),
+    ],
+    "deletes entries, in turn: those before one that is not there are gone",
+  ),
+
+  "auto-sdl.enable": changes(
+    [
+      optional("threshold", int(1, MAX_AUTO_SDL_THRESHOLD), "incomplete handshakes by which a peer is denied"),
+      optional("removeTimeoutS", int(1, MAX_AUTO_SDL_TIMEOUT_S), "how long it is denied, and its count kept"),
+    ],
+    "lets peers that never complete handshakes get into the source deny list; what is absent, as configured",
+  ),
+  "auto-sdl.disable": changes([], "stops that, and deletes the entries of such peers"),
+  "auto-sdl.get": reads([], AUTO_SDL, "whether it is on, and what it knows"),
+  "auto-sdl.list": reads(
+    [
+      IN_TABLES_OF,
+      optional("address", ADDRESS, "only this peer, in each table"),
+      optional("max", int(1, MAX_SDL_LISTED), "peers at most; 1000 when absent"),
+    ],
+    list(AUTO_SDL_PEER),
+    "peers that auto-sdl knows, those that are denied first",
+  ),
 
   "source-address.add": changes(
     SOURCE_RANGE,

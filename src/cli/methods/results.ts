@@ -1,3 +1,4 @@
+import { SDL_ACTIONS } from "../../session/sdl-record.js";
 import { SESSION_STATE_NAMES } from "../../session/session-table.js";
 import { field, int, list, maybe, object, optional, type Shape, text, word } from "./shape.js";
 
@@ -125,6 +126,33 @@ export const NAMESPACE = object(
   field("ip6-table", maybe(INDEX), "table of IPv6; null: it has no IPv6"),
   field("apps", COUNT, "attached applications"),
   field("id", text(), "its id"),
+);
+
+/** One entry of the source deny list. */
+export const SDL_ENTRY = object(
+  field("table", maybe(INDEX), "table"),
+  field("namespaces", list(text()), "namespaces of that table, by id"),
+  field("remote", PREFIX, "peers"),
+  field("action", word(SDL_ACTIONS), "what becomes of them"),
+  field("tag", maybe(text()), "its tag"),
+  field("automatic", FLAG, "auto-sdl put it there"),
+);
+
+/** Whether auto-sdl is on, by what it judges, and what it knows. */
+export const AUTO_SDL = object(
+  field("on", FLAG, "whether peers are watched"),
+  field("threshold", COUNT, "incomplete handshakes by which a peer is denied"),
+  field("removeTimeoutS", COUNT, "how long it is denied, and its count kept"),
+  field("counts", COUNTS, "peers by state, and what there was no room for"),
+);
+
+/** One peer that auto-sdl knows. */
+export const AUTO_SDL_PEER = object(
+  field("table", maybe(INDEX), "table"),
+  field("address", ADDRESS, "its address"),
+  field("denied", FLAG, "whether it is in the source deny list"),
+  field("count", COUNT, "handshakes that it left incomplete"),
+  field("ageMs", NUMBER, "since it was first counted, or denied"),
 );
 
 const COUNTER_FIELDS = [

@@ -85,7 +85,7 @@ export const SESSION_HANDLERS: HandlersOf<"session"> = {
     const error = sessions.setEnabled(true, rtBackend);
     if (error === 0) return null;
     const isOther = error === SESSION_E_NOSUPPORT;
-    const text = isOther ? `rt-backend ${sessions.rules.backend} is on` : sessionErrorEntry(error).text;
+    const text = isOther ? `rt-backend ${sessions.rtBackend} is on` : sessionErrorEntry(error).text;
     throw new MethodError(error, "rtBackend", text);
   },
   "session.disable"({ host }) {

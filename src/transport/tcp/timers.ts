@@ -1,5 +1,5 @@
 import { SESSION_E_TIMEDOUT } from "../../session/session-errors.js";
-import { C_FLAGS, C_SESSION, C_STATE, type ConnectionIndex } from "../transport.js";
+import { C_FLAGS, C_SESSION, C_STATE, type ConnectionIndex, TRANSPORT_TCP } from "../transport.js";
 import {
   CLOSED,
   ESTABLISHED,
@@ -9,6 +9,7 @@ import {
   RF_TLP_NOW,
   RF_TLP_TIMER,
   T_BACKOFF,
+  T_LISTENER,
   T_LOST,
   T_RECOVERY,
   T_SND_NXT,
@@ -73,6 +74,7 @@ function reorderingExpired(core: TcpCore, c: ConnectionIndex, r: number): void {
 function synExpired(core: TcpCore, c: ConnectionIndex, r: number, state: number): void {
   const { i32 } = core.window;
   if (patienceMs(core, r) <= 0) {
+    if (i32[r + T_LISTENER] >= 0) core.upcalls.handshakeTimedOut(TRANSPORT_TCP, c);
     refuse(core, c, r, SESSION_E_TIMEDOUT);
     return;
   }

@@ -31,6 +31,8 @@ export interface ScriptOptions {
   readonly session?: Partial<SessionConfig>;
   readonly limits?: Partial<StackLimits>;
   readonly mtu?: number;
+  /** Of the interface; the application is in the default namespace all the same. */
+  readonly table?: number;
   readonly offloads?: Offloads;
   readonly seed?: number;
   /** Nodes beside the stack's own. */
@@ -114,7 +116,7 @@ export class ScriptedStack {
       const isTaken = this.receivers.some((each) => each.receive(segment, this.clock.nowUs(), gso & 0xffff));
       if (!isTaken) this.strays.push(segment);
     };
-    this.stack.addInterface("test0", this.device, { addresses: prefixes, mtu });
+    this.stack.addInterface("test0", this.device, { addresses: prefixes, mtu, table: options.table ?? 0 });
     this.#driver = new ManualDriver(this.stack.engine, this.clock);
     this.app = this.#attach(options);
     live.push(this);
