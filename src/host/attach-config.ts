@@ -13,6 +13,8 @@ export interface AttachConfig {
   readonly maxWorkers: number;
   /** Sessions of one client worker at most. */
   readonly maxSessions: number;
+  /** Memory of one client's segments at most, bytes: none takes what all have in common (`limits.appSegmentBytes`). */
+  readonly maxMemoryBytes: number;
 }
 
 /** The defaults, but for the directory. */
@@ -23,4 +25,5 @@ export const DEFAULT_ATTACH_CONFIG: Omit<AttachConfig, "directory"> = {
   attemptsPerSecond: 50,
   maxWorkers: 64,
   maxSessions: 65_536,
+  maxMemoryBytes: 64 << 20,
 };

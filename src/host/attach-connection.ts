@@ -20,11 +20,11 @@ import { createWakePipe, type WakeReader, type WakeWriter } from "./wake-pipe.js
 /** A client that has connected attaches within this time, or is let go of. */
 const ATTACH_WITHIN_MS = 5000;
 
-/** Sizes that clients get who name none. */
+/** Sizes that clients get who name none, and what they can have at most. */
 export interface AttachDefaults {
   readonly segmentBytes: number;
   readonly addSegmentBytes: number;
-  readonly maxFifoMemoryBytes: number;
+  readonly maxMemoryBytes: number;
   readonly ringBytes: number;
   readonly maxSessions: number;
   readonly maxWorkersPerApp: number;
@@ -216,7 +216,8 @@ export class AttachConnection implements ClientLink {
     if (localScope) scope.push("local");
     const segmentBytes = message.segmentBytes || defaults.segmentBytes;
     const addSegmentBytes = message.addSegmentBytes || defaults.addSegmentBytes;
-    const maxFifoMemoryBytes = message.maxFifoMemoryBytes || Math.max(defaults.maxFifoMemoryBytes, segmentBytes);
+    // A first segment that is larger than this is refused.
+    const maxFifoMemoryBytes = Math.min(message.maxFifoMemoryBytes || defaults.maxMemoryBytes, defaults.maxMemoryBytes);
     return {
       name,
       namespace: this.#namespace,

@@ -16,10 +16,9 @@ import type { SeqpacketSocket } from "./unix-socket.js";
 const MAX_STRANGERS = 32;
 
 /** Sizes for clients that name none; a session's fifos begin with a chunk of 4 KiB. */
-const DEFAULTS: AttachDefaults = {
+const DEFAULTS: Omit<AttachDefaults, "maxMemoryBytes"> = {
   segmentBytes: 16 << 20,
   addSegmentBytes: 16 << 20,
-  maxFifoMemoryBytes: 64 << 20,
   ringBytes: 64 << 10,
   maxSessions: 4096,
   maxWorkersPerApp: 64,
@@ -29,7 +28,7 @@ const DEFAULTS: AttachDefaults = {
 export class AttachServer implements AttachService {
   readonly apps: ExternalApps;
   readonly memory: MemfdHost;
-  readonly defaults = DEFAULTS;
+  readonly defaults: AttachDefaults;
   readonly #sessions: SessionLayer;
   readonly #config: AttachConfig;
   readonly #clock = new SystemClock();
@@ -50,6 +49,14 @@ export class AttachServer implements AttachService {
   ) {
     this.#sessions = sessions;
     this.#config = config;
+    const { segmentBytes, addSegmentBytes } = DEFAULTS;
+    const { maxMemoryBytes } = config;
+    this.defaults = {
+      ...DEFAULTS,
+      maxMemoryBytes,
+      segmentBytes: Math.min(segmentBytes, maxMemoryBytes),
+      addSegmentBytes: Math.min(addSegmentBytes, maxMemoryBytes),
+    };
     this.#wake = hooks.wake;
     this.#log = hooks.log;
     this.#attempts = new TokenBucket(config.attemptsPerSecond);

@@ -195,6 +195,7 @@ export function configSchema(z: ZodModule): Zod.ZodType {
         attemptsPerSecond: maybe(intLeaf(1, 1_000_000)),
         maxWorkers: maybe(intLeaf(1, 1024)),
         maxSessions: maybe(intLeaf(1, 1 << 20)),
+        maxMemoryBytes: maybe(intLeaf(1 << 20, 1 << 30)),
       })
       .optional(),
     tcp: section(TCP_LEAVES),

@@ -47,11 +47,15 @@ export function messageQueueBytes(ringBytes: number): number {
   return MESSAGE_QUEUE_HEADER_BYTES + ringBytes;
 }
 
+/** Whether a ring can have so many bytes: a power of two within the limits. */
+export function isRingBytes(bytes: number): boolean {
+  return Number.isInteger(bytes) && bytes >= MIN_RING_BYTES && bytes <= MAX_RING_BYTES && (bytes & (bytes - 1)) === 0;
+}
+
 /** Bytes of the ring of a queue of `bytes`. Throws RangeError: not a power of two within the limits, or not in the window. */
 export function ringBytesOf(window: MemoryWindow, base: Offset, bytes: number): number {
   const ringBytes = bytes - MESSAGE_QUEUE_HEADER_BYTES;
-  const isInRange = Number.isInteger(ringBytes) && ringBytes >= MIN_RING_BYTES && ringBytes <= MAX_RING_BYTES;
-  if (!isInRange || (ringBytes & (ringBytes - 1)) !== 0) {
+  if (!isRingBytes(ringBytes)) {
     throw new RangeError(`message queue: a ring of ${ringBytes} bytes is no power of two from ${MIN_RING_BYTES} on`);
   }
   if (!(base >= 0 && base + bytes <= window.u8.length) || (base & 63) !== 0) {

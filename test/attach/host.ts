@@ -171,7 +171,7 @@ export class AttachHost {
 
   /** Ends what the test has started, and is still there. */
   async endPrograms(): Promise<void> {
-    for (const program of [...this.#programs]) await program.stop("SIGKILL");
+    for (const program of this.#programs) await program.stop("SIGKILL");
   }
 
   /** Ends everything; the stack must end well. */

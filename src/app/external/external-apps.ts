@@ -2,6 +2,7 @@ import type { Timed } from "../../graph/engine.js";
 import type { SegmentIndex } from "../../mem/fifo-layout.js";
 import { FifoMirrors } from "../../mem/fifo-mirror.js";
 import type { Offset } from "../../mem/flavor.js";
+import { isRingBytes } from "../../mem/message-queue-layout.js";
 import type { Random } from "../../random/random.js";
 import type { ApplicationOptions } from "../../session/application.js";
 import {
@@ -148,7 +149,7 @@ export class ExternalApps implements Timed {
   ): AttachedWorker | SessionErrorValue {
     if (this.#workers.length >= this.#limits.maxWorkers) return SESSION_E_ALLOC;
     // Smaller rings would not take every message.
-    if (request.ringBytes < MIN_MESSAGE_RING_BYTES) return SESSION_E_INVALID;
+    if (!isRingBytes(request.ringBytes) || request.ringBytes < MIN_MESSAGE_RING_BYTES) return SESSION_E_INVALID;
     const maxSessions = Math.min(request.maxSessions, this.#limits.maxSessions);
     const layout = controlLayout(request.ringBytes, maxSessions);
     const { fifos, window } = this.#sessions;

@@ -423,9 +423,14 @@ describe("a client that breaks the rules", () => {
     expect(server.endReason).toBeUndefined();
   });
 
-  test("a queue that is too small for the longest message is refused, and nothing is left", () => {
+  test.each([
+    ["too small for the longest message", 16_384],
+    ["no power of two", 40_000],
+    ["larger than any", 1 << 25],
+    ["no size", 0xffff_ffff],
+  ])("a queue that is %s is refused, and nothing is left", (_what, ringBytes) => {
     const host = new ExternalStack();
-    expect(() => host.attach({ name: "client" }, { ringBytes: 16_384 })).toThrow("refused: -19");
+    expect(() => host.attach({ name: "client" }, { ringBytes })).toThrow("refused: -19");
     expect(host.pools()).toEqual(host.before);
   });
 });

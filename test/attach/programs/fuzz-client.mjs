@@ -37,7 +37,11 @@ const request = () =>
 
 /** A packet for the socket, spoilt or not. */
 function packet() {
-  const sizes = { segmentBytes: random(1 << 30), maxFifoMemoryBytes: random(1 << 30), eventQueueBytes: random(1 << 30) };
+  const sizes = {
+    segmentBytes: random(1 << 30),
+    maxFifoMemoryBytes: random(1 << 30),
+    eventQueueBytes: random(1 << 30),
+  };
   const handle = { appHandle: random(9), worker: random(9) };
   const pair = { index: 0, cert: new Uint8Array(9), key: new Uint8Array(9) };
   let bytes = encodeSocketMessage(
@@ -106,7 +110,9 @@ function valueOf({ kind, max = 64 }, handles) {
   }
 }
 
-const TO_STACK = Object.entries(MESSAGES).filter(([name, { direction }]) => direction !== "to-app" && name !== "APP_DETACH");
+const TO_STACK = Object.entries(MESSAGES).filter(
+  ([name, { direction }]) => direction !== "to-app" && name !== "APP_DETACH",
+);
 
 /** A record as it cannot be: any number, any length, any words. */
 function record({ producer, window }) {
