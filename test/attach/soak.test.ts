@@ -15,6 +15,9 @@ const IS_LONG = SECONDS > 30;
 /** A transfer that has not ended by then never will. */
 const TRANSFER_MS = 60_000;
 
+/** Flat memory: what the garbage collector has not got round to may come on top. */
+const MOST_GROWTH = 1.1;
+
 const SCOPE = ["local", "global"];
 const ECHO = `tcp://${STACK4}/1000`;
 const SOURCE = `tcp://${STACK4}/1001`;
@@ -25,6 +28,14 @@ const BYTES = 3_000_000;
 /** Resident memory of a process, KiB. */
 function residentKib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]);
+}
+
+/** The middle of the last quarter in comparison with that of the second, when code is compiled and pools are warm. */
+function growth(kib: readonly number[]): number {
+  const quarter = Math.floor(kib.length / 4);
+  const middle = (from: number): number =>
+    kib.slice(from, from + quarter).toSorted((a, b) => a - b)[Math.floor(quarter / 2)] ?? 0;
+  return middle(kib.length - quarter) / middle(quarter);
 }
 
 /** What was done, and what was seen meanwhile. */
@@ -139,6 +150,7 @@ describe.skipIf(lacks("netns", "tun", "ip", "python3"))("a client that wants to 
         console.log(JSON.stringify({ ...load.counts, kib: load.samples.map(({ kib }) => kib) }));
         expect(load.failures).toEqual([]);
         expect(Math.min(load.transfers, load.lives, load.killed)).toBeGreaterThan(0);
+        if (IS_LONG) expect(growth(load.samples.map(({ kib }) => kib))).toBeLessThan(MOST_GROWTH);
         await host.endPrograms();
         await host.back(before);
       } finally {
