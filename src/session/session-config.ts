@@ -23,6 +23,8 @@ export interface SessionConfig {
   readonly maxRules: number;
   /** Distinct masks (prefix lengths, ports named or not) of the rules of one table, protocol and family. */
   readonly maxRuleMasks: number;
+  /** Event collectors are told of the sessions of all applications, not only of those that ask for it. */
+  readonly collectAll: boolean;
   /** Fifo sizes of applications that name none, bytes. */
   readonly rxFifoBytes: number;
   readonly txFifoBytes: number;
@@ -44,6 +46,7 @@ export const DEFAULT_SESSION_CONFIG: SessionConfig = {
   rtBackend: "none",
   maxRules: 16_384,
   maxRuleMasks: 64,
+  collectAll: false,
   rxFifoBytes: 512 * 1024,
   txFifoBytes: 512 * 1024,
   secret: "",

@@ -17,6 +17,7 @@ import { SessionCloses } from "./closes.js";
 import { type ConnectOptions, SessionConnects } from "./connects.js";
 import type { RtBackendName } from "./rt-backend.js";
 import { EV_RX, EV_TX } from "./event-queue.js";
+import type { EvtCollectors } from "./evt-collector.js";
 import type { SessionLookup } from "./lookup.js";
 import type { SessionConfig } from "./session-config.js";
 import type { SegmentMaker } from "./segment-manager.js";
@@ -55,6 +56,9 @@ import { StarvedWriters } from "./starved-writers.js";
 import { TransmitQueue } from "./transmit-queue.js";
 import { SessionUpcalls } from "./upcalls.js";
 
+/** Ticks of 100 us in a millisecond. */
+const TICKS_PER_MS = 10;
+
 /**
  * Sessions between transports and applications (VPP's session layer): the façade of its parts. Transports report through
  * {@link TransportUpcalls}; applications hear of it in session-input ({@link deliver}). Control calls return 0 or an
@@ -72,6 +76,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   readonly rules: SessionRules;
   readonly transmitQueue: TransmitQueue;
   readonly sourcePorts: SourcePorts;
+  /** Who is told of sessions that ended. */
+  readonly collectors: EvtCollectors;
   /** By protocol number. */
   readonly transports: (Transport | undefined)[];
   /** How often each session error was given as an answer, by its number (VPP: show session stats). */
@@ -106,6 +112,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.applications = core.applications;
     this.segments = core.segments;
     this.sourcePorts = core.sourcePorts;
+    this.collectors = core.collectors;
     this.transports = core.transports;
     this.errorCounts = core.errorCounts;
     this.transmitQueue = new TransmitQueue(core.window);
@@ -230,7 +237,10 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   attach(options: ApplicationOptions, callbacks: ApplicationCallbacks, maker?: SegmentMaker): number {
     if (!this.#isEnabled) return this.#core.fail(SESSION_E_NOSUPPORT);
     const app = this.applications.attach(options, callbacks, maker);
-    return typeof app === "number" ? this.#core.fail(app) : app.index;
+    if (typeof app === "number") return this.#core.fail(app);
+    const [worker] = app.workers;
+    if (worker !== undefined && callbacks.sessionStats !== undefined) this.collectors.add(worker);
+    return app.index;
   }
 
   /** Detaches an application: its listeners end, its sessions are closed, it hears no more but `detached`. 0 or NOAPP. */
@@ -269,6 +279,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   #endWorker(worker: AppWorker): void {
     this.applications.delWorker(worker);
+    this.collectors.remove(worker);
     this.listeners.leaveAll(worker);
     const sessions = this.applications.sessionsOfWorker(worker);
     for (const s of sessions) this.#closes.close(s);
@@ -460,24 +471,27 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   deliver(): number {
     const count = this.#delivery.run();
     if (count > 0) this.delivered();
-    return count;
+    return count + this.collectors.deliver();
   }
 
   setNow(tick: number): void {
+    // Ticks wrap; their sum does not.
+    this.#core.nowMs += ((tick - this.#tick) | 0) / TICKS_PER_MS;
     this.#tick = tick;
   }
 
   expire(tick: number): void {
-    this.#tick = tick;
+    this.setNow(tick);
     this.#starved.expire(tick);
   }
 
   /** Sessions that have something to tell their application now, or soon: another try of a writer that found no memory. */
   get pendingCount(): number {
-    return this.#core.events.length + this.#starved.length;
+    return this.#core.events.length + this.#starved.length + this.collectors.queued;
   }
 
   nextExpiry(tick: number): number {
-    return this.#core.events.length > 0 || this.transmitQueue.length > 0 ? 0 : this.#starved.nextExpiry(tick);
+    const isDue = this.#core.events.length > 0 || this.transmitQueue.length > 0 || this.collectors.queued > 0;
+    return isDue ? 0 : this.#starved.nextExpiry(tick);
   }
 }
