@@ -3,6 +3,7 @@ import { isRuleAction, isTag, MAX_TAG_LENGTH } from "../session/rule-record.js";
 import { SessionError } from "../session/session-errors.js";
 import { parseUri } from "../session/uri.js";
 import { quoteValue } from "./config-error.js";
+import { parseMetricsListen } from "./metrics/metrics-listen.js";
 
 // Checks of single values: each says what is wrong with one, or nothing.
 
@@ -95,6 +96,12 @@ export const pathLeaf: Leaf = (value) =>
   typeof value === "string" && value !== "" && value.length <= 4096 && !value.includes("\0")
     ? undefined
     : `not a path: ${quoteValue(value)}`;
+
+/** Where metrics are served. */
+export const metricsListenLeaf: Leaf = (value) =>
+  typeof value === "string" && pathLeaf(value) === undefined && parseMetricsListen(value) !== undefined
+    ? undefined
+    : `not ADDRESS:PORT or an absolute path: ${quoteValue(value)}`;
 
 /** Any text up to a length. */
 export function textLeaf(maxLength: number): Leaf {

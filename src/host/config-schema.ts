@@ -9,6 +9,7 @@ import {
   intLeaf,
   type Leaf,
   macLeaf,
+  metricsListenLeaf,
   nameLeaf,
   netnsLeaf,
   pathLeaf,
@@ -185,6 +186,7 @@ export function configSchema(z: ZodModule): Zod.ZodType {
         maxSessions: maybe(intLeaf(1, 1 << 20)),
       })
       .optional(),
+    metrics: z.strictObject({ listen: leaf(metricsListenLeaf) }).optional(),
     tcp: section(TCP_LEAVES),
     udp: section(UDP_LEAVES),
     session: section(SESSION_LEAVES),

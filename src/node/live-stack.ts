@@ -8,6 +8,7 @@ import type { ResolvedConfig, ResolvedInterface, StackConfig } from "../host/con
 import type { AttachConfig } from "../host/attach-config.js";
 import { AttachServer } from "../host/attach-server.js";
 import { InlineDriver } from "../host/inline-driver.js";
+import { MetricsServer } from "../host/metrics/metrics-server.js";
 import { makeDevice } from "../host/make-device.js";
 import { NativeWindow } from "../host/native-window.js";
 import { NetworkNamespace } from "../host/netns.js";
@@ -53,6 +54,7 @@ export class LiveStack {
   readonly #scopes = new Map<string, AppStack>();
   #demoApps: AppHandle[] = [];
   #attach: AttachServer | undefined;
+  #metrics: MetricsServer | undefined;
   #closing: Promise<void> | undefined = undefined;
 
   /** Made by {@link openStack}. */
@@ -103,6 +105,17 @@ export class LiveStack {
     this.#driver.maySleep = () => server.apps.arm();
   }
 
+  /** Serves the counters, if the configuration says where. Rejects when it cannot listen there. */
+  async openMetrics(): Promise<void> {
+    const { metrics } = this.config;
+    if (metrics !== undefined) this.#metrics = await MetricsServer.open(this.host, metrics);
+  }
+
+  /** Where the counters are served, with the port that was free for port 0; undefined: nowhere. */
+  get metricsAddress(): string | undefined {
+    return this.#metrics?.address;
+  }
+
   /** Starts the configured demo applications. Rejects when one cannot listen. */
   async startApps(): Promise<void> {
     for (const app of this.config.apps)
@@ -134,6 +147,7 @@ export class LiveStack {
   }
 
   async #close(): Promise<void> {
+    await this.#metrics?.close();
     for (const app of this.#demoApps) await app.close();
     this.#demoApps = [];
     for (const within of this.#scopes.values()) await within.net.close();
@@ -175,6 +189,7 @@ export async function openStack(
     applySessionConfig(core, config);
     native?.touch();
     if (config.attach !== undefined && native !== undefined) stack.openAttach(config.attach, native);
+    await stack.openMetrics();
     await stack.startApps();
     return stack;
   } catch (error) {
