@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { MAX_FILTER_LISTENERS, MAX_QUEUED_RECORDS } from "../../src/session/evt-collector.js";
+import type { ApplicationOptions } from "../../src/session/application.js";
 import type { SessionStats } from "../../src/session/session-stats.js";
 import { SessionHarness } from "./fake-transport.js";
 
@@ -106,7 +107,8 @@ describe("which sessions are told of", () => {
     expect(h.layer.collectors.collect(app, many)).toBe(true);
     expect(h.layer.collectors.collect(app, [MAX_FILTER_LISTENERS])).toBe(false);
     expect(app.collected?.size).toBe(MAX_FILTER_LISTENERS);
-    expect(h.layer.attach({ name: "b", evtCollector: 1 as unknown as boolean }, {})).toBe(-19);
+    const options = JSON.parse('{"name":"b","evtCollector":1}') as ApplicationOptions;
+    expect(h.layer.attach(options, {})).toBe(-19);
   });
 
   test("half-open sessions and listeners have none", () => {
