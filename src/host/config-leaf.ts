@@ -97,6 +97,13 @@ export const pathLeaf: Leaf = (value) =>
     ? undefined
     : `not a path: ${quoteValue(value)}`;
 
+/** Where records of sessions go: an absolute path or a URI of TCP. */
+export const collectorLeaf: Leaf = (value) => {
+  if (typeof value === "string" && value.startsWith("/")) return pathLeaf(value);
+  const isTcp = typeof value === "string" && /^tcp:/i.test(value);
+  return isTcp ? uriLeaf(value) : `not an absolute path or a tcp URI: ${quoteValue(value)}`;
+};
+
 /** Where metrics are served. */
 export const metricsListenLeaf: Leaf = (value) =>
   typeof value === "string" && pathLeaf(value) === undefined && parseMetricsListen(value) !== undefined

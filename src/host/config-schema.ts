@@ -5,6 +5,7 @@ import {
   actionLeaf,
   addressLeaf,
   booleanLeaf,
+  collectorLeaf,
   interfaceNameLeaf,
   intLeaf,
   type Leaf,
@@ -187,6 +188,7 @@ export function configSchema(z: ZodModule): Zod.ZodType {
       })
       .optional(),
     metrics: z.strictObject({ listen: leaf(metricsListenLeaf) }).optional(),
+    evtCollector: z.strictObject({ to: leaf(collectorLeaf) }).optional(),
     tcp: section(TCP_LEAVES),
     udp: section(UDP_LEAVES),
     session: section(SESSION_LEAVES),

@@ -141,6 +141,12 @@ export interface MetricsConfig {
   readonly listen: string;
 }
 
+/** An event collector that writes what is known of each session when it has ended. */
+export interface EvtCollectorConfig {
+  /** Absolute path of a file to append lines of JSON to, or URI of where to send them through the stack. */
+  readonly to: string;
+}
+
 /** What a stack is made of: `createStack`'s argument, and the configuration file. Unknown keys are errors. */
 export interface StackConfig {
   readonly engine?: { readonly driver?: "inline"; readonly workers?: 0 };
@@ -155,6 +161,8 @@ export interface StackConfig {
   readonly attach?: Partial<AttachConfig>;
   /** Serves the counters of the stack at /metrics. Default: nowhere. */
   readonly metrics?: MetricsConfig;
+  /** Of all sessions with `session: { collectAll: true }`, else of applications that ask for it. Default: none. */
+  readonly evtCollector?: EvtCollectorConfig;
   readonly tcp?: Partial<TcpConfig>;
   readonly udp?: Partial<UdpConfig>;
   readonly session?: Partial<SessionConfig>;
@@ -206,6 +214,8 @@ export interface ResolvedConfig {
   readonly attach: AttachConfig | undefined;
   /** Undefined: nowhere. */
   readonly metrics: MetricsListen | undefined;
+  /** Where records of sessions go; undefined: nowhere. */
+  readonly evtCollector: string | undefined;
   readonly tcp: TcpConfig;
   readonly udp: UdpConfig;
   readonly session: SessionConfig;

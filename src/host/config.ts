@@ -101,6 +101,7 @@ function fillIn(config: StackConfig): ResolvedConfig {
     cliSocket: config.cli?.socket,
     attach: config.attach === undefined ? undefined : fillAttach(config),
     metrics: config.metrics === undefined ? undefined : parseMetricsListen(config.metrics.listen),
+    evtCollector: config.evtCollector?.to,
     tcp: { ...DEFAULT_TCP_CONFIG, ...defined(config.tcp) },
     udp: { ...DEFAULT_UDP_CONFIG, ...defined(config.udp) },
     session: { ...DEFAULT_SESSION_CONFIG, ...defined(config.session) },

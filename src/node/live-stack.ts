@@ -20,6 +20,7 @@ import type { ApplicationOptions } from "../session/application.js";
 import { DEFAULT_NAMESPACE } from "../session/app-namespace.js";
 import { Stack } from "../stack.js";
 import { type AppHandle, type AppStack, startApp } from "./apps/index.js";
+import { type EvtCollectorHandle, startEvtCollector } from "./apps/evt-collector.js";
 import { namespaceScope } from "./namespace-scope.js";
 import { createNet, type Net } from "./net/index.js";
 
@@ -54,6 +55,7 @@ export class LiveStack {
   readonly #scopes = new Map<string, AppStack>();
   #demoApps: AppHandle[] = [];
   #attach: AttachServer | undefined;
+  #collector: EvtCollectorHandle | undefined;
   #metrics: MetricsServer | undefined;
   #closing: Promise<void> | undefined = undefined;
 
@@ -116,8 +118,12 @@ export class LiveStack {
     return this.#metrics?.address;
   }
 
-  /** Starts the configured demo applications. Rejects when one cannot listen. */
+  /** Starts the configured collector and demo applications. Rejects when one cannot listen, write or connect. */
   async startApps(): Promise<void> {
+    const { evtCollector } = this.config;
+    if (evtCollector !== undefined) {
+      this.#collector = await startEvtCollector(this.#within(DEFAULT_NAMESPACE), evtCollector);
+    }
     for (const app of this.config.apps)
       this.#demoApps.push(await startApp(this.#within(app.namespace ?? DEFAULT_NAMESPACE), app));
   }
@@ -146,6 +152,10 @@ export class LiveStack {
     return this.#closing;
   }
 
+  #sayGoodbye(): void {
+    for (let turns = 0; turns < CLOSING_TURNS && this.#core.engine.turn() > 0; turns++);
+  }
+
   async #close(): Promise<void> {
     await this.#metrics?.close();
     for (const app of this.#demoApps) await app.close();
@@ -154,8 +164,13 @@ export class LiveStack {
     await this.net.close();
     this.#attach?.close();
     const { sessions } = this.host;
-    for (const app of sessions.applications.all()) sessions.detach(app.index);
-    for (let turns = 0; turns < CLOSING_TURNS && this.#core.engine.turn() > 0; turns++);
+    const collectors = new Set(sessions.collectors.all.map(({ worker }) => worker.app));
+    for (const app of sessions.applications.all()) if (!collectors.has(app)) sessions.detach(app.index);
+    this.#sayGoodbye();
+    // Last, so that they hear of the others' sessions.
+    await this.#collector?.close();
+    for (const app of collectors) if (app.isAttached) sessions.detach(app.index);
+    this.#sayGoodbye();
     this.#driver.close();
     this.#core.close();
     for (const namespace of this.#namespaces) namespace.release();
