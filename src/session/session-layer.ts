@@ -138,7 +138,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     return this.transports.find((transport) => transport?.name === name);
   }
 
-  #counted(result: number): number {
+  /** Counts an answer that is an error, and returns it. Also for who asks this layer on behalf of others. */
+  counted(result: number): number {
     return result < 0 ? this.#core.fail(result) : result;
   }
 
@@ -179,9 +180,9 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
    */
   apply(record: SessionRecord): number {
     if (!isSessionRecord(record)) return this.#core.fail(SESSION_E_INVALID);
-    if (record.kind === "source-addresses") return this.#counted(this.#core.sourceAddresses.apply(record));
-    if (record.kind === "rule") return this.#counted(this.rules.apply(record));
-    return this.#counted(record.add ? this.#addNamespace(record) : this.#removeNamespace(record.id));
+    if (record.kind === "source-addresses") return this.counted(this.#core.sourceAddresses.apply(record));
+    if (record.kind === "rule") return this.counted(this.rules.apply(record));
+    return this.counted(record.add ? this.#addNamespace(record) : this.#removeNamespace(record.id));
   }
 
   #addNamespace(record: NamespaceRecord & { readonly add: true }): number {
@@ -314,17 +315,17 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   /** Listens on an endpoint: see {@link AppListeners.listen}. */
   listen(appIndex: number, proto: number, local: Endpoint, options: ListenOptions = {}): SessionIndex {
-    return this.#counted(this.listeners.listen(appIndex, proto, local, options));
+    return this.counted(this.listeners.listen(appIndex, proto, local, options));
   }
 
   /** Ends a worker's part of a listener: NOLISTEN, OWNER. Accepted sessions live on. */
   unlisten(appIndex: number, s: SessionIndex, worker = 0): SessionErrorValue {
-    return this.#counted(this.listeners.unlisten(appIndex, s, worker));
+    return this.counted(this.listeners.unlisten(appIndex, s, worker));
   }
 
   /** Starts an active open: see {@link SessionConnects.connect}. */
   connect(appIndex: number, proto: number, remote: Endpoint, options: ConnectOptions = {}): SessionIndex {
-    return this.#counted(this.#connects.connect(appIndex, proto, remote, options));
+    return this.counted(this.#connects.connect(appIndex, proto, remote, options));
   }
 
   /** The connection that takes a datagram for a listener: of the worker that the flow's hash chooses. */
@@ -338,22 +339,22 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   /** Closes both directions; what is written already is still sent. 0 also when it was closed before; NOSESSION. */
   close(s: SessionIndex): SessionErrorValue {
-    return this.#closes.close(s);
+    return this.counted(this.#closes.close(s));
   }
 
   /** Ends a session at once, by a reset; unread and unsent data is gone. 0, or NOSESSION. */
   terminate(s: SessionIndex): SessionErrorValue {
-    return this.#closes.terminate(s);
+    return this.counted(this.#closes.terminate(s));
   }
 
   /** Ends the writing direction: FIN after what is written. NOSESSION, or NOSUPPORT for datagrams. */
   halfClose(s: SessionIndex): SessionErrorValue {
-    return this.#closes.halfClose(s);
+    return this.counted(this.#closes.halfClose(s));
   }
 
   /** The application takes an accepted session that it was asked about, or refuses it, which resets it. 0 or NOSESSION. */
   answer(s: SessionIndex, isTaken: boolean): SessionErrorValue {
-    if (!this.table.isUsed(s)) return SESSION_E_NOSESSION;
+    if (!this.table.isUsed(s)) return this.#core.fail(SESSION_E_NOSESSION);
     if (isTaken) this.answered(s, true);
     else {
       this.#i32[this.table.row(s) + S_FLAGS] &= ~SF_KNOWN;
