@@ -11,6 +11,30 @@ import { makeMetrics } from "../../src/host/metrics/registry.js";
 import { createStack } from "../../src/index.js";
 import { Pair } from "../cli/pair.js";
 
+/** The page of all metrics. */
+function page(): string {
+  const rows = METRICS.map(
+    ({ name, type, labels, help }) => `| \`${name}\` | ${type} | ${labels.join(", ")} | ${help} |`,
+  );
+  return [
+    "# Metrics",
+    "",
+    "`metrics: { listen: 127.0.0.1:9464 }` serves them for Prometheus, at `/metrics`. It listens on the kernel's sockets, an address and port or the",
+    "path of a unix socket (its owner's alone), not on the stack's own: what watches a stack must answer when the stack's interfaces do not, and must",
+    "not be among what it counts. There is no password: an address that others reach lets them read. Values are read when somebody asks, and cost",
+    "nothing otherwise; a scrape walks the rows of sessions and TCP connections once. No label is chosen by peers or clients. Interfaces behind the",
+    `first ${MAX_INTERFACE_SERIES} are summed as \`_others\`. Counters begin anew when a command clears them. Names and labels stay.`,
+    "",
+    "Generated from [metric-table.ts](metric-table.ts): a test compares this page with it, and `npx vitest run test/host/metrics.test.ts --update` writes it",
+    "anew.",
+    "",
+    "| metric | type | labels | value |",
+    "| --- | --- | --- | --- |",
+    ...rows,
+    "",
+  ].join("\n");
+}
+
 /** The samples of an exposition: `name{label="value",…}` and number. Throws at a line that is none. */
 function parse(text: string): Map<string, number> {
   const samples = new Map<string, number>();
@@ -65,6 +89,10 @@ describe("the text", () => {
         expect([name, Number.isFinite(value) && value >= 0]).toEqual([name, true]);
       }
     }
+  });
+
+  test("their names are on the page src/host/metrics/README.md (--update writes it)", async () => {
+    await expect(page()).toMatchFileSnapshot("../../src/host/metrics/README.md");
   });
 
   test("the number of series does not grow with sessions, and has a limit of interfaces", async () => {
