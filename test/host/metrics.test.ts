@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -162,12 +163,23 @@ describe("the endpoint", () => {
     await expect(ask(path)).rejects.toThrow(/ENOENT|ECONNREFUSED/);
   });
 
+  test("replaces the socket of a stack that died", async () => {
+    const path = join(directory, "metrics");
+    const program = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
+    spawnSync(process.execPath, ["-e", program]);
+    expect(existsSync(path)).toBe(true);
+    const server = await MetricsServer.open(new Pair().a.host, { path });
+    expect((await ask(path)).status).toBe(200);
+    await server.close();
+  });
+
   test("a place that is taken, or none, is an error of who makes the stack, and leaves nothing", async () => {
     const { host } = new Pair().a;
     const path = join(directory, "metrics");
     const first = await MetricsServer.open(host, { path });
-    await expect(MetricsServer.open(host, { path })).rejects.toMatchObject({ code: "EADDRINUSE" });
+    await expect(MetricsServer.open(host, { path })).rejects.toThrow("in use by another stack");
     await first.close();
+    expect(existsSync(path)).toBe(false);
     const config = { interfaces: [{ name: "w0", kind: "wire", device: wire()[0] }] } as const;
     await expect(createStack({ ...config, metrics: { listen: "localhost:1" } })).rejects.toThrow("metrics.listen");
     await expect(

@@ -1,6 +1,6 @@
-import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Host } from "../../../nodes/host.js";
+import { removeStale } from "../stale-socket.js";
 import type { MetricsListen } from "./metrics-listen.js";
 import { makeMetrics, type MetricsText } from "./registry.js";
 
@@ -28,9 +28,10 @@ export class MetricsServer {
     this.#server.requestTimeout = this.#server.headersTimeout = REQUEST_TIMEOUT_MS;
   }
 
-  /** Listens. Rejects with the system's error. */
+  /** Listens; a socket that nobody listens on any more is replaced. Rejects when the place is taken, or none. */
   static async open(host: Host, listen: MetricsListen): Promise<MetricsServer> {
     const opened = new MetricsServer(await makeMetrics(host), listen);
+    if ("path" in listen) await removeStale(listen.path);
     await opened.#start();
     return opened;
   }
@@ -39,14 +40,16 @@ export class MetricsServer {
     const server = this.#server;
     return new Promise((resolve, reject) => {
       server.once("error", reject);
+      // The owner's alone from the start.
+      const mask = process.umask(0o777 & ~SOCKET_MODE);
       server.listen(this.#listen, () => {
         server.off("error", reject);
         server.on("error", () => undefined);
         // The stack keeps the process alive, not who watches it.
         server.unref();
-        if ("path" in this.#listen) chmodSync(this.#listen.path, SOCKET_MODE);
         resolve();
       });
+      process.umask(mask);
     });
   }
 
@@ -76,7 +79,6 @@ export class MetricsServer {
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#server.close(() => {
-        if ("path" in this.#listen) rmSync(this.#listen.path, { force: true });
         resolve();
       });
       this.#server.closeAllConnections();
