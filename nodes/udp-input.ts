@@ -140,7 +140,7 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
       function deliver(c: number, m: number, length: number): number {
         const r = rows.row(c);
         if (i32[r + C_STATE] === UDP_CLOSING) return E.not_ready;
-        const lost = receiver.enqueue(i32[r + C_RX_FIFO], m, length, isIp4);
+        const lost = receiver.enqueue(r, m, length, isIp4);
         sessions.received(i32[r + C_SESSION]);
         return lost > 0 ? E.fifo_full : -1;
       }

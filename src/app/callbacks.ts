@@ -1,5 +1,6 @@
 import type { CleanupPhase } from "../session/application.js";
 import type { SessionError } from "../session/session-errors.js";
+import type { SessionStats } from "../session/session-stats.js";
 import type { SessionIndex } from "../transport/transport.js";
 import type { Listener } from "./listener.js";
 import type { Session } from "./session.js";
@@ -40,6 +41,8 @@ export interface AppCallbacks {
   delSegment?(segment: number): void;
   /** Asks how large a fifo may grow. */
   fifoTuning?(session: Session): void;
+  /** In the stack's process: makes the application an event collector, which is told of sessions that ended. */
+  sessionStats?(stats: SessionStats): void;
   /** A message from another worker of the application, or from this one, by the number of who sent it. */
   rpc?(data: Uint8Array, from: number): void;
   /** In another process: the stack has gone. Its sessions were reset; the worker tries to attach again by itself. */

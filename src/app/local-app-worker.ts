@@ -189,6 +189,7 @@ export class LocalAppWorker implements AppWorker {
       addSegment: (segment) => callbacks.addSegment?.(segment),
       delSegment: (segment) => callbacks.delSegment?.(segment),
       fifoTuning: (s) => callbacks.fifoTuning?.(objects.at(s)),
+      ...(callbacks.sessionStats === undefined ? {} : { sessionStats: (stats) => callbacks.sessionStats?.(stats) }),
       detached: (gone) => this.#detached(gone),
     };
   }

@@ -1,8 +1,9 @@
 import { once } from "node:events";
-import { chmodSync, chownSync, lstatSync, mkdirSync, type Stats, unlinkSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { chmodSync, chownSync, mkdirSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { codeOf, removeStale } from "../host/stale-socket.js";
 import { answerLine, isRequest, noStack } from "./methods/request-form.js";
 import { RequestPace } from "./request-pace.js";
 import { type CliAnswer, encodeAnswer, LineReader, MAX_REQUEST_BYTES } from "./socket-frame.js";
@@ -168,28 +169,4 @@ function openDirectories(first: string, last: string, mode: number, group: numbe
     setGroup(path, group);
     chmodSync(path, DIRECTORY_MODE | passes);
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : String(error);
-}
-
-/** Removes a socket whose listener is gone. Rejects when somebody answers, or it is no socket. */
-async function removeStale(path: string): Promise<void> {
-  let stat: Stats | undefined;
-  try {
-    stat = lstatSync(path, { throwIfNoEntry: false });
-  } catch (error) {
-    throw new Error(`${path}: cannot be made (${codeOf(error)})`, { cause: error });
-  }
-  if (stat === undefined) return;
-  if (!stat.isSocket()) throw new Error(`${path}: exists and is no socket`);
-  const probe = connect(path);
-  const isAlive = await new Promise<boolean>((resolve) => {
-    probe.on("connect", () => resolve(true));
-    probe.on("error", (error) => resolve(codeOf(error) !== "ECONNREFUSED" && codeOf(error) !== "ENOENT"));
-  });
-  probe.destroy();
-  if (isAlive) throw new Error(`${path}: in use by another stack`);
-  unlinkSync(path);
 }

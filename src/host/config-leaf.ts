@@ -3,6 +3,7 @@ import { isRuleAction, isTag, MAX_TAG_LENGTH } from "../session/rule-record.js";
 import { SessionError } from "../session/session-errors.js";
 import { parseUri } from "../session/uri.js";
 import { quoteValue } from "./config-error.js";
+import { parseMetricsListen } from "./metrics/metrics-listen.js";
 
 // Checks of single values: each says what is wrong with one, or nothing.
 
@@ -95,6 +96,19 @@ export const pathLeaf: Leaf = (value) =>
   typeof value === "string" && value !== "" && value.length <= 4096 && !value.includes("\0")
     ? undefined
     : `not a path: ${quoteValue(value)}`;
+
+/** Where records of sessions go: an absolute path or a URI of TCP. */
+export const collectorLeaf: Leaf = (value) => {
+  if (typeof value === "string" && value.startsWith("/")) return pathLeaf(value);
+  const isTcp = typeof value === "string" && /^tcp:/i.test(value);
+  return isTcp ? uriLeaf(value) : `not an absolute path or a tcp URI: ${quoteValue(value)}`;
+};
+
+/** Where metrics are served. */
+export const metricsListenLeaf: Leaf = (value) =>
+  typeof value === "string" && pathLeaf(value) === undefined && parseMetricsListen(value) !== undefined
+    ? undefined
+    : `not ADDRESS:PORT or an absolute path: ${quoteValue(value)}`;
 
 /** Any text up to a length. */
 export function textLeaf(maxLength: number): Leaf {

@@ -1,5 +1,6 @@
 import type { AttachConfig } from "./attach-config.js";
 import type { Device } from "../device/device.js";
+import type { MetricsListen } from "./metrics/metrics-listen.js";
 import type { SessionRule } from "../session/rule-record.js";
 import type { SdlEntry } from "../session/sdl-record.js";
 import type { SessionConfig } from "../session/session-config.js";
@@ -138,6 +139,18 @@ export interface CliConfig {
   readonly group?: number;
 }
 
+/** Prometheus' endpoint. */
+export interface MetricsConfig {
+  /** `address:port` of the kernel, as 127.0.0.1:9464, or the path of a unix socket. */
+  readonly listen: string;
+}
+
+/** An event collector that writes what is known of each session when it has ended. */
+export interface EvtCollectorConfig {
+  /** Absolute path of a file to append lines of JSON to, or URI of where to send them through the stack. */
+  readonly to: string;
+}
+
 /** What a stack is made of: `createStack`'s argument, and the configuration file. Unknown keys are errors. */
 export interface StackConfig {
   readonly engine?: { readonly driver?: "inline"; readonly workers?: 0 };
@@ -151,6 +164,10 @@ export interface StackConfig {
   readonly cli?: CliConfig;
   /** Lets applications of other processes attach; `weft run` always does. Default directory: beside the CLI's socket. */
   readonly attach?: Partial<AttachConfig>;
+  /** Serves the counters of the stack at /metrics. Default: nowhere. */
+  readonly metrics?: MetricsConfig;
+  /** Of all sessions with `session: { collectAll: true }`, else of applications that ask for it. Default: none. */
+  readonly evtCollector?: EvtCollectorConfig;
   readonly tcp?: Partial<TcpConfig>;
   readonly udp?: Partial<UdpConfig>;
   readonly session?: Partial<SessionConfig>;
@@ -201,6 +218,10 @@ export interface ResolvedConfig {
   readonly cliSocket: string | undefined;
   /** Undefined: no application of another process may attach. */
   readonly attach: AttachConfig | undefined;
+  /** Undefined: nowhere. */
+  readonly metrics: MetricsListen | undefined;
+  /** Where records of sessions go; undefined: nowhere. */
+  readonly evtCollector: string | undefined;
   readonly tcp: TcpConfig;
   readonly udp: UdpConfig;
   readonly session: SessionConfig;

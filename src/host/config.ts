@@ -4,6 +4,7 @@ import { DEFAULT_SESSION_CONFIG } from "../session/session-config.js";
 import { DEFAULT_LIMITS } from "../stack.js";
 import { type AttachConfig, DEFAULT_ATTACH_CONFIG } from "./attach-config.js";
 import { attachDirectory } from "./attach-path.js";
+import { parseMetricsListen } from "./metrics/metrics-listen.js";
 import { DEFAULT_TCP_CONFIG } from "../transport/tcp/config.js";
 import { DEFAULT_UDP_CONFIG } from "../transport/udp/config.js";
 import { checkConfig, type ConfigSource } from "./config-check.js";
@@ -100,6 +101,8 @@ function fillIn(config: StackConfig): ResolvedConfig {
     apps: (config.apps ?? []).map(fillApp),
     cliSocket: config.cli?.socket,
     attach: config.attach === undefined ? undefined : fillAttach(config),
+    metrics: config.metrics === undefined ? undefined : parseMetricsListen(config.metrics.listen),
+    evtCollector: config.evtCollector?.to,
     tcp: { ...DEFAULT_TCP_CONFIG, ...defined(config.tcp) },
     udp: { ...DEFAULT_UDP_CONFIG, ...defined(config.udp) },
     session: { ...DEFAULT_SESSION_CONFIG, ...defined(config.session) },

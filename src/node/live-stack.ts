@@ -8,6 +8,7 @@ import type { ResolvedConfig, ResolvedInterface, StackConfig } from "../host/con
 import type { AttachConfig } from "../host/attach-config.js";
 import { AttachServer } from "../host/attach-server.js";
 import { InlineDriver } from "../host/inline-driver.js";
+import { MetricsServer } from "../host/metrics/metrics-server.js";
 import { makeDevice } from "../host/make-device.js";
 import { NativeWindow } from "../host/native-window.js";
 import { NetworkNamespace } from "../host/netns.js";
@@ -19,6 +20,7 @@ import type { ApplicationOptions } from "../session/application.js";
 import { DEFAULT_NAMESPACE } from "../session/app-namespace.js";
 import { Stack } from "../stack.js";
 import { type AppHandle, type AppStack, startApp } from "./apps/index.js";
+import { type EvtCollectorHandle, startEvtCollector } from "./apps/evt-collector.js";
 import { namespaceScope } from "./namespace-scope.js";
 import { createNet, type Net } from "./net/index.js";
 
@@ -53,6 +55,8 @@ export class LiveStack {
   readonly #scopes = new Map<string, AppStack>();
   #demoApps: AppHandle[] = [];
   #attach: AttachServer | undefined;
+  #collector: EvtCollectorHandle | undefined;
+  #metrics: MetricsServer | undefined;
   #closing: Promise<void> | undefined = undefined;
 
   /** Made by {@link openStack}. */
@@ -103,8 +107,23 @@ export class LiveStack {
     this.#driver.maySleep = () => server.apps.arm();
   }
 
-  /** Starts the configured demo applications. Rejects when one cannot listen. */
+  /** Serves the counters, if the configuration says where. Rejects when it cannot listen there. */
+  async openMetrics(): Promise<void> {
+    const { metrics } = this.config;
+    if (metrics !== undefined) this.#metrics = await MetricsServer.open(this.host, metrics);
+  }
+
+  /** Where the counters are served, with the port that was free for port 0; undefined: nowhere. */
+  get metricsAddress(): string | undefined {
+    return this.#metrics?.address;
+  }
+
+  /** Starts the configured collector and demo applications. Rejects when one cannot listen, write or connect. */
   async startApps(): Promise<void> {
+    const { evtCollector } = this.config;
+    if (evtCollector !== undefined) {
+      this.#collector = await startEvtCollector(this.#within(DEFAULT_NAMESPACE), evtCollector);
+    }
     for (const app of this.config.apps)
       this.#demoApps.push(await startApp(this.#within(app.namespace ?? DEFAULT_NAMESPACE), app));
   }
@@ -133,15 +152,25 @@ export class LiveStack {
     return this.#closing;
   }
 
+  #sayGoodbye(): void {
+    for (let turns = 0; turns < CLOSING_TURNS && this.#core.engine.turn() > 0; turns++);
+  }
+
   async #close(): Promise<void> {
+    await this.#metrics?.close();
     for (const app of this.#demoApps) await app.close();
     this.#demoApps = [];
     for (const within of this.#scopes.values()) await within.net.close();
     await this.net.close();
     this.#attach?.close();
     const { sessions } = this.host;
-    for (const app of sessions.applications.all()) sessions.detach(app.index);
-    for (let turns = 0; turns < CLOSING_TURNS && this.#core.engine.turn() > 0; turns++);
+    const collectors = new Set(sessions.collectors.all.map(({ worker }) => worker.app));
+    for (const app of sessions.applications.all()) if (!collectors.has(app)) sessions.detach(app.index);
+    this.#sayGoodbye();
+    // Last, so that they hear of the others' sessions.
+    await this.#collector?.close();
+    for (const app of collectors) if (app.isAttached) sessions.detach(app.index);
+    this.#sayGoodbye();
     this.#driver.close();
     this.#core.close();
     for (const namespace of this.#namespaces) namespace.release();
@@ -175,6 +204,7 @@ export async function openStack(
     applySessionConfig(core, config);
     native?.touch();
     if (config.attach !== undefined && native !== undefined) stack.openAttach(config.attach, native);
+    await stack.openMetrics();
     await stack.startApps();
     return stack;
   } catch (error) {

@@ -2,6 +2,7 @@ import type { SessionIndex } from "../transport/transport.js";
 import type { AppNamespace } from "./app-namespace.js";
 import type { SegmentManager, SegmentOptions } from "./segment-manager.js";
 import type { SessionErrorValue } from "./session-errors.js";
+import type { SessionStats } from "./session-stats.js";
 
 /** Which end of a session goes: first the transport's, then the session itself. */
 export type CleanupPhase = "transport" | "session";
@@ -48,6 +49,8 @@ export interface ApplicationCallbacks {
   delSegment?(segment: number): void;
   /** Asks how large a fifo may grow. */
   fifoTuning?(session: SessionIndex): void;
+  /** Of the default worker: makes the application an event collector, which is told of sessions that ended. */
+  sessionStats?(stats: SessionStats): void;
   /** The worker is no longer attached: it was deleted, or its application was detached, maybe with its namespace. `gone`: its sessions. */
   detached?(gone: readonly SessionIndex[]): void;
 }
@@ -68,6 +71,8 @@ export interface ApplicationOptions extends SegmentOptions {
   /** Sizes of a session's fifos, bytes, 1 to 64 MiB. */
   readonly rxFifoBytes?: number;
   readonly txFifoBytes?: number;
+  /** Event collectors are told of its sessions. Default: only with the setting `collectAll`. */
+  readonly evtCollector?: boolean;
 }
 
 /**
@@ -102,6 +107,8 @@ export interface Application {
   /** By number: the worker map. The default worker is number 0. */
   readonly workers: (AppWorker | undefined)[];
   isAttached: boolean;
+  /** Event collectors are told of its sessions, those of these listeners; of none: of all. Undefined: as `collectAll` says. */
+  collected: ReadonlySet<SessionIndex> | undefined;
   /** Sessions and listeners of all workers. */
   sessionCount: number;
 }

@@ -67,6 +67,8 @@ export class Applications {
     if (typeof name !== "string" || name === "" || name.length > MAX_NAME_LENGTH) return SESSION_E_INVALID;
     if (!isFifoSize(rxFifoBytes) || !isFifoSize(txFifoBytes) || !isScope(scope)) return SESSION_E_INVALID;
     if (!areSegmentOptions(options)) return SESSION_E_INVALID;
+    const { evtCollector = false } = options;
+    if (typeof evtCollector !== "boolean") return SESSION_E_INVALID;
     const within = this.#namespaces.find(namespace);
     if (within === undefined) return SESSION_E_INVALID_NS;
     if (!secretMatches(within, secret)) return SESSION_E_WRONG_NS_SECRET;
@@ -90,6 +92,7 @@ export class Applications {
       segmentOptions,
       workers: [],
       isAttached: true,
+      collected: evtCollector ? new Set() : undefined,
       sessionCount: 0,
     };
     this.#list[index] = app;

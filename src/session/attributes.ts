@@ -21,7 +21,7 @@ export function setSessionAttribute(
   name: ConnectionAttribute,
   value: number,
 ): number {
-  return transportOf(layer, s)?.setAttribute(layer.connectionOf(s), name, value) ?? SESSION_E_NOSESSION;
+  return layer.counted(transportOf(layer, s)?.setAttribute(layer.connectionOf(s), name, value) ?? SESSION_E_NOSESSION);
 }
 
 /** Statistics of a session's connection, for TCP by the names of RFC 4898; undefined without a connection. */

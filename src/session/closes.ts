@@ -85,6 +85,7 @@ export class SessionCloses {
     if (state === SESSION_LISTENING || state === SESSION_CONNECTING || state >= SESSION_TRANSPORT_CLOSED) {
       return this.close(s);
     }
+    core.ended(s, 0);
     i32[r + S_FLAGS] |= SF_APP_CLOSED | SF_RESET;
     i32[r + S_STATE] = SESSION_CLOSED;
     core.transports[i32[r + S_PROTO]]?.reset(i32[r + S_CONNECTION]);

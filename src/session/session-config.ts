@@ -32,6 +32,8 @@ export interface SessionConfig {
   readonly autoSdlRemoveTimeoutS: number;
   /** Peers that are watched at once. */
   readonly maxAutoSdlPeers: number;
+  /** Event collectors are told of the sessions of all applications, not only of those that ask for it. */
+  readonly collectAll: boolean;
   /** Fifo sizes of applications that name none, bytes. */
   readonly rxFifoBytes: number;
   readonly txFifoBytes: number;
@@ -58,6 +60,7 @@ export const DEFAULT_SESSION_CONFIG: SessionConfig = {
   autoSdlThreshold: 5,
   autoSdlRemoveTimeoutS: 300,
   maxAutoSdlPeers: 16_384,
+  collectAll: false,
   rxFifoBytes: 512 * 1024,
   txFifoBytes: 512 * 1024,
   secret: "",

@@ -17,6 +17,7 @@ import type { AppWorker } from "./application.js";
 import { Applications } from "./applications.js";
 import { connectionEndpoint } from "./connection-endpoint.js";
 import { EV_CLEANUP_SESSION, EventQueue } from "./event-queue.js";
+import { EvtCollectors } from "./evt-collector.js";
 import type { LocalAddresses } from "./local-addresses.js";
 import type { SessionLookup } from "./lookup.js";
 import type { SessionConfig } from "./session-config.js";
@@ -30,7 +31,10 @@ import {
   S_FLAGS,
   S_PROTO,
   S_RX_FIFO,
+  S_START_MS,
+  S_STATE,
   S_TX_FIFO,
+  SESSION_LISTENING,
   SessionTable,
   SF_APP_CLOSED,
   SF_DATAGRAM,
@@ -80,6 +84,10 @@ export class SessionCore {
   readonly transports: (Transport | undefined)[] = new Array<undefined>(MAX_TRANSPORTS).fill(undefined);
   /** How often each session error was given as an answer, by its number (VPP: show session stats). */
   readonly errorCounts = new Float64Array(SESSION_ERRORS.length);
+  /** Time of this turn on a clock that begins with the stack, milliseconds. */
+  nowMs = 0;
+  /** Who is told of sessions that ended. */
+  readonly collectors: EvtCollectors;
   readonly #hooks: SessionHooks;
 
   /** Reserves the session rows. Throws RangeError when the window is full or a setting is out of range. */
@@ -103,12 +111,18 @@ export class SessionCore {
     this.sourcePorts = new SourcePorts(lookup, parts.random, { minPort: minSrcPort, maxPort: maxSrcPort });
     this.sourceAddresses = new SourceAddresses(parts.addresses);
     this.events = new EventQueue(this.i32, this.table);
+    this.collectors = new EvtCollectors(this);
   }
 
   /** Counts an error that is about to be answered, and returns it. */
   fail(error: SessionErrorValue): SessionErrorValue {
     this.errorCounts[-error]++;
     return error;
+  }
+
+  /** A session's connection ends, by the peer's or a failure's `error` or without one: its row still says all. */
+  ended(s: SessionIndex, error: SessionErrorValue): void {
+    if (this.collectors.isOn) this.collectors.ended(s, error);
   }
 
   /** Asks for a turn of the engine. */
@@ -204,6 +218,8 @@ export class SessionCore {
     i32[r + S_RX_FIFO] = rx;
     i32[r + S_TX_FIFO] = tx;
     i32[r + S_CONNECTION] = c;
+    // Of a listener, which has no end to report, the word is its backlog.
+    if (i32[r + S_STATE] !== SESSION_LISTENING) i32[r + S_START_MS] = this.nowMs | 0;
     const row = this.connectionRow(proto, c);
     i32[row + C_SESSION] = s;
     i32[row + C_RX_FIFO] = rx;

@@ -21,7 +21,6 @@ import {
   S_EVENTS,
   S_FLAGS,
   S_LISTENER,
-  S_SOFT_ERROR,
   S_STATE,
   S_WORKER,
   SESSION_ACCEPTING,
@@ -29,6 +28,8 @@ import {
   type SessionTable,
   SF_APP_CLOSED,
   SF_KNOWN,
+  SF_SOFT_ERROR,
+  SF_SOFT_ERROR_SHIFT,
   SF_WANT_TX,
 } from "./session-table.js";
 
@@ -138,7 +139,7 @@ export class SessionDelivery {
         if (!isAppClosed) callbacks.urgent?.(s);
         break;
       case EV_SOFT_ERROR:
-        if (!isAppClosed) callbacks.softError?.(s, i32[r + S_SOFT_ERROR]);
+        if (!isAppClosed) callbacks.softError?.(s, (i32[r + S_FLAGS] & SF_SOFT_ERROR) >>> SF_SOFT_ERROR_SHIFT);
         break;
       case EV_DISCONNECT:
         if (isAppClosed) break;

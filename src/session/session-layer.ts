@@ -18,6 +18,7 @@ import { SessionCloses } from "./closes.js";
 import { type ConnectOptions, SessionConnects } from "./connects.js";
 import type { RtBackendName } from "./rt-backend.js";
 import { EV_RX, EV_TX } from "./event-queue.js";
+import type { EvtCollectors } from "./evt-collector.js";
 import type { SessionLookup } from "./lookup.js";
 import { RtEngines } from "./rt-engines.js";
 import type { SessionConfig } from "./session-config.js";
@@ -58,6 +59,9 @@ import { StarvedWriters } from "./starved-writers.js";
 import { TransmitQueue } from "./transmit-queue.js";
 import { SessionUpcalls } from "./upcalls.js";
 
+/** Ticks of 100 us in a millisecond. */
+const TICKS_PER_MS = 10;
+
 /**
  * Sessions between transports and applications (VPP's session layer): the façade of its parts. Transports report through
  * {@link TransportUpcalls}; applications hear of it in session-input ({@link deliver}). Control calls return 0 or an
@@ -77,6 +81,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   readonly autoSdl: AutoSdl;
   readonly transmitQueue: TransmitQueue;
   readonly sourcePorts: SourcePorts;
+  /** Who is told of sessions that ended. */
+  readonly collectors: EvtCollectors;
   /** By protocol number. */
   readonly transports: (Transport | undefined)[];
   /** How often each session error was given as an answer, by its number (VPP: show session stats). */
@@ -112,6 +118,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.applications = core.applications;
     this.segments = core.segments;
     this.sourcePorts = core.sourcePorts;
+    this.collectors = core.collectors;
     this.transports = core.transports;
     this.errorCounts = core.errorCounts;
     this.transmitQueue = new TransmitQueue(core.window);
@@ -143,7 +150,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     return this.transports.find((transport) => transport?.name === name);
   }
 
-  #counted(result: number): number {
+  /** Counts an answer that is an error, and returns it. Also for who asks this layer on behalf of others. */
+  counted(result: number): number {
     return result < 0 ? this.#core.fail(result) : result;
   }
 
@@ -189,11 +197,11 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
    */
   apply(record: SessionRecord): number {
     if (!isSessionRecord(record)) return this.#core.fail(SESSION_E_INVALID);
-    if (record.kind === "source-addresses") return this.#counted(this.#core.sourceAddresses.apply(record));
-    if (record.kind === "rule") return this.#counted(this.rules.apply(record));
-    if (record.kind === "sdl") return this.#counted(this.sdl.apply(record));
-    if (record.kind === "auto-sdl") return this.#counted(this.autoSdl.apply(record));
-    return this.#counted(record.add ? this.#addNamespace(record) : this.#removeNamespace(record.id));
+    if (record.kind === "source-addresses") return this.counted(this.#core.sourceAddresses.apply(record));
+    if (record.kind === "rule") return this.counted(this.rules.apply(record));
+    if (record.kind === "sdl") return this.counted(this.sdl.apply(record));
+    if (record.kind === "auto-sdl") return this.counted(this.autoSdl.apply(record));
+    return this.counted(record.add ? this.#addNamespace(record) : this.#removeNamespace(record.id));
   }
 
   #addNamespace(record: NamespaceRecord & { readonly add: true }): number {
@@ -251,7 +259,10 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   attach(options: ApplicationOptions, callbacks: ApplicationCallbacks, maker?: SegmentMaker): number {
     if (!this.#isEnabled) return this.#core.fail(SESSION_E_NOSUPPORT);
     const app = this.applications.attach(options, callbacks, maker);
-    return typeof app === "number" ? this.#core.fail(app) : app.index;
+    if (typeof app === "number") return this.#core.fail(app);
+    const [worker] = app.workers;
+    if (worker !== undefined && callbacks.sessionStats !== undefined) this.collectors.add(worker);
+    return app.index;
   }
 
   /** Detaches an application: its listeners end, its sessions are closed, it hears no more but `detached`. 0 or NOAPP. */
@@ -290,6 +301,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   #endWorker(worker: AppWorker): void {
     this.applications.delWorker(worker);
+    this.collectors.remove(worker);
     this.listeners.leaveAll(worker);
     const sessions = this.applications.sessionsOfWorker(worker);
     for (const s of sessions) this.#closes.close(s);
@@ -324,17 +336,17 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   /** Listens on an endpoint: see {@link AppListeners.listen}. */
   listen(appIndex: number, proto: number, local: Endpoint, options: ListenOptions = {}): SessionIndex {
-    return this.#counted(this.listeners.listen(appIndex, proto, local, options));
+    return this.counted(this.listeners.listen(appIndex, proto, local, options));
   }
 
   /** Ends a worker's part of a listener: NOLISTEN, OWNER. Accepted sessions live on. */
   unlisten(appIndex: number, s: SessionIndex, worker = 0): SessionErrorValue {
-    return this.#counted(this.listeners.unlisten(appIndex, s, worker));
+    return this.counted(this.listeners.unlisten(appIndex, s, worker));
   }
 
   /** Starts an active open: see {@link SessionConnects.connect}. */
   connect(appIndex: number, proto: number, remote: Endpoint, options: ConnectOptions = {}): SessionIndex {
-    return this.#counted(this.#connects.connect(appIndex, proto, remote, options));
+    return this.counted(this.#connects.connect(appIndex, proto, remote, options));
   }
 
   /** The connection that takes a datagram for a listener: of the worker that the flow's hash chooses. */
@@ -348,22 +360,22 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   /** Closes both directions; what is written already is still sent. 0 also when it was closed before; NOSESSION. */
   close(s: SessionIndex): SessionErrorValue {
-    return this.#closes.close(s);
+    return this.counted(this.#closes.close(s));
   }
 
   /** Ends a session at once, by a reset; unread and unsent data is gone. 0, or NOSESSION. */
   terminate(s: SessionIndex): SessionErrorValue {
-    return this.#closes.terminate(s);
+    return this.counted(this.#closes.terminate(s));
   }
 
   /** Ends the writing direction: FIN after what is written. NOSESSION, or NOSUPPORT for datagrams. */
   halfClose(s: SessionIndex): SessionErrorValue {
-    return this.#closes.halfClose(s);
+    return this.counted(this.#closes.halfClose(s));
   }
 
   /** The application takes an accepted session that it was asked about, or refuses it, which resets it. 0 or NOSESSION. */
   answer(s: SessionIndex, isTaken: boolean): SessionErrorValue {
-    if (!this.table.isUsed(s)) return SESSION_E_NOSESSION;
+    if (!this.table.isUsed(s)) return this.#core.fail(SESSION_E_NOSESSION);
     if (isTaken) this.answered(s, true);
     else {
       this.#i32[this.table.row(s) + S_FLAGS] &= ~SF_KNOWN;
@@ -485,24 +497,27 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   deliver(): number {
     const count = this.#delivery.run();
     if (count > 0) this.delivered();
-    return count;
+    return count + this.collectors.deliver();
   }
 
   setNow(tick: number): void {
+    // Ticks wrap; their sum does not.
+    this.#core.nowMs += ((tick - this.#tick) | 0) / TICKS_PER_MS;
     this.#tick = tick;
   }
 
   expire(tick: number): void {
-    this.#tick = tick;
+    this.setNow(tick);
     this.#starved.expire(tick);
   }
 
   /** Sessions that have something to tell their application now, or soon: another try of a writer that found no memory. */
   get pendingCount(): number {
-    return this.#core.events.length + this.#starved.length;
+    return this.#core.events.length + this.#starved.length + this.collectors.queued;
   }
 
   nextExpiry(tick: number): number {
-    return this.#core.events.length > 0 || this.transmitQueue.length > 0 ? 0 : this.#starved.nextExpiry(tick);
+    const isDue = this.#core.events.length > 0 || this.transmitQueue.length > 0 || this.collectors.queued > 0;
+    return isDue ? 0 : this.#starved.nextExpiry(tick);
   }
 }

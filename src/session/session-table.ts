@@ -87,8 +87,8 @@ export const S_HALF_OPENS = 14;
 export const S_BACKLOG = 15;
 /** Of a session with SF_SHARED_FIFOS: the one that has the same fifos crosswise + 1, 0 once that has gone. */
 export const S_FIFO_PEER = S_HALF_OPENS;
-/** Of others: kind of the soft error that the application has to hear of. */
-export const S_SOFT_ERROR = S_BACKLOG;
+/** Of others: when it got its fifos, milliseconds modulo 2^32 on the session layer's clock. */
+export const S_START_MS = S_BACKLOG;
 /** A row has 16 words: row s starts at word `base + (s << SESSION_ROW_SHIFT)`. */
 export const SESSION_ROW_SHIFT = 4;
 
@@ -120,6 +120,12 @@ export const SF_SPREAD = 2048;
 export const SF_ON_INTERFACE = 4096;
 /** The fifos are also those of the other end, an application of this stack: who goes last frees them. */
 export const SF_SHARED_FIFOS = 8192;
+/** Its end was noted for event collectors, if there are any. */
+export const SF_COLLECTED = 16_384;
+/** From this bit on: kind of the soft error that the application has to hear of, four bits. */
+export const SF_SOFT_ERROR_SHIFT = 24;
+/** Those bits. */
+export const SF_SOFT_ERROR = 15 << SF_SOFT_ERROR_SHIFT;
 
 /** The session rows of one engine: a pool in the window. */
 export class SessionTable {

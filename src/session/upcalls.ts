@@ -39,7 +39,6 @@ import {
   S_GENERATION,
   S_HALF_OPENS,
   S_LISTENER,
-  S_SOFT_ERROR,
   S_STATE,
   S_TX_FIFO,
   S_WORKER,
@@ -56,6 +55,8 @@ import {
   SF_ON_INTERFACE,
   SF_RESET,
   SF_SHARED_FIFOS,
+  SF_SOFT_ERROR,
+  SF_SOFT_ERROR_SHIFT,
   SF_WANT_TX,
 } from "./session-table.js";
 import type { TransmitQueue } from "./transmit-queue.js";
@@ -179,7 +180,8 @@ export class SessionUpcalls implements TransportUpcalls {
 
   softError(s: SessionIndex, kind: number): void {
     if (s < 0) return;
-    this.#i32[this.#core.table.row(s) + S_SOFT_ERROR] = kind;
+    const at = this.#core.table.row(s) + S_FLAGS;
+    this.#i32[at] = (this.#i32[at] & ~SF_SOFT_ERROR) | (kind << SF_SOFT_ERROR_SHIFT);
     this.#core.raise(s, EV_SOFT_ERROR);
   }
 
@@ -215,6 +217,7 @@ export class SessionUpcalls implements TransportUpcalls {
     if (s < 0) return;
     const r = core.table.row(s);
     if ((i32[r + S_FLAGS] & SF_RESET) !== 0 || i32[r + S_STATE] === SESSION_TRANSPORT_DELETED) return;
+    core.ended(s, error);
     i32[r + S_FLAGS] |= SF_RESET | SF_END_NOTIFIED;
     i32[r + S_ERROR] = error;
     core.errorCounts[-error]++;
@@ -239,6 +242,7 @@ export class SessionUpcalls implements TransportUpcalls {
     const r = core.table.row(s);
     const state = i32[r + S_STATE];
     if (state >= SESSION_TRANSPORT_CLOSED) return;
+    core.ended(s, 0);
     if ((i32[r + S_FLAGS] & SF_APP_CLOSED) !== 0) {
       i32[r + S_STATE] = SESSION_CLOSED;
       core.raise(s, EV_TRANSPORT_CLOSED | EV_CLEANUP_TRANSPORT | EV_CLEANUP_SESSION);
@@ -255,6 +259,7 @@ export class SessionUpcalls implements TransportUpcalls {
     const core = this.#core;
     const r = core.table.row(s);
     if (i32[r + S_STATE] === SESSION_TRANSPORT_DELETED) return;
+    core.ended(s, 0);
     const wasClosed = i32[r + S_STATE] === SESSION_CLOSED;
     i32[r + S_STATE] = SESSION_TRANSPORT_DELETED;
     i32[r + S_CONNECTION] = -1;

@@ -84,6 +84,70 @@ describe("show session", () => {
   });
 });
 
+describe("show session, of the layer", () => {
+  it("lists transports and what waits", async () => {
+    expect(await pair.ok("show session transport")).toMatch(/^tcp +0 +2 +256$/m);
+    expect(await json("show session transport --json")).toContainEqual({
+      proto: "udp",
+      number: 1,
+      connections: 0,
+      limit: 64,
+    });
+    expect(await json("show session events --json")).toEqual({ sessions: 0, transmit: 0 });
+    pair.isLinked = false;
+    pair.a.host.sessions.closing(1);
+    expect(await pair.ok("show session events")).toMatch(/^sessions with events +1$/m);
+  });
+
+  it("prints more sessions than it does by itself when it is forced to", async () => {
+    for (let port = 1; port <= 3; port++) {
+      pair.a.host.sessions.listen(0, 0, { family: 4, address: new Int32Array(4), port });
+    }
+    expect((await pair.ok("show session verbose max 2")).split("\n").at(-1)).toBe("3 more: max N shows them");
+    expect((await pair.ok("show session verbose max 2 force-print")).split("\n").length).toBe(6);
+  });
+});
+
+describe("app evt-collector", () => {
+  it("chooses applications and listeners, and shows them with the collectors", async () => {
+    const told: string[] = [];
+    const collector = pair.a.host.sessions.attach(
+      { name: "collector" },
+      { sessionStats: ({ local }) => void told.push(local) },
+    );
+    expect(await json("show app evt-collector --json")).toEqual({
+      collectAll: false,
+      collectors: [{ app: collector, name: "collector", collected: 0, dropped: 0, queued: 0 }],
+      apps: [],
+    });
+    await pair.ok("app evt-collector app 0");
+    expect(await pair.ok("show app evt-collector app 0")).toMatch(/^ *0 +web +all$/m);
+    await pair.ok("app evt-collector add app 0 listener 0");
+    expect(await pair.ok("show app evt-collector app 0 listeners-filter")).toMatch(/^ *0 +web +0$/m);
+    await pair.ok("clear session 1");
+    pair.settle();
+    expect(told).toEqual(["198.18.0.2:80"]);
+    expect(await pair.ok("show app evt-collector")).toMatch(/^ *1 +collector +1 +0 +0$/m);
+    await pair.ok("app evt-collector del app 0 listener 0");
+    expect(await json("show app evt-collector --json")).toMatchObject({ apps: [] });
+    await pair.ok("app evt-collector add app 0");
+    await pair.ok("app evt-collector del app 0");
+    expect(await json("show app evt-collector --json")).toMatchObject({ apps: [] });
+  });
+
+  it.each([
+    ["", "app is missing"],
+    ["app", "app is missing"],
+    ["app 9", "no app 9"],
+    ["app 0 listener 1", "no listener 1 of app 0"],
+    ["del app 0 listener 0", "the filter does not have listener 0"],
+    ["app 0 lister 0", 'unknown argument "lister"'],
+    ["enable", 'not supported: "enable": a collector is an application that attaches as one'],
+  ])("%s: %s", async (words, message) => {
+    expect(await refused(`app evt-collector ${words}`)).toContain(message);
+  });
+});
+
 describe("clear session", () => {
   it("takes VPP's words too, and names the bad one", async () => {
     expect(await refused("clear session thread 1 session 1")).toBe("no thread 1");

@@ -62,6 +62,7 @@ describe("a method that reads", () => {
     ["show app --json", "app.list", {}],
     ["show app server verbose --json", "session.list", { role: "server", verbose: 1 }],
     ["show app ns --json", "namespace.list", {}],
+    ["show app evt-collector --json", "collector.list", {}],
     ["show tcp stats --json", "statistics.tcp", {}],
     ["show segment-manager --json", "statistics.segments", {}],
     ["show buffers --json", "statistics.buffers", {}],

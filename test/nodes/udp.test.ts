@@ -247,7 +247,8 @@ describe.each([
     expect(nameOf(session.setAttribute("noDelay", 1))).toBe("NOSUPPORT");
     expect(nameOf(session.attribute("keepalive"))).toBe("NOSUPPORT");
     expect(nameOf(session.writeUrgent(text("x")))).toBe("NOSUPPORT");
-    expect(session.statistics()).toEqual({});
+    const counts = { InDatagrams: 0, InOctets: 0, OutDatagrams: 2, OutOctets: 2, InErrors: 0 };
+    expect(session.statistics()).toEqual(counts);
     await expect(app.connect(uri, { attributes: { dscp: 64 } })).rejects.toMatchObject({ sessionError: "INVALID" });
   });
 

@@ -184,9 +184,10 @@ export class ClientRequests {
     try {
       const { protocol, endpoint }: SessionUri = parseUri(message.uri);
       const transport = this.#sessions.transportByName(protocol);
-      return transport === undefined ? SESSION_E_NOSUPPORT : { proto: transport.proto, endpoint };
+      if (transport === undefined) return this.#sessions.counted(SESSION_E_NOSUPPORT);
+      return { proto: transport.proto, endpoint };
     } catch (error) {
-      return error instanceof SessionError ? error.errno : SESSION_E_INVALID;
+      return this.#sessions.counted(error instanceof SessionError ? error.errno : SESSION_E_INVALID);
     }
   }
 
@@ -212,7 +213,9 @@ export class ClientRequests {
     const session = this.#session(worker, handle);
     worker.isUnlistening = true;
     const retval =
-      session === undefined ? SESSION_E_NOSESSION : this.#sessions.unlisten(worker.app, session.index, worker.number);
+      session === undefined
+        ? this.#sessions.counted(SESSION_E_NOSESSION)
+        : this.#sessions.unlisten(worker.app, session.index, worker.number);
     worker.isUnlistening = false;
     worker.outbox.send({ type: "UNLISTEN_REPLY", context, retval, handle });
   }
@@ -311,7 +314,9 @@ export class ClientRequests {
       this.#give(worker, own, own.wantedBy);
       return;
     }
-    const retval = number === worker.number ? this.#ask(worker, context, handle) : SESSION_E_INVALID_APPWRK;
+    const retval = this.#sessions.counted(
+      number === worker.number ? this.#ask(worker, context, handle) : SESSION_E_INVALID_APPWRK,
+    );
     if (retval < 0) worker.outbox.send({ type: "WORKER_UPDATE_REPLY", context, retval, ...NO_SESSION_FIELDS });
   }
 

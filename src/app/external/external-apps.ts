@@ -123,7 +123,7 @@ export class ExternalApps implements Timed {
   /** Adds a worker to the application of that handle. Returns it, or NOAPP and others. */
   addWorker(appHandle: number, request: WorkerRequest, link: ClientLink): AttachedWorker | SessionErrorValue {
     const app = this.#appOf(appHandle);
-    if (app === undefined) return SESSION_E_NOAPP;
+    if (app === undefined) return this.#sessions.counted(SESSION_E_NOAPP);
     return this.#add(request, link, (worker, segments) => {
       const number = this.#sessions.addWorker(app.index, worker, segments);
       return number < 0 ? number : { index: app.index, handle: app.handle, number };
@@ -147,19 +147,21 @@ export class ExternalApps implements Timed {
       segments: ClientSegments,
     ) => SessionErrorValue | { readonly index: number; readonly handle: number; readonly number: number },
   ): AttachedWorker | SessionErrorValue {
-    if (this.#workers.length >= this.#limits.maxWorkers) return SESSION_E_ALLOC;
+    if (this.#workers.length >= this.#limits.maxWorkers) return this.#sessions.counted(SESSION_E_ALLOC);
     // Smaller rings would not take every message.
-    if (!isRingBytes(request.ringBytes) || request.ringBytes < MIN_MESSAGE_RING_BYTES) return SESSION_E_INVALID;
+    if (!isRingBytes(request.ringBytes) || request.ringBytes < MIN_MESSAGE_RING_BYTES) {
+      return this.#sessions.counted(SESSION_E_INVALID);
+    }
     const maxSessions = Math.min(request.maxSessions, this.#limits.maxSessions);
     const layout = controlLayout(request.ringBytes, maxSessions);
     const { fifos, window } = this.#sessions;
     const controlFrom = fifos.pages.take(layout.controlBytes);
-    if (controlFrom < 0) return SESSION_E_SEG_CREATE;
+    if (controlFrom < 0) return this.#sessions.counted(SESSION_E_SEG_CREATE);
     const at: Offset = fifos.base + controlFrom;
     const control = this.#host.map("weft-control", at, layout.controlBytes);
     if (control === undefined) {
       fifos.pages.give(controlFrom, layout.controlBytes);
-      return SESSION_E_SEG_CREATE;
+      return this.#sessions.counted(SESSION_E_SEG_CREATE);
     }
     const reclaim = (segment: SegmentIndex): void => this.#workers.forEach((each) => each.worker.reclaim(segment));
     const parts = { sessions: this.#sessions, mirrors: this.#mirrors, segments: this.#segments, reclaim };
@@ -170,7 +172,7 @@ export class ExternalApps implements Timed {
     if (typeof joined === "number" || first === undefined) {
       this.#host.unmap(control, at);
       fifos.pages.give(controlFrom, layout.controlBytes);
-      return typeof joined === "number" ? joined : SESSION_E_SEG_CREATE;
+      return typeof joined === "number" ? joined : this.#sessions.counted(SESSION_E_SEG_CREATE);
     }
     const appHandle = joined.handle;
     const attached = { worker, layout, control, segment: first, appHandle, request, controlFrom, segments };

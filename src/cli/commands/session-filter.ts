@@ -7,7 +7,9 @@ import type { SessionIndex } from "../../transport/transport.js";
 import { CliError, type Words } from "../words.js";
 
 /** Words of VPP's that say nothing here. */
-const NOT_SUPPORTED = ["transport", "events", "elog", "tree", "force-print"];
+const NOT_SUPPORTED = ["elog", "tree"];
+/** More sessions than there can be. */
+const ALL = 1 << 24;
 
 /** Without `readonly`: a filter while its words are taken. */
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -16,8 +18,8 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export interface SessionFilter {
   verbose: 0 | 1 | 2;
   isJson: boolean;
-  /** List the protocols, the states, or the engine that decides on flows, instead of sessions. */
-  listing: "sessions" | "protos" | "states" | "rt-backend";
+  /** What is listed instead of sessions: the transports, what waits, or the engine that decides on flows, among others. */
+  listing: "sessions" | "protos" | "states" | "transport" | "events" | "rt-backend";
   /** A session was named: it is shown with all variables. */
   isOne: boolean;
   max: number | undefined;
@@ -64,6 +66,9 @@ function takeOne(words: Words, host: Host, filter: SessionFilter): void {
   else if (words.accept("--json")) filter.isJson = true;
   else if (words.accept("protos")) filter.listing = "protos";
   else if (words.accept("states")) filter.listing = "states";
+  else if (words.accept("transport")) filter.listing = "transport";
+  else if (words.accept("events")) filter.listing = "events";
+  else if (words.accept("force-print")) filter.max = ALL;
   else if (words.accept("rt-backend")) filter.listing = "rt-backend";
   else if (words.accept("proto")) which.proto = takeProto(words, host);
   else if (words.accept("listeners")) {

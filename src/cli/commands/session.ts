@@ -53,16 +53,42 @@ function rtBackend(host: Host, isJson: boolean): string {
   ]);
 }
 
+/** The transports, with their connections. */
+function transportList(host: Host, isJson: boolean): string {
+  const transports = host.transports.flatMap((each) =>
+    each === undefined
+      ? []
+      : [{ proto: each.name, number: each.proto, connections: each.rows.used, limit: each.rows.capacity }],
+  );
+  if (isJson) return JSON.stringify(transports);
+  return columns(
+    ["Proto", "Number", "Connections", "Limit"],
+    transports.map((each) => [each.proto, each.number, each.connections, each.limit]),
+  );
+}
+
+/** What waits for session-input and session-queue: VPP's events of a thread. */
+function waiting({ sessions }: Host, isJson: boolean): string {
+  const counts = { sessions: sessions.pendingCount, transmit: sessions.transmitQueue.length };
+  if (isJson) return JSON.stringify(counts);
+  return pairs([
+    ["sessions with events", counts.sessions],
+    ["connections that want to send", counts.transmit],
+  ]);
+}
+
 const showSession: Command = {
   name: "show session",
   usage:
     "[verbose [1|2]] [THREAD:INDEX] [proto P] [state S] [listeners P] [app INDEX] [thread 0] [index I] [range MIN [MAX]] " +
-    "[lcl|rmt|ep ADDRESS[:PORT]] [max N] [protos] [states] [rt-backend] [--json]",
+    "[lcl|rmt|ep ADDRESS[:PORT]] [max N | force-print] [protos] [states] [transport] [events] [rt-backend] [--json]",
   help: "sessions: how many, one a line (verbose), or with all variables (verbose 2)",
   run(words, run) {
     const { listing, isJson, isOne, verbose, max, which } = takeSessionFilter(words, run.host);
     if (listing === "protos") return run.host.transports.flatMap((each) => each?.name ?? []).join("\n");
     if (listing === "states") return SESSION_STATE_NAMES.join("\n");
+    if (listing === "transport") return transportList(run.host, isJson);
+    if (listing === "events") return waiting(run.host, isJson);
     if (listing === "rt-backend") return rtBackend(run.host, isJson);
     if (isJson) return JSON.stringify(call(run, "session.list", { ...which, max, verbose }));
     const count = call(run, "session.count", which);

@@ -2,6 +2,7 @@ import { SESSION_E_INVALID, SESSION_E_NOSUPPORT } from "../../session/session-er
 import { packageVersion } from "../package-version.js";
 import { APP_HANDLERS, NAMESPACE_HANDLERS, SOURCE_ADDRESS_HANDLERS } from "./app-methods.js";
 import { checkFields } from "./check.js";
+import { COLLECTOR_HANDLERS } from "./collector-methods.js";
 import type { Handler, HandlersOf, MethodRun } from "./handler.js";
 import { INTERFACE_HANDLERS, NEIGHBOUR_HANDLERS, ROUTE_HANDLERS, TABLE_HANDLERS } from "./ip-methods.js";
 import { MethodError } from "./method-error.js";
@@ -29,6 +30,7 @@ const HANDLERS: { readonly [M in MethodName]: Handler<M> } = {
   ...NEIGHBOUR_HANDLERS,
   ...NAMESPACE_HANDLERS,
   ...APP_HANDLERS,
+  ...COLLECTOR_HANDLERS,
   ...SESSION_HANDLERS,
   ...SDL_HANDLERS,
   ...AUTO_SDL_HANDLERS,

@@ -7,6 +7,7 @@ import {
   AUTO_SDL,
   AUTO_SDL_PEER,
   BUFFER_STATISTICS,
+  COLLECTORS,
   COUNTERS,
   ERROR_STATISTICS,
   INTERFACE,
@@ -97,6 +98,11 @@ const SOURCE_RANGE = [
   field("first", ADDRESS, "address"),
   optional("last", ADDRESS, "end of the range; first when absent"),
   TABLE_0,
+] as const;
+
+const COLLECTED = [
+  field("app", int(0, MAX_INDEX), "index of the application"),
+  optional("listener", int(0, MAX_INDEX), "index of its listening session; absent: all sessions"),
 ] as const;
 
 /** A method that reads. */
@@ -197,6 +203,13 @@ export const METHODS = {
 
   "app.list": reads([], list(APP), "applications"),
   "app.get": reads([field("app", int(0, MAX_INDEX), "its index")], APP, "an application"),
+
+  "collector.list": reads([], COLLECTORS, "event collectors, and the applications that they are told of"),
+  "collector.add": changes(
+    COLLECTED,
+    "collectors are told of the sessions of an application, or of one of its listeners",
+  ),
+  "collector.del": changes(COLLECTED, "collectors are told of them no more"),
 
   "session.enable": changes(
     [optional("rtBackend", word(RT_BACKENDS), "engine that decides on flows; it stays until session.disable")],

@@ -117,6 +117,35 @@ export const APP = object(
   field("sessions", list(SESSION), "some of them, at most 10000 in an answer; session.list has all"),
 );
 
+/** Event collectors. */
+export const COLLECTORS = object(
+  field("collectAll", FLAG, "whether they are told of the sessions of all applications"),
+  field(
+    "collectors",
+    list(
+      object(
+        field("app", INDEX, "index of the application that collects"),
+        field("name", text(), "its name"),
+        field("collected", COUNT, "sessions that it was told of"),
+        field("dropped", COUNT, "sessions that found no room in its queue"),
+        field("queued", COUNT, "sessions that wait in it"),
+      ),
+    ),
+    "who collects",
+  ),
+  field(
+    "apps",
+    list(
+      object(
+        field("app", INDEX, "index of the application"),
+        field("name", text(), "its name"),
+        field("listeners", list(INDEX), "only what came by these listening sessions; none: all"),
+      ),
+    ),
+    "whose sessions are collected",
+  ),
+);
+
 /** One application namespace. */
 export const NAMESPACE = object(
   field("index", INDEX, "its index"),

@@ -3,6 +3,7 @@ import type { App } from "../../app/app.js";
 import type { Listener } from "../../app/listener.js";
 import type { Session } from "../../app/session.js";
 import { checkPort, type ListenArguments, type ListenOptions, normalizeListen, tcpUri } from "./arguments.js";
+import { publishAccepted, publishListenEnd, publishListenError, publishListenStart } from "./channels.js";
 import { asNetError } from "./net-error.js";
 import { Socket } from "./socket.js";
 
@@ -75,6 +76,7 @@ export class Server extends EventEmitter {
     const stop = (): void => void this.close();
     options.signal?.addEventListener("abort", stop, { once: true });
     this.once("close", () => options.signal?.removeEventListener("abort", stop));
+    publishListenStart(this, options);
     void this.#start(options, port, ++this.#epoch);
     return this;
   }
@@ -109,11 +111,15 @@ export class Server extends EventEmitter {
       this.#isStarting = false;
       const place = host === undefined ? { address: "::", port } : { address: host, port };
       // Not in this promise: an error that nobody listens for must end up as an uncaught exception.
-      process.nextTick(() => this.emit("error", asNetError("listen", error, place)));
+      const shown = asNetError("listen", error, place);
+      publishListenError(this, shown);
+      process.nextTick(() => this.emit("error", shown));
       return;
     }
     process.nextTick(() => {
-      if (epoch === this.#epoch) this.emit("listening");
+      if (epoch !== this.#epoch) return;
+      publishListenEnd(this);
+      this.emit("listening");
     });
   }
 
@@ -139,6 +145,7 @@ export class Server extends EventEmitter {
     });
     socket.adopt(session, pauseOnConnect);
     this.emit("connection", socket);
+    publishAccepted(socket);
     return true;
   }
 

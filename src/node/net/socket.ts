@@ -5,6 +5,7 @@ import type { Session, SessionAddress } from "../../app/session.js";
 import type { ConnectionAttribute } from "../../transport/transport.js";
 import type { SessionErrorValue } from "../../session/session-errors.js";
 import { type ConnectArguments, normalizeConnect, type Target } from "./arguments.js";
+import { publishClient } from "./channels.js";
 import { asNetError, netError } from "./net-error.js";
 import { linkOf, type SessionEvents } from "./session-link.js";
 
@@ -84,6 +85,7 @@ export class Socket extends Duplex implements SessionEvents {
     if (options.noDelay === true) this.setNoDelay();
     if (options.keepAlive === true) this.setKeepAlive(true, options.keepAliveInitialDelay);
     this.connecting = true;
+    publishClient(this);
     this.#resolve(options);
     return this;
   }

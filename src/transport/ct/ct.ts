@@ -158,11 +158,12 @@ export class CtTransport implements Transport, Timed {
     const sessions = [c, peer].map((each) => i32[this.rows.row(each) + C_SESSION]);
     // Only the client's end is in the table.
     if (!this.#lookup.delEstablished(TRANSPORT_CT, c)) this.#lookup.delEstablished(TRANSPORT_CT, peer);
+    // While the rows still say what went over them.
+    for (const s of sessions) this.#upcalls.deleted(s);
     for (const each of [c, peer]) {
       this.#linger.remove(each);
       this.rows.free(each);
     }
-    for (const s of sessions) this.#upcalls.deleted(s);
   }
 
   #peerSession(r: number): SessionIndex {
@@ -251,9 +252,9 @@ export class CtTransport implements Transport, Timed {
     for (let c = this.#linger.shift(tick); c >= 0; c = this.#linger.shift(tick)) {
       const at = this.rows.row(c) + C_SESSION;
       const session = this.#i32[at];
+      this.#upcalls.deleted(session);
       // The row stays for the other end, until that ends too.
       this.#i32[at] = -1;
-      this.#upcalls.deleted(session);
     }
   }
 

@@ -12,9 +12,11 @@ import {
   FIN_WAIT_2,
   LAST_ACK,
   SYN_RCVD,
+  T_DATA_SEGS_IN,
   T_IRS,
   T_PEER_FIN,
   T_RCV_NXT,
+  T_SEGS_IN,
   TF_APP_CLOSED,
   TF_PEER_FIN,
   TIME_WAIT,
@@ -39,6 +41,8 @@ export const ARRIVED_RESET = 1;
  */
 export function segmentArrives(core: TcpCore, c: ConnectionIndex, r: number, seg: Segment): number {
   const { i32 } = core.window;
+  i32[r + T_SEGS_IN]++;
+  if (seg.dataLen > 0) i32[r + T_DATA_SEGS_IN]++;
   if (i32[r + C_STATE] === SYN_RCVD && (seg.flags & TCP_FLAG_SYN) !== 0 && !repeatedSyn(core, c, r, seg))
     return ARRIVED;
   // Fourth, the SYN bit, first of all: it is challenged whatever its sequence number and timestamp (RFC 5961 4). Its

@@ -229,9 +229,10 @@ export class TcpCore {
     this.scoreboard.clear(r);
     if ((i32[r + C_FLAGS] & TF_HALF_OPEN) !== 0) this.lookup.delHalfOpen(TRANSPORT_TCP, c);
     else this.lookup.delEstablished(TRANSPORT_TCP, c);
-    i32[r + C_STATE] = CLOSED;
     const session = i32[r + C_SESSION];
+    // While the row still says what went over it.
     if (session >= 0) this.upcalls.deleted(session);
+    i32[r + C_STATE] = CLOSED;
     i32[r + C_SESSION] = -1;
     i32[r + C_RX_FIFO] = i32[r + C_TX_FIFO] = 0;
     this.#dead.push(c);

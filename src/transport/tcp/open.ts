@@ -31,6 +31,7 @@ import {
   T_RTO_US,
   T_RTT_SEQ,
   T_SCALES,
+  T_SEGS_IN,
   T_SND_MSS,
   T_SND_NXT,
   T_SND_UNA,
@@ -89,6 +90,7 @@ function takeSyn(core: TcpCore, r: number, seg: Segment): void {
   const { i32 } = core.window;
   const { options } = seg;
   const present = options[TCP_OPT_PRESENT];
+  i32[r + T_SEGS_IN]++;
   i32[r + T_IRS] = seg.seq;
   i32[r + T_RCV_NXT] = i32[r + T_LAST_ACK_SENT] = (seg.seq + 1) | 0;
   i32[r + T_RCV_EDGE] = (seg.seq + 1 + i32[r + T_INITIAL_WND]) | 0;

@@ -1,10 +1,12 @@
 import { TCP_FLAG_ACK, TCP_FLAG_PSH } from "../../wire/tcp.js";
 import { C_FLAGS, C_RX_FIFO, C_SESSION, type ConnectionIndex } from "../transport.js";
 import {
+  T_DATA_SEGS_IN,
   T_LAST_ACK_SENT,
   T_RCV_EDGE,
   T_RCV_NXT,
   T_SCALES,
+  T_SEGS_IN,
   T_SND_UNA,
   T_SND_WL1,
   T_SND_WL2,
@@ -61,6 +63,8 @@ export function predicted(core: TcpCore, c: ConnectionIndex, r: number, at: numb
   } else noteHeard(core, r);
   const moved = core.fifos.enqueue(i32[r + C_RX_FIFO], at + headerLen, len);
   if (moved === 0) return NOT_PREDICTED; // No memory: the full procedure counts it.
+  i32[r + T_SEGS_IN]++;
+  i32[r + T_DATA_SEGS_IN]++;
   i32[r + T_RCV_NXT] = (rcvNxt + moved) | 0;
   // The window is the same; but left behind, WL1 would seem to lie ahead after 2^31 bytes, and no update would count.
   if (((rcvNxt - i32[r + T_SND_WL1]) | 0) >= 0) {

@@ -64,7 +64,8 @@ export function connectionStatistics(core: TcpCore, r: number): Readonly<Record<
   const state = of(C_STATE);
   const isOpen = state >= ESTABLISHED;
   // SYN and FIN are no octets.
-  const isFinAcked = state === FIN_WAIT_2 || state === TIME_WAIT;
+  const isFinAcked =
+    state === FIN_WAIT_2 || state === TIME_WAIT || (state === LAST_ACK && of(T_SND_UNA) === of(T_SND_NXT));
   const isFinTaken = state === CLOSE_WAIT || state === LAST_ACK || state === CLOSING || state === TIME_WAIT;
   const octets = (from: number, to: number, fin: boolean): number =>
     isOpen ? (of(to) - of(from) - 1 - (fin ? 1 : 0)) >>> 0 : 0;

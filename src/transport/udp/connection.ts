@@ -14,11 +14,23 @@ export const UDP_CLOSING = 3;
 /** The names of the states, by number. */
 export const UDP_STATE_NAMES: readonly string[] = ["CLOSED", "LISTEN", "OPENED", "CLOSING"];
 
-/** The connection rows of one stack: the common words are all they need. */
+/** Datagrams that found room in the rx fifo. */
+export const U_IN_DATAGRAMS = C_COMMON_WORDS;
+/** Their octets of payload. */
+export const U_IN_OCTETS = C_COMMON_WORDS + 1;
+/** Datagrams that found none. */
+export const U_IN_ERRORS = C_COMMON_WORDS + 2;
+/** Datagrams that left as packets. */
+export const U_OUT_DATAGRAMS = C_COMMON_WORDS + 3;
+/** Their octets of payload. */
+export const U_OUT_OCTETS = C_COMMON_WORDS + 4;
+const ROW_WORDS = 24;
+
+/** The connection rows of one stack: behind the common words, only what is counted. */
 export class UdpConnections extends ConnectionRows {
   /** Reserves the rows. Throws RangeError when the window is full. */
   constructor(window: MemoryWindow, capacity: number) {
-    super(window, "udp connections", capacity, C_COMMON_WORDS);
+    super(window, "udp connections", capacity, ROW_WORDS);
   }
 
   /** A row for these ends, without session; -1 when all are in use. No `remote`: a listener. */

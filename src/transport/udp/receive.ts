@@ -9,13 +9,14 @@ import {
   DGRAM_REMOTE_PORT,
   enqueueDatagram,
 } from "../../mem/fifo-datagram.js";
-import type { FifoOffset } from "../../mem/fifo-layout.js";
 import type { FifoTable } from "../../mem/fifo-table.js";
 import type { Offset } from "../../mem/flavor.js";
 import type { MemoryWindow } from "../../mem/window.js";
 import { IP4_DST, IP4_SRC } from "../../wire/ip4.js";
 import { IP6_DST, IP6_SRC } from "../../wire/ip6.js";
 import { UDP_DST_PORT, UDP_HEADER_LEN, UDP_SRC_PORT } from "../../wire/udp.js";
+import { C_RX_FIFO } from "../transport.js";
+import { U_IN_DATAGRAMS, U_IN_ERRORS, U_IN_OCTETS } from "./connection.js";
 
 /** Puts datagrams from packets into rx fifos, each behind a header that says whose it is. */
 export class UdpReceiver {
@@ -35,12 +36,13 @@ export class UdpReceiver {
   }
 
   /**
-   * Enqueues the payload of the packet whose metadata is at word `m` (M_DATA at the UDP header, M_L3 at the IP header),
+   * Enqueues, for the connection on row `r`, the payload of the packet whose metadata is at word `m` (M_DATA at the UDP header, M_L3 at the IP header),
    * of which `length` bytes, header included, are the datagram's; a superframe as the datagrams it was made from.
    * Returns how many of them found no room.
    */
-  enqueue(rx: FifoOffset, m: number, length: number, isIp4: boolean): number {
+  enqueue(r: number, m: number, length: number, isIp4: boolean): number {
     const { i32 } = this.#window;
+    const rx = i32[r + C_RX_FIFO];
     this.#writeHeader(i32[m + M_L3], i32[m + M_DATA], isIp4);
     const count = this.#listPayload(m);
     const total = length - UDP_HEADER_LEN;
@@ -51,9 +53,13 @@ export class UdpReceiver {
     do {
       const end = at + size < total ? at + size : total;
       const pairs = this.#cut(count, at, end);
-      if (!enqueueDatagram(this.#fifos, this.#window, rx, this.#header, this.#spans, 2, pairs)) lost++;
+      if (enqueueDatagram(this.#fifos, this.#window, rx, this.#header, this.#spans, 2, pairs)) {
+        i32[r + U_IN_DATAGRAMS]++;
+        i32[r + U_IN_OCTETS] += end - at;
+      } else lost++;
       at = end;
     } while (at < total);
+    i32[r + U_IN_ERRORS] += lost;
     return lost;
   }
 

@@ -51,7 +51,7 @@ import {
   type SessionIndex,
   type TransportUpcalls,
 } from "../transport.js";
-import { UDP_LISTEN } from "./connection.js";
+import { U_OUT_DATAGRAMS, U_OUT_OCTETS, UDP_LISTEN } from "./connection.js";
 
 /** Datagrams dropped on the way out, by reason: indices of {@link UdpSender.drops}. */
 export const UDP_DROP_NO_BUFFER = 0;
@@ -130,7 +130,10 @@ export class UdpSender {
       if (bytes < 0) return false;
       const b = this.#build(c, r, tx, bytes);
       dropDatagram(fifos, window, tx, this.#header);
-      if (b !== CONSUMED) frame.add(b, next);
+      if (b === CONSUMED) continue;
+      frame.add(b, next);
+      window.i32[r + U_OUT_DATAGRAMS]++;
+      window.i32[r + U_OUT_OCTETS] += bytes;
     }
     return fifos.maxDequeue(tx) > 0;
   }

@@ -32,7 +32,19 @@ import {
   type TransportUpcalls,
 } from "../transport.js";
 import type { UdpConfig } from "./config.js";
-import { UDP_CLOSED, UDP_CLOSING, UDP_LISTEN, UDP_OPENED, UDP_STATE_NAMES, UdpConnections } from "./connection.js";
+import {
+  U_IN_DATAGRAMS,
+  U_IN_ERRORS,
+  U_IN_OCTETS,
+  U_OUT_DATAGRAMS,
+  U_OUT_OCTETS,
+  UDP_CLOSED,
+  UDP_CLOSING,
+  UDP_LISTEN,
+  UDP_OPENED,
+  UDP_STATE_NAMES,
+  UdpConnections,
+} from "./connection.js";
 import { UdpReceiver } from "./receive.js";
 import { UdpSender } from "./send.js";
 
@@ -125,8 +137,9 @@ export class UdpTransport implements Transport {
     const r = this.rows.row(c);
     const session = this.#i32[r + C_SESSION];
     this.#parts.lookup.delEstablished(TRANSPORT_UDP, c);
-    this.rows.free(c);
+    // While the row still says what went over it.
     this.#parts.upcalls.deleted(session);
+    this.rows.free(c);
   }
 
   /** Datagrams have no end of stream: nothing to do. */
@@ -189,8 +202,17 @@ export class UdpTransport implements Transport {
     return SESSION_E_NOSUPPORT;
   }
 
-  statistics(): Readonly<Record<string, number>> {
-    return {};
+  /** By the names of RFC 4113, with octets of payload; modulo 2^32. */
+  statistics(c: ConnectionIndex): Readonly<Record<string, number>> {
+    const r = this.rows.row(c);
+    const count = (field: number): number => this.#i32[r + field] >>> 0;
+    return {
+      InDatagrams: count(U_IN_DATAGRAMS),
+      InOctets: count(U_IN_OCTETS),
+      OutDatagrams: count(U_OUT_DATAGRAMS),
+      OutOctets: count(U_OUT_OCTETS),
+      InErrors: count(U_IN_ERRORS),
+    };
   }
 
   format(c: ConnectionIndex, verbose: number): string {
@@ -203,8 +225,9 @@ export class UdpTransport implements Transport {
     const { fifos } = this.#parts;
     const rx = i32[r + C_RX_FIFO];
     const tx = i32[r + C_TX_FIFO];
+    const values = Object.entries(this.statistics(c)).map(([name, value]) => `${name} ${value}`);
     return rx === 0
       ? line
-      : `${line}\n rx fifo: ${fifos.maxDequeue(rx)} bytes\n tx fifo: ${fifos.maxDequeue(tx)} bytes`;
+      : `${line}\n rx fifo: ${fifos.maxDequeue(rx)} bytes\n tx fifo: ${fifos.maxDequeue(tx)} bytes\n ${values.join(" ")}`;
   }
 }

@@ -50,6 +50,16 @@ describe.each(FAMILIES)("statistics of a connection over IPv%i (RFC 4898)", (fam
     expect(host.session.statistics()?.SegsIn).toBe(0xffff_ffff);
   });
 
+  it("count segments that arrive, with and without data, expected and not, from the SYN on", () => {
+    const [peer, host] = established({ family });
+    const { SegsIn: handshake = -1, DataSegsIn: none } = host.session.statistics() ?? {};
+    expect([handshake, none]).toEqual([2, 0]);
+    peer.send({ flags: "PA", data: 100 });
+    peer.send({ flags: "PA", data: 100, seq: 1201 });
+    peer.send({ flags: "A", seq: 1101 });
+    expect(host.session.statistics()).toMatchObject({ SegsIn: 5, DataSegsIn: 2 });
+  });
+
   it("say what was negotiated, sent, received and queued", () => {
     const [peer, host] = established({ family, tcp: { rtoMinMs: 300 } }, { mss: 1000, wscale: 2, timestamps: true });
     host.session.setAttribute("dscp", 10);
