@@ -79,7 +79,7 @@ class Load {
     while (!this.isOver) {
       const program = start();
       try {
-        await program.waitFor(/^connected/m);
+        await program.waitFor(/^connected/m, TRANSFER_MS);
       } catch (error) {
         this.failures.push(String(error));
       }
