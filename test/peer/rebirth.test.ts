@@ -1,0 +1,53 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { lacks } from "../needs.js";
+import { Netns } from "../support/netns.js";
+import { Program } from "../support/program.js";
+import { RunningStack, STACK4, tapInterface } from "../support/weft.js";
+
+const PROGRAM = join(import.meta.dirname, "attach-http.mjs");
+const BIG_BYTES = 4 << 20;
+/** Stacks killed in the middle of a transfer; the long run is WEFT_KILLS=100. */
+const KILLS = Number(process.env["WEFT_KILLS"] ?? 3);
+const URL = `http://${STACK4}:8080`;
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+it.skipIf(lacks("netns", "tun", "ip", "curl"))(
+  "a stack killed in the middle of a transfer of 1 GiB: its client learns it, attaches to the next one, and serves",
+  async () => {
+    const root = mkdtempSync(join(tmpdir(), "weft-attach-"));
+    const directory = join(root, "attach");
+    const netns = await Netns.create();
+    const startStack = () => RunningStack.start({ interfaces: [tapInterface(netns.name)], attach: { directory } });
+    const wanted = createHash("sha256").update(Buffer.alloc(BIG_BYTES, "0123456789abcdef weft ")).digest("hex");
+    const fetchBig = `curl -sS --max-time 30 --retry 200 --retry-all-errors --retry-delay 0 ${URL}/big | sha256sum`;
+    let stack = await startStack();
+    const web = new Program(process.execPath, [PROGRAM, directory, "default", "", "8080", String(BIG_BYTES)]);
+    const lost = (): number => web.stdout.match(/^lost ECONNABORTED$/gm)?.length ?? 0;
+    try {
+      await web.waitFor(/^listening$/m, 20_000);
+      for (let i = 0; i < KILLS; i++) {
+        const broken = netns.start("curl", "-sS", "--max-time", "60", "-o", "/dev/null", `${URL}/huge`);
+        await pause(150 + 37 * (i % 7));
+        expect([broken.isOver, lost()]).toEqual([false, i]);
+        await stack.end("SIGKILL");
+        await web.waitFor(new RegExp(`(?:^lost ECONNABORTED$[^]*){${i + 1}}`, "m"));
+        await broken.stop("SIGKILL");
+        await netns.ip("link del tap0").catch(() => undefined);
+        stack = await startStack();
+        expect((await netns.run("sh", ["-c", fetchBig])).stdout.slice(0, 64)).toBe(wanted);
+        expect([web.isOver, web.stderr]).toEqual([false, ""]);
+      }
+    } finally {
+      await web.stop("SIGTERM");
+      await stack.endWell();
+      await netns.remove();
+      rmSync(root, { recursive: true, force: true });
+    }
+  },
+  30_000 + 10_000 * KILLS,
+);
