@@ -21,6 +21,9 @@ export class ClientIo {
   readonly memory: WorkerMemory;
   /** Of the datagram read last. */
   readonly datagram = noDatagram();
+  /** Bytes that sessions have read and written, headers of datagrams included. */
+  readBytes = 0;
+  writtenBytes = 0;
   /** Room for the header of the datagram that is read or written. */
   readonly header = new RemoteDatagramHeader();
   readonly #link: WorkerLink;

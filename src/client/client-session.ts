@@ -129,7 +129,10 @@ export class ClientSession implements Session {
   }
 
   #dequeued(rx: RemoteRxFifo): void {
-    if (rx.publish()) this.#io.event(IO_RX_DEQUEUED, this.#index);
+    const before = rx.movedBytes;
+    const isWanted = rx.publish();
+    this.#io.readBytes += rx.movedBytes - before;
+    if (isWanted) this.#io.event(IO_RX_DEQUEUED, this.#index);
   }
 
   // ---- Writing ----
@@ -168,7 +171,10 @@ export class ClientSession implements Session {
   }
 
   #enqueued(tx: RemoteTxFifo): void {
-    if (tx.publish()) this.#io.event(IO_TX, this.#index);
+    const before = tx.movedBytes;
+    const isFirst = tx.publish();
+    this.#io.writtenBytes += tx.movedBytes - before;
+    if (isFirst) this.#io.event(IO_TX, this.#index);
   }
 
   writeUrgent(src: Uint8Array, from = 0, len = ALL): number {

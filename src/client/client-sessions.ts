@@ -33,6 +33,11 @@ export class ClientSessions {
     this.#reportError = reportError;
   }
 
+  /** How many there are. */
+  get count(): number {
+    return this.#sessions.size;
+  }
+
   /** The session of that handle. */
   byHandle(handle: SessionHandle): ClientSession | undefined {
     const session = this.#sessions.get(handleIndex(handle));

@@ -35,6 +35,15 @@ export interface WorkerOwner {
   detached(worker: ClientWorker): void;
 }
 
+/** What a worker has done. */
+export interface ClientCounters {
+  /** Sessions that it has, listeners' own counted. */
+  readonly sessions: number;
+  /** Bytes that it has read and written, headers of datagrams included. */
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+}
+
 /** A worker of an application in its own process. */
 export class ClientWorker implements AppWorker {
   readonly #owner: WorkerOwner;
@@ -83,6 +92,12 @@ export class ClientWorker implements AppWorker {
 
   get listeners(): ClientListener[] {
     return [...this.#listeners.values(), ...this.#orphans];
+  }
+
+  /** What it has done since it attached last; `show app` has the same of it. */
+  get counters(): ClientCounters {
+    const { readBytes = 0, writtenBytes = 0 } = this.#io ?? {};
+    return { sessions: this.#sessions.count, readBytes, writtenBytes };
   }
 
   /** Lets the process end although it is attached. */

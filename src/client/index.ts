@@ -11,7 +11,7 @@ export type { ClientListener } from "./client-listener.js";
 export type { ClientOptions } from "./client-options.js";
 export type { ClientSession } from "./client-session.js";
 export { type RemoteStack, remoteStack } from "./client-stack.js";
-export type { ClientWorker } from "./client-worker.js";
+export type { ClientCounters, ClientWorker } from "./client-worker.js";
 export type { SessionEvents } from "./readiness.js";
 export type { MethodName, MethodParams, MethodResult } from "../cli/methods/method-table.js";
 export { manage, ManageError, type Management, type ManageOptions } from "./manage.js";

@@ -71,6 +71,11 @@ export class AttachConnection implements ClientLink {
 
   // ---- ClientLink ----
 
+  get peer(): { readonly pid: number; readonly uid: number } {
+    const { pid, uid } = this.#socket.peer;
+    return { pid, uid };
+  }
+
   wake(): void {
     this.#writer?.signal();
   }

@@ -63,6 +63,9 @@ class RemoteFifo {
   protected readonly m: number;
   /** Most unread bytes that the fifo takes. */
   readonly capBytes: number;
+  /** Bytes by which the position has moved in all, as far as the stack was shown. */
+  movedBytes = 0;
+  #shown: number;
   readonly #segment: RemoteSegment;
   /** Window offset of position p of the chunk entered last is `delta + p`; it ends at `end`. No chunk: end = position. */
   #delta = 0;
@@ -77,7 +80,15 @@ class RemoteFifo {
     this.#segment = segment;
     this.capBytes = this.i32[this.m + M_CAP];
     this.position = this.i32[this.m + M_POSITION];
+    this.#shown = this.position;
     this.#end = this.position;
+  }
+
+  /** Shows the stack the position. */
+  protected show(): void {
+    this.movedBytes += (this.position - this.#shown) | 0;
+    this.#shown = this.position;
+    Atomics.store(this.i32, this.m + M_POSITION, this.position);
   }
 
   /** Bytes of the chunk from the position on; enters the chunk of the position when it is in none. 0: the list is spoilt. */
@@ -219,7 +230,7 @@ export class RemoteRxFifo extends RemoteFifo {
 
   /** Shows the stack what was read. Returns true when it wants to be told. */
   publish(): boolean {
-    Atomics.store(this.i32, this.m + M_POSITION, this.position);
+    this.show();
     const want = Atomics.load(this.i32, this.m + M_WANT_HEAD);
     if (want <= 0 || this.capBytes - this.readableBytes < want) return false;
     return Atomics.exchange(this.i32, this.m + M_WANT_HEAD, 0) > 0;
@@ -268,7 +279,7 @@ export class RemoteTxFifo extends RemoteFifo {
 
   /** Shows the stack what was written. Returns true when no event is under way: the caller then sends one. */
   publish(): boolean {
-    Atomics.store(this.i32, this.m + M_POSITION, this.position);
+    this.show();
     return Atomics.exchange(this.i32, this.m + M_TX_EVENT, 1) === 0;
   }
 

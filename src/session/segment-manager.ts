@@ -25,8 +25,11 @@ export interface SegmentOptions {
   readonly lowWatermark?: number | undefined;
 }
 
+/** VPP's pressure states, from none on. */
+export const MEMORY_PRESSURES = ["no-pressure", "low-pressure", "high-pressure", "no-memory"] as const;
+
 /** How short fifo memory is (VPP fifo_segment_mem_status_t). */
-export type MemoryPressure = "no-pressure" | "low-pressure" | "high-pressure" | "no-memory";
+export type MemoryPressure = (typeof MEMORY_PRESSURES)[number];
 
 /** Least bytes of a segment. */
 export const LEAST_SEGMENT_BYTES = 64 << 10;

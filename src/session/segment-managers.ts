@@ -17,6 +17,16 @@ export class SegmentManagers {
     this.#shared = new SegmentManager(fifos);
   }
 
+  /** The one of all applications that have no segments of their own. */
+  get shared(): SegmentManager {
+    return this.#shared;
+  }
+
+  /** The managers of the two workers that a manager of cut-through segments is between; of others itself. */
+  endsOf(manager: SegmentManager): readonly SegmentManager[] {
+    return this.#pairs.find((pair) => pair.manager === manager)?.ends ?? [manager];
+  }
+
   /** Those that have segments of their own. */
   get all(): readonly SegmentManager[] {
     return [...this.#managers];

@@ -17,6 +17,7 @@ import { AutoSdl } from "./auto-sdl.js";
 import { SessionCloses } from "./closes.js";
 import { type ConnectOptions, SessionConnects } from "./connects.js";
 import type { RtBackendName } from "./rt-backend.js";
+import type { ClientView } from "./client-view.js";
 import { EV_RX, EV_TX } from "./event-queue.js";
 import type { EvtCollectors } from "./evt-collector.js";
 import type { SessionLookup } from "./lookup.js";
@@ -92,6 +93,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   delivered: () => void = () => undefined;
   /** Called when a namespace came or went. */
   namespacesChanged: () => void = () => undefined;
+  /** Workers in other processes. */
+  clients: () => readonly ClientView[] = () => [];
   readonly #core: SessionCore;
   readonly #upcalls: SessionUpcalls;
   readonly #connects: SessionConnects;

@@ -5,6 +5,8 @@ import { Readable } from "node:stream";
 import { remoteStack } from "../../dist/src/client/index.js";
 
 const HUGE_BYTES = 1 << 30;
+/** So much of it has been sent when that is said. */
+const SAID_BYTES = 16 << 20;
 const [directory, namespace, secret, port, bytes] = process.argv.slice(2);
 const big = Buffer.alloc(Number(bytes), "0123456789abcdef weft ");
 const part = big.subarray(0, 1 << 20);
@@ -13,7 +15,10 @@ function sendHuge(response) {
   response.writeHead(200, { "content-length": HUGE_BYTES });
   Readable.from(
     (function* () {
-      for (let sent = 0; sent < HUGE_BYTES; sent += part.length) yield part;
+      for (let sent = 0; sent < HUGE_BYTES; sent += part.length) {
+        if (sent === SAID_BYTES) console.log("under way");
+        yield part;
+      }
     })(),
   )
     .pipe(response)

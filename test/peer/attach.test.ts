@@ -83,7 +83,8 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl"))("an application in another 
           "-c",
           `curl -sS --max-time 60 -o /dev/null -w '%{size_download}\n' http://${STACK4}:8080/huge; echo "ended $?"`,
         );
-        await new Promise((resolve) => setTimeout(resolve, 150 + 30 * (i % 5)));
+        await web.waitFor(/^under way$/m);
+        await new Promise((resolve) => setTimeout(resolve, 30 * (i % 10)));
         await web.stop("SIGKILL");
         const { stdout } = await broken.finished;
         // 56: reset while receiving.

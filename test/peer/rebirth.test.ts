@@ -32,7 +32,8 @@ it.skipIf(lacks("netns", "tun", "ip", "curl"))(
       await web.waitFor(/^listening$/m, 20_000);
       for (let i = 0; i < KILLS; i++) {
         const broken = netns.start("curl", "-sS", "--max-time", "60", "-o", "/dev/null", `${URL}/huge`);
-        await pause(150 + 37 * (i % 7));
+        await web.waitFor(new RegExp(`(?:^under way$[^]*){${i + 1}}`, "m"));
+        await pause(37 * (i % 9));
         expect([broken.isOver, lost()]).toEqual([false, i]);
         await stack.end("SIGKILL");
         await web.waitFor(new RegExp(`(?:^lost ECONNABORTED$[^]*){${i + 1}}`, "m"));

@@ -80,6 +80,7 @@ export class ClientRequests {
       worker.refuse(session);
       return;
     }
+    worker.writtenBytes += this.#mirrors.taken;
     if (result > 0) worker.outbox.sendEvent(IO_TX_ROOM, session.index);
     else worker.waitForRoom(session);
     const { i32 } = this.#sessions.window;
@@ -96,7 +97,7 @@ export class ClientRequests {
     else if (this.#mirrors.taken > 0) worker.dequeued(session.index);
   }
 
-  /** The client is gone: takes over what it has read and written, as far as it has shown it. */
+  /** Takes over what a client has read and written, as far as it has shown it: it is gone, or somebody wants to know. */
   takeOver(worker: ExternalWorker): void {
     for (const session of worker.sessions.values()) {
       this.#dequeued(worker, session);

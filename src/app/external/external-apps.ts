@@ -2,6 +2,7 @@ import type { Timed } from "../../graph/engine.js";
 import type { SegmentIndex } from "../../mem/fifo-layout.js";
 import { FifoMirrors } from "../../mem/fifo-mirror.js";
 import type { Offset } from "../../mem/flavor.js";
+import type { ClientView } from "../../session/client-view.js";
 import { isRingBytes } from "../../mem/message-queue-layout.js";
 import type { Random } from "../../random/random.js";
 import type { ApplicationOptions } from "../../session/application.js";
@@ -96,11 +97,29 @@ export class ExternalApps implements Timed {
     this.#segments = new ClientSegmentTable(sessions.fifos, this.#mirrors, host);
     this.#requests = new ClientRequests(sessions, this.#mirrors, (app, number) => this.#find(app, number));
     sessions.delivered = () => this.flush();
+    sessions.clients = () => this.#views();
   }
 
   /** The workers that are attached. */
   get workers(): readonly ExternalWorker[] {
     return this.#workers.map(({ worker }) => worker);
+  }
+
+  /** What operators are shown: clients that have read or written tell of it only when somebody needs to know. */
+  #views(): readonly ClientView[] {
+    for (const { worker } of this.#workers) this.#requests.takeOver(worker);
+    this.flush();
+    return this.#workers.map(({ worker }) => ({
+      app: worker.app,
+      worker: worker.number,
+      ...worker.link.peer,
+      sessions: worker.sessions.size,
+      readBytes: worker.readBytes,
+      writtenBytes: worker.writtenBytes,
+      waitingMessages: worker.outbox.waiting,
+      congestedMessages: worker.outbox.congested,
+      brokenSessions: worker.broken,
+    }));
   }
 
   #find(app: number, number: number): ExternalWorker | undefined {

@@ -31,6 +31,8 @@ export interface ClientLink {
   wake(): void;
   /** Sends a segment's descriptor, before messages speak of it. */
   sendSegment(segment: ClientSegment): void;
+  /** Who it is. */
+  readonly peer: { readonly pid: number; readonly uid: number };
   /** The client broke the rules, or its worker is no longer attached: lets go of it. */
   end(reason: string): void;
 }
@@ -66,6 +68,9 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
   isUnlistening = false;
   /** Sessions that were reset because the client claimed what cannot be. */
   broken = 0;
+  /** Bytes that the client has read and written, as far as it has told. */
+  readBytes = 0;
+  writtenBytes = 0;
   readonly #parts: ExternalParts;
   /** Those whose row has gone and whom the client has not forgotten yet. */
   readonly #forgotten = new Map<SessionHandle, ExternalSession>();
@@ -193,9 +198,10 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
     if (!session.isGone) this.#parts.sessions.terminate(session.index);
   }
 
-  /** Tells the transport that the client has taken bytes. */
+  /** Tells the transport that the client has taken bytes: as many as the mirrors have just taken over. */
   dequeued(s: SessionIndex): void {
-    const { sessions } = this.#parts;
+    const { sessions, mirrors } = this.#parts;
+    this.readBytes += mirrors.taken;
     const { i32 } = sessions.window;
     const r = sessions.table.row(s);
     const c = i32[r + S_CONNECTION];

@@ -21,6 +21,22 @@ function listing(sessions: readonly SessionView[], isVerbose: boolean): string {
   return columns(headings, rows);
 }
 
+function clientLines({ clients }: AppView): string[] {
+  if (clients.length === 0) return [];
+  const rows = clients.map((each) => [
+    each.worker,
+    each.pid,
+    each.uid,
+    each.sessions,
+    each.readBytes,
+    each.writtenBytes,
+    `${each.waitingMessages} of ${each.congestedMessages}`,
+    each.brokenSessions,
+  ]);
+  const headings = ["Client", "Pid", "Uid", "Sessions", "Read-bytes", "Written-bytes", "Waiting", "Broken"];
+  return [columns(headings, rows)];
+}
+
 function details(run: CommandRun, app: AppView): string {
   const listeners = call(run, "session.list", { app: app.index, role: "server", max: ALL });
   const lines = [
@@ -33,6 +49,7 @@ function details(run: CommandRun, app: AppView): string {
       ["tx fifo bytes", app.txFifoBytes],
       ["sessions", app.sessionCount - listeners.length],
     ]),
+    ...clientLines(app),
     ...listeners.map((each) => `  listener ${/:(\d+)/.exec(each.session)?.[1]} ${connectionName(each)}`),
   ];
   return lines.join("\n");

@@ -213,7 +213,7 @@ const showSegmentManager: Command = {
     words.end();
     const stats = call(run, "statistics.segments", {});
     if (isJson) return JSON.stringify(stats);
-    return pairs([
+    const sums = pairs([
       ["capacity bytes", stats.capacityBytes],
       ["bytes in use", stats.bytesInUse],
       ["high water bytes", stats.highWaterBytes],
@@ -226,6 +226,13 @@ const showSegmentManager: Command = {
       ["out-of-order refused", stats.oooRefused],
       ["free chunks by class", stats.freeChunks.join(" ")],
     ]);
+    const rows = stats.managers.flatMap(({ workers, pressure, isShared, segments }) =>
+      segments.map(({ segment, capacityBytes, bytesInUse, fifos }) => {
+        const kind = workers.length === 2 ? "cut-through" : isShared ? "client" : "stack";
+        return [workers.join(", ") || "-", kind, segment, capacityBytes, bytesInUse, fifos, pressure];
+      }),
+    );
+    return `${sums}\n${columns(["App wrk", "Kind", "Segment", "Capacity", "In-use", "Fifos", "Pressure"], rows)}`;
   },
 };
 

@@ -2,6 +2,7 @@ import type { Host } from "../../../nodes/host.js";
 import { formatAddress, type IpAddress, parseAddress } from "../../ip/address.js";
 import type { Application, AppScope } from "../../session/application.js";
 import type { AppNamespace } from "../../session/app-namespace.js";
+import type { ClientView } from "../../session/client-view.js";
 import {
   SESSION_E_INVALID,
   SESSION_E_INVALID_NS,
@@ -21,7 +22,12 @@ import { viewSession } from "./session-methods.js";
 /** Sessions that are listed with applications, in one answer. */
 const MAX_SESSIONS_LISTED = 10_000;
 
-function viewApp(host: Host, app: Application, maxSessions: number): MethodResult<"app.get"> {
+function viewApp(
+  host: Host,
+  app: Application,
+  clients: readonly ClientView[],
+  maxSessions: number,
+): MethodResult<"app.get"> {
   const scopes: readonly (readonly [AppScope, boolean])[] = [
     ["global", app.hasGlobalScope],
     ["local", app.hasLocalScope],
@@ -34,6 +40,7 @@ function viewApp(host: Host, app: Application, maxSessions: number): MethodResul
     scope: scopes.flatMap(([scope, isIn]) => (isIn ? [scope] : [])),
     isAttached: app.isAttached,
     workers: app.workers.flatMap((worker) => (worker === undefined ? [] : [worker.number])),
+    clients: clients.filter((each) => each.app === app.index).map(({ app: _, ...view }) => view),
     rxFifoBytes: app.rxFifoBytes,
     txFifoBytes: app.txFifoBytes,
     sessionCount: app.sessionCount,
@@ -45,8 +52,9 @@ function viewApp(host: Host, app: Application, maxSessions: number): MethodResul
 export const APP_HANDLERS: HandlersOf<"app"> = {
   "app.list"({ host }) {
     let room = MAX_SESSIONS_LISTED;
+    const clients = host.sessions.clients();
     return host.sessions.applications.all().map((app) => {
-      const view = viewApp(host, app, room);
+      const view = viewApp(host, app, clients, room);
       room -= view.sessions.length;
       return view;
     });
@@ -54,7 +62,7 @@ export const APP_HANDLERS: HandlersOf<"app"> = {
   "app.get"({ host }, { app: index }) {
     const app = host.sessions.applications.at(index);
     if (app === undefined) throw new MethodError(SESSION_E_NOAPP, "app", `no app ${index}`);
-    return viewApp(host, app, MAX_SESSIONS_LISTED);
+    return viewApp(host, app, host.sessions.clients(), MAX_SESSIONS_LISTED);
   },
 };
 

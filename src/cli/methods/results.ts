@@ -1,4 +1,5 @@
 import { SDL_ACTIONS } from "../../session/sdl-record.js";
+import { MEMORY_PRESSURES } from "../../session/segment-manager.js";
 import { SESSION_STATE_NAMES } from "../../session/session-table.js";
 import { field, int, list, maybe, object, optional, type Shape, text, word } from "./shape.js";
 
@@ -103,6 +104,19 @@ export const SESSION_COUNT = object(
   ),
 );
 
+/** A worker of an application in another process. */
+const CLIENT = object(
+  field("worker", INDEX, "number of the worker"),
+  field("pid", COUNT, "process that attached"),
+  field("uid", COUNT, "its user"),
+  field("sessions", COUNT, "sessions and listeners that it has, and has not forgotten"),
+  field("readBytes", NUMBER, "bytes that it has read, headers of datagrams included"),
+  field("writtenBytes", NUMBER, "bytes that it has written, headers of datagrams included"),
+  field("waitingMessages", COUNT, "messages that wait because its queue is full"),
+  field("congestedMessages", COUNT, "messages that ever had to"),
+  field("brokenSessions", COUNT, "sessions that were reset because it claimed what cannot be"),
+);
+
 /** One application. */
 export const APP = object(
   field("index", INDEX, "its index"),
@@ -111,6 +125,7 @@ export const APP = object(
   field("scope", list(word(["global", "local"])), "where it can be reached, and connects to"),
   field("isAttached", FLAG, "false: it is gone, sessions are left"),
   field("workers", list(INDEX), "numbers of its workers"),
+  field("clients", list(CLIENT), "those of them that are in other processes"),
   field("rxFifoBytes", COUNT, "most unread bytes of a session"),
   field("txFifoBytes", COUNT, "most unsent bytes of a session"),
   field("sessionCount", COUNT, "sessions and listeners"),
@@ -211,6 +226,29 @@ export const SEGMENT_STATISTICS = object(
   field("oooIntervals", COUNT, "out-of-order intervals"),
   field("oooRefused", COUNT, "out-of-order segments refused by a limit"),
   field("freeChunks", list(COUNT), "free chunks of each class, smallest first"),
+  field(
+    "managers",
+    list(
+      object(
+        field("workers", list(text()), "whose: `application worker`; two of a cut-through segment; none: all others"),
+        field("pressure", word(MEMORY_PRESSURES), "how short its memory is"),
+        field("isShared", FLAG, "whether other processes have its segments"),
+        field(
+          "segments",
+          list(
+            object(
+              field("segment", INDEX, "its number"),
+              field("capacityBytes", COUNT, "memory for fifos"),
+              field("bytesInUse", COUNT, "of it in use"),
+              field("fifos", COUNT, "fifos in it"),
+            ),
+          ),
+          "its segments",
+        ),
+      ),
+    ),
+    "segment managers, the one of the stack's own segment first",
+  ),
 );
 
 /** Packet buffers. */

@@ -1,4 +1,6 @@
+import type { Host } from "../../../nodes/host.js";
 import { LARGE_FRAME_BYTES, SMALL_FRAME_BYTES } from "../../graph/packet-pool.js";
+import type { SegmentManager } from "../../session/segment-manager.js";
 import { SESSION_ERRORS } from "../../session/session-errors.js";
 import { LISTEN, TCP_STATE_NAMES } from "../../transport/tcp/connection.js";
 import { C_STATE } from "../../transport/transport.js";
@@ -37,6 +39,28 @@ function tcpStatistics({ host }: MethodRun): MethodResult<"statistics.tcp"> {
   };
 }
 
+/** Each segment manager, and whose it is. */
+function segmentManagers({ sessions, fifos }: Host): MethodResult<"statistics.segments">["managers"] {
+  const { segments, applications } = sessions;
+  const owners = new Map<SegmentManager, string>();
+  for (const app of applications.all()) {
+    for (const worker of app.workers)
+      if (worker !== undefined) owners.set(worker.segments, `${app.index} ${worker.number}`);
+  }
+  // Who shares the stack's own segment is not named.
+  owners.delete(segments.shared);
+  return [segments.shared, ...segments.all].map((manager) => ({
+    workers: segments.endsOf(manager).flatMap((end) => owners.get(end) ?? []),
+    pressure: manager.pressure,
+    isShared: manager.isShared,
+    segments: manager.segments.map((segment) => {
+      const pool = fifos.pool(segment);
+      const { capacityBytes = 0, bytesInUse = 0 } = pool ?? {};
+      return { segment, capacityBytes, bytesInUse, fifos: fifos.fifosOf(segment) };
+    }),
+  }));
+}
+
 /** Methods that count. */
 export const STATISTICS_HANDLERS: HandlersOf<"statistics"> = {
   "statistics.sessions": ({ host: { sessions } }) =>
@@ -61,6 +85,7 @@ export const STATISTICS_HANDLERS: HandlersOf<"statistics"> = {
       oooIntervals,
       oooRefused,
       freeChunks: stats.freeChunks,
+      managers: segmentManagers(host),
     };
   },
   "statistics.buffers"({ host: { pool } }) {

@@ -136,6 +136,7 @@ export class FakeClient implements ClientLink {
   readonly messages: MessageTowards<"to-app">[] = [];
   readonly sessions = new Map<number, FakeSession>();
   readonly segments = new Map<number, RemoteSegment>();
+  readonly peer = { pid: 4711, uid: 1000 };
   endReason: string | undefined;
   wakes = 0;
   /** Answers at once, as a well-behaved client does. */

@@ -1,4 +1,5 @@
-// An application in a process of its own: node app.mjs ROLE JSON. One line for everything that a test waits for.
+// An application in a process of its own: node app.mjs ROLE JSON. One line for everything that a test waits for; SIGUSR2
+// makes it write its counters.
 //   serve   listens at `uris` and does there what `mode` says: echo, sink (checks what comes), source (sends `bytes`), udp-echo
 //   connect makes `sessions` sessions to `uri` and does what `mode` says: echo (sends and checks what comes back), send, fetch, udp
 import { attach, attachWorker } from "../../../dist/src/client/index.js";
@@ -143,9 +144,14 @@ function nextDatagram(session) {
   if (session.writeDatagram(patternAt(data.at, data.length)) !== data.length) throw new Error("no room for a datagram");
 }
 
+function tell(worker) {
+  process.on("SIGUSR2", () => say(`counters ${JSON.stringify(worker.counters)}`));
+}
+
 async function serve() {
   const app = appHandle === undefined ? await attach({ name: "server", ...options }, server) : undefined;
   const worker = app ?? (await attachWorker({ ...options, appHandle }, server));
+  tell(app?.workers[0] ?? worker);
   for (const each of uris) {
     const listener = await worker.listen(each);
     say(`listening ${listener.local?.port}`);
@@ -156,6 +162,7 @@ async function serve() {
 
 async function connect() {
   const app = await attach({ name: "client", ...options }, client);
+  tell(app.workers[0]);
   await Promise.all(Array.from({ length: sessions }, () => app.connect(uri)));
 }
 
