@@ -7,7 +7,7 @@ export interface AttachConfig {
   /** Users and groups that may attach, beside root and the stack's own user. */
   readonly uids: readonly number[];
   readonly gids: readonly number[];
-  /** Attempts to attach in a second. */
+  /** Attempts to attach in a second, and lines about clients that were refused or let go of. */
   readonly attemptsPerSecond: number;
   /** Client workers at most. */
   readonly maxWorkers: number;

@@ -39,8 +39,8 @@ export interface AttachService {
   mayTry(): boolean;
   /** The stack must take a turn: a client has asked for something. */
   wake(): void;
-  /** One line for whoever runs the stack. */
-  log(line: string): void;
+  /** One line about a client for whoever runs the stack, unless there were too many just now. */
+  complain(line: string): void;
   /** The connection has ended. */
   closed(connection: AttachConnection): void;
 }
@@ -103,7 +103,7 @@ export class AttachConnection implements ClientLink {
 
   #log(what: string): void {
     const { uid, pid } = this.#socket.peer;
-    this.#service.log(`attach: process ${pid} of user ${uid} at namespace "${this.#namespace}": ${what}`);
+    this.#service.complain(`attach: process ${pid} of user ${uid} at namespace "${this.#namespace}": ${what}`);
   }
 
   #refuseAll(what: string): void {
@@ -114,9 +114,8 @@ export class AttachConnection implements ClientLink {
   #receive(bytes: Uint8Array): void {
     const message = parseSocketMessage(bytes);
     if ("error" in message) {
-      this.#log(message.text);
       this.#socket.send(encodeSocketMessage(socketErrorReply(message)));
-      this.end("a message that is none");
+      this.end(message.text);
       return;
     }
     switch (message.type) {

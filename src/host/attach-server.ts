@@ -33,6 +33,8 @@ export class AttachServer implements AttachService {
   readonly #config: AttachConfig;
   readonly #clock = new SystemClock();
   readonly #attempts: TokenBucket;
+  /** Lines about clients that are let go of: not the attempts, which are for those that may attach. */
+  readonly #complaints: TokenBucket;
   readonly #wake: () => void;
   readonly #log: (line: string) => void;
   readonly #listeners = new Map<string, SeqpacketListener>();
@@ -60,6 +62,7 @@ export class AttachServer implements AttachService {
     this.#wake = hooks.wake;
     this.#log = hooks.log;
     this.#attempts = new TokenBucket(config.attemptsPerSecond);
+    this.#complaints = new TokenBucket(config.attemptsPerSecond);
     this.memory = new MemfdHost(native);
     const { maxWorkers, maxSessions } = config;
     this.apps = new ExternalApps(sessions, this.memory, random, { maxWorkers, maxSessions });
@@ -82,7 +85,7 @@ export class AttachServer implements AttachService {
     try {
       this.#update();
     } catch (error) {
-      this.log(`attach: ${String(error)}`);
+      this.#write(`attach: ${String(error)}`);
     }
   }
 
@@ -111,10 +114,8 @@ export class AttachServer implements AttachService {
     const isAllowed = uid === 0 || uid === process.getuid?.() || uids.includes(uid) || gids.includes(gid);
     const strangers = this.#connections.size - this.apps.workers.length;
     if (!isAllowed || strangers >= MAX_STRANGERS) {
-      if (this.mayTry()) {
-        const why = isAllowed ? "too many connections" : "not allowed";
-        this.log(`attach: process ${pid} of user ${uid} at namespace "${namespace}": ${why}`);
-      }
+      const why = isAllowed ? "too many connections" : "not allowed";
+      this.complain(`attach: process ${pid} of user ${uid} at namespace "${namespace}": ${why}`);
       socket.close();
       return;
     }
@@ -129,7 +130,11 @@ export class AttachServer implements AttachService {
     this.#wake();
   }
 
-  log(line: string): void {
+  complain(line: string): void {
+    if (this.#complaints.take(this.#clock.nowUs())) this.#write(line);
+  }
+
+  #write(line: string): void {
     if (!this.#isClosed) this.#log(line);
   }
 
