@@ -22,6 +22,22 @@ import { viewSession } from "./session-methods.js";
 /** Sessions that are listed with applications, in one answer. */
 const MAX_SESSIONS_LISTED = 10_000;
 
+function viewClient(client: ClientView): MethodResult<"app.get">["clients"][number] {
+  const { worker, pid, uid, sessions, readBytes, writtenBytes } = client;
+  const { waitingMessages, congestedMessages, brokenSessions } = client;
+  return {
+    worker,
+    pid,
+    uid,
+    sessions,
+    readBytes,
+    writtenBytes,
+    waitingMessages,
+    congestedMessages,
+    brokenSessions,
+  };
+}
+
 function viewApp(
   host: Host,
   app: Application,
@@ -40,7 +56,7 @@ function viewApp(
     scope: scopes.flatMap(([scope, isIn]) => (isIn ? [scope] : [])),
     isAttached: app.isAttached,
     workers: app.workers.flatMap((worker) => (worker === undefined ? [] : [worker.number])),
-    clients: clients.filter((each) => each.app === app.index).map(({ app: _, ...view }) => view),
+    clients: clients.filter((each) => each.app === app.index).map(viewClient),
     rxFifoBytes: app.rxFifoBytes,
     txFifoBytes: app.txFifoBytes,
     sessionCount: app.sessionCount,
