@@ -119,7 +119,11 @@ describe.skipIf(lacks("netns", "tun", "ip", "python3"))("a client that wants to 
   test(
     "harms no transfer of others; the stack answers, and holds nothing in the end",
     async () => {
-      const host = await AttachHost.start(() => ({ attach: { attemptsPerSecond: 10_000 } }));
+      const host = await AttachHost.start(() => ({
+        attach: { attemptsPerSecond: 10_000 },
+        // Eleven applications with 16 MiB each, pairs of them with as much again, and what the harmful one asks for.
+        limits: { fifoBytes: 64 << 20, appSegmentBytes: 768 << 20 },
+      }));
       try {
         const before = await host.census();
         await host.serve({ name: "echo", mode: "echo", uris: [ECHO], scope: SCOPE });

@@ -50,5 +50,5 @@ it.skipIf(lacks("netns", "tun", "ip", "curl"))(
       rmSync(root, { recursive: true, force: true });
     }
   },
-  30_000 + 10_000 * KILLS,
+  30_000 + 30_000 * KILLS,
 );
