@@ -3,7 +3,7 @@ import { type NodeForm, type NodeRuntime } from "../src/graph/node.js";
 import { M_CONN, M_DATA, M_L3, M_LEN } from "../src/graph/packet-pool.js";
 import { CLOSED } from "../src/transport/tcp/connection.js";
 import { TCP_ERROR, tcpNodeErrors } from "../src/transport/tcp/errors.js";
-import { passiveOpen } from "../src/transport/tcp/open.js";
+import { answerByCookie, openByCookie, passiveOpen } from "../src/transport/tcp/open.js";
 import { tcpTrace } from "../src/transport/tcp/trace.js";
 import {
   C_FIB,
@@ -26,19 +26,23 @@ const errors = tcpNodeErrors(
   "dispatch",
   "syns_rcvd",
   "backlog_full",
+  "syn_cookies_sent",
+  "syn_cookies_rcvd",
+  "syn_cookies_failed",
   "create_session_fail",
   "no_buffer",
   "ack_invalid",
 );
 
 const NEXT_RESET = 0;
+const NEXT_RCV_PROCESS = 1;
 
 /** tcp4-listen and tcp6-listen: RFC 9293 3.10.7.2, a segment arrives at a listener. */
 function tcpListen(isIp4: boolean): NodeForm<Host> {
   const family = isIp4 ? "tcp4" : "tcp6";
   return {
     name: `${family}-listen`,
-    next: [`${family}-reset`],
+    next: [`${family}-reset`, `${family}-rcv-process`],
     errors: errors.list,
     trace: tcpTrace,
     process: (host) => {
@@ -72,8 +76,9 @@ function tcpListen(isIp4: boolean): NodeForm<Host> {
         const { i32 } = host.window;
         const l = connections.row(listener);
         events.count(TCP_ERROR.syns_rcvd);
-        if (!core.upcalls.mayAccept(i32[l + C_SESSION])) {
-          events.count(TCP_ERROR.backlog_full);
+        const session = i32[l + C_SESSION];
+        if (!core.upcalls.mayAccept(session)) {
+          answer(m, listener, session);
           return;
         }
         const c = newConnection(m, i32[l + C_FIB]);
@@ -82,7 +87,39 @@ function tcpListen(isIp4: boolean): NodeForm<Host> {
           return;
         }
         events.count(TCP_ERROR.create_session_fail);
-        core.upcalls.halfOpenEnded(i32[l + C_SESSION]);
+        core.upcalls.halfOpenEnded(session);
+      }
+
+      /** A SYN for which there is no room: answered by a cookie if a proven connection would find some. */
+      function answer(m: number, listener: number, session: number): void {
+        const isTaken = core.config.synCookies && core.upcalls.mayAccept(session, true);
+        if (isTaken) core.upcalls.halfOpenEnded(session);
+        const c = isTaken ? newConnection(m, host.window.i32[connections.row(listener) + C_FIB]) : -1;
+        if (c < 0) {
+          events.count(TCP_ERROR.backlog_full);
+          return;
+        }
+        events.count(TCP_ERROR.syn_cookies_sent);
+        answerByCookie(core, c, listener, segment);
+      }
+
+      /** An ACK for listener `listener`: whether it has opened the connection that it names, which M_CONN says then. */
+      function isCookie(m: number, listener: number): boolean {
+        const { i32 } = host.window;
+        const l = connections.row(listener);
+        if (!core.synCookies.mayBeBack(core.engine.nowMs) || i32[l + C_STATE] === CLOSED) return false;
+        const c = newConnection(m, i32[l + C_FIB]);
+        if (c < 0) return false;
+        if (openByCookie(core, c, listener, segment)) {
+          if (core.upcalls.mayAccept(i32[l + C_SESSION], true)) {
+            events.count(TCP_ERROR.syn_cookies_rcvd);
+            i32[m + M_CONN] = c;
+            return true;
+          }
+          events.count(TCP_ERROR.create_session_fail);
+        } else events.count(TCP_ERROR.syn_cookies_failed);
+        core.remove(c);
+        return false;
       }
 
       return (frame: Frame, node: NodeRuntime) => {
@@ -97,6 +134,10 @@ function tcpListen(isIp4: boolean): NodeForm<Host> {
           // First RST, second ACK, third SYN, fourth anything else.
           if ((segment.flags & TCP_FLAG_RST) !== 0) events.count(TCP_ERROR.lookup_drops);
           else if ((segment.flags & TCP_FLAG_ACK) !== 0) {
+            if ((segment.flags & TCP_FLAG_SYN) === 0 && isCookie(m, listener)) {
+              next[i] = NEXT_RCV_PROCESS;
+              continue;
+            }
             events.count(TCP_ERROR.ack_invalid);
             next[i] = NEXT_RESET;
             continue;

@@ -47,6 +47,7 @@ const TCP_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["tcp"]>, Leaf>> 
   challengeAcksPerSecond: intLeaf(0, 1_000_000),
   windowScale: booleanLeaf,
   timestamps: booleanLeaf,
+  synCookies: booleanLeaf,
   sack: booleanLeaf,
   rack: booleanLeaf,
   pacing: booleanLeaf,

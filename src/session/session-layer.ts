@@ -430,8 +430,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   // ---- TransportUpcalls ----
 
-  mayAccept(listener: SessionIndex): boolean {
-    return this.#upcalls.mayAccept(listener);
+  mayAccept(listener: SessionIndex, isProven = false): boolean {
+    return this.#upcalls.mayAccept(listener, isProven);
   }
 
   halfOpenEnded(listener: SessionIndex): void {

@@ -77,7 +77,7 @@ export class SessionUpcalls implements TransportUpcalls {
     this.#i32 = core.i32;
   }
 
-  mayAccept(listener: SessionIndex): boolean {
+  mayAccept(listener: SessionIndex, isProven = false): boolean {
     const i32 = this.#i32;
     const { table, errorCounts } = this.#core;
     const r = table.row(listener);
@@ -89,7 +89,9 @@ export class SessionUpcalls implements TransportUpcalls {
       errorCounts[-SESSION_E_ALLOC]++;
       return false;
     }
-    if (i32[r + S_HALF_OPENS] >= i32[r + S_BACKLOG]) {
+    // A listener without any backlog takes nobody.
+    const backlog = i32[r + S_BACKLOG];
+    if (isProven ? backlog === 0 : i32[r + S_HALF_OPENS] >= backlog) {
       errorCounts[-SESSION_E_REFUSED]++;
       return false;
     }

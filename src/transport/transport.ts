@@ -204,9 +204,10 @@ export interface TransportUpcalls {
   accepted(proto: number, c: ConnectionIndex, listener: SessionIndex, client?: SessionIndex): number;
   /**
    * Whether the listener takes another half-open connection: asked once for each, which then counts against the
-   * listener's backlog until {@link accepted} or {@link halfOpenEnded}. False counts a drop.
+   * listener's backlog until {@link accepted} or {@link halfOpenEnded}; with `isProven`, whose peer has proved to be where it
+   * says, however many there are. False counts a drop.
    */
-  mayAccept(listener: SessionIndex): boolean;
+  mayAccept(listener: SessionIndex, isProven?: boolean): boolean;
   /** A half-open connection that {@link mayAccept} let in ended without having been accepted. */
   halfOpenEnded(listener: SessionIndex): void;
   /** The peer of a half-open connection never completed the handshake; {@link halfOpenEnded} follows. */

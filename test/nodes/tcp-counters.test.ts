@@ -212,6 +212,18 @@ const SCENARIOS: readonly (readonly [string, Scenario])[] = [
     },
   ],
   [
+    "tcp-listen: cookies",
+    (family) => {
+      const host = new ScriptedStack({ family });
+      host.listen(80, 1);
+      const peers = [1, 2, 3].map((n) => new ScriptedPeer(host, { port: 5000 + n }));
+      for (const peer of peers) peer.send({ flags: "S" }).expect({ flags: "SA" });
+      peers[1].send({ flags: "A" });
+      peers[2].send({ flags: "A", ack: 2 }).takeAll();
+      return [host, { listen: ["syn_cookies_sent", "syn_cookies_rcvd", "syn_cookies_failed"] }];
+    },
+  ],
+  [
     "tcp-syn-sent: bad ACKs and resets, no SYN, a SYN, a SYN-ACK",
     (family) => {
       const [peer, host] = connecting({ family });

@@ -33,6 +33,7 @@ const SETTINGS: Readonly<Record<keyof TcpConfig, readonly [unit: string, text: s
   congestionControl: ["", "of new connections (RFC 6582, RFC 9438)"],
   windowScale: ["", "window scaling is offered (RFC 7323 2)"],
   timestamps: ["", "timestamps are offered (RFC 7323 3)"],
+  synCookies: ["", "too many half-open connections: SYNs are answered by cookies (RFC 4987), else dropped"],
   sack: ["", "selective acknowledgements are offered (RFC 2018)"],
   rack: ["", "losses are detected by time, with tail loss probes (RFC 8985)"],
   pacing: ["", "segments leave at the rate of the window per round trip"],

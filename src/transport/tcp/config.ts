@@ -31,6 +31,8 @@ export interface TcpConfig {
   /** Window scaling and timestamps are offered (RFC 7323). */
   readonly windowScale: boolean;
   readonly timestamps: boolean;
+  /** A listener with too many half-open connections answers SYNs by cookies (RFC 4987 3.6); else it drops them. */
+  readonly synCookies: boolean;
   /** Selective acknowledgements are offered (RFC 2018). */
   readonly sack: boolean;
   /** Losses are detected by time, with tail loss probes (RFC 8985), where SACK is in use; else by counting (RFC 6675). */
@@ -73,6 +75,7 @@ export const DEFAULT_TCP_CONFIG: TcpConfig = {
   challengeAcksPerSecond: 1000,
   windowScale: true,
   timestamps: true,
+  synCookies: true,
   sack: true,
   rack: true,
   pacing: true,

@@ -25,6 +25,7 @@ import { Delivery } from "./delivery.js";
 import { TcpEvents } from "./errors.js";
 import { Scoreboard } from "./scoreboard.js";
 import { Segment } from "./segment.js";
+import { SynCookies } from "./syn-cookie.js";
 
 /** The engine as TCP sees it. */
 export interface TcpEngine {
@@ -92,6 +93,8 @@ export class TcpCore {
   readonly isnKey: Int32Array;
   /** By how much the clock of initial sequence numbers has skipped ahead; see time-wait.ts. */
   isnSkip = 0;
+  /** Connections that are asked for while there are too many half-open ones. */
+  readonly synCookies: SynCookies;
   /** Key of timestamp offsets (RFC 7323 7.1). */
   readonly timestampKey: Int32Array;
   /** Scratch for tail spans: four (offset, length) pairs. */
@@ -119,6 +122,7 @@ export class TcpCore {
     this.scoreboard = new Scoreboard(parts.window, parts.config.maxSentRanges);
     this.congestion = new ChosenCongestion(parts.window, parts.engine, parts.config);
     this.isnKey = Int32Array.from({ length: 4 }, () => parts.random.nextInt32());
+    this.synCookies = new SynCookies(this.isnKey);
     this.timestampKey = Int32Array.from({ length: 4 }, () => parts.random.nextInt32());
   }
 

@@ -69,9 +69,8 @@ const LEAST_MSS = 64;
 export const RTO_AFTER_SYN_LOSS_US = 3_000_000;
 
 /** Fills what a new connection starts with; tuple, FIB and family are in its row already. */
-function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
+function initConnection(core: TcpCore, r: number, rxFifoBytes: number, iss = initialSequence(core, r)): void {
   const { i32 } = core.window;
-  const iss = initialSequence(core, r);
   i32[r + T_ISS] = i32[r + T_SND_UNA] = iss;
   i32[r + T_SND_NXT] = (iss + 1) | 0;
   i32[r + T_RECOVER] = (iss + 1) | 0;
@@ -120,18 +119,51 @@ function takeSyn(core: TcpCore, r: number, seg: Segment): void {
  * lookup table. Answers it.
  */
 export function passiveOpen(core: TcpCore, c: ConnectionIndex, listener: ConnectionIndex, seg: Segment): void {
-  const { i32 } = core.window;
   const r = core.connections.row(c);
+  receiveSyn(core, r, listener, seg);
+  startSynTiming(core, r);
+  sendSyn(core, c, r, true);
+  armRetransmit(core, c, r);
+}
+
+/** Row `r` becomes the half-open connection that a SYN asks listener `listener` for. */
+function receiveSyn(core: TcpCore, r: number, listener: ConnectionIndex, seg: Segment, iss?: number): void {
+  const { i32 } = core.window;
   const l = core.connections.row(listener);
   i32[r + C_FIB] = i32[l + C_FIB];
   i32[r + T_LISTENER] = i32[l + C_SESSION];
   i32[r + C_STATE] = SYN_RCVD;
   inheritAttributes(core, r, l);
-  initConnection(core, r, i32[l + T_INITIAL_WND]);
+  initConnection(core, r, i32[l + T_INITIAL_WND], iss);
+  if (iss !== undefined) {
+    // A cookie says nothing of these.
+    i32[r + C_FLAGS] &= ~(TF_WSCALE | TF_TIMESTAMPS | TF_SACK);
+    i32[r + T_SCALES] = 0;
+  }
   takeSyn(core, r, seg);
-  startSynTiming(core, r);
+}
+
+/** Answers a SYN by a SYN-ACK whose sequence number is a cookie, and keeps nothing: the row goes. */
+export function answerByCookie(core: TcpCore, c: ConnectionIndex, listener: ConnectionIndex, syn: Segment): void {
+  const r = core.connections.row(c);
+  receiveSyn(core, r, listener, syn, core.synCookies.make(core, r, syn));
   sendSyn(core, c, r, true);
+  // It never counted as half-open.
+  core.window.i32[r + T_LISTENER] = -1;
+  core.remove(c);
+}
+
+/**
+ * An ACK without a connection reached the listener: if it brings back a cookie, row `c` is as after the SYN-ACK that
+ * {@link answerByCookie} sent, and the ACK can arrive. False for any other ACK.
+ */
+export function openByCookie(core: TcpCore, c: ConnectionIndex, listener: ConnectionIndex, ack: Segment): boolean {
+  const r = core.connections.row(c);
+  const syn = core.synCookies.find(core, r, ack);
+  if (syn === undefined) return false;
+  receiveSyn(core, r, listener, syn, (ack.ack - 1) | 0);
   armRetransmit(core, c, r);
+  return true;
 }
 
 /** Starts an active open on row `c`, which has its tuple, FIB, family and context, and is in the half-open table. */
