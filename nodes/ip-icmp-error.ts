@@ -105,6 +105,11 @@ function makeError(host: Host, m: number, bytes: number, flags: number): BufferI
   return b;
 }
 
+/** Whether the packet came in on an interface whose packets are all for this host, whatever their destination. */
+function takesAll({ window, interfaces }: Host, m: number): boolean {
+  return interfaces.at(window.i32[m + M_RX_IF])?.promiscuous === true;
+}
+
 /** One frame of packets to answer; `answer` gives the error's buffer, or -1 - counter when there is to be none. */
 function answerAll(
   host: Host,
@@ -188,7 +193,7 @@ export const ip4IcmpError: NodeForm<Host> = {
       const src = dv.getInt32(ip + IP4_SRC);
       const dst = dv.getInt32(ip + IP4_DST);
       if ((i32[m + M_FLAGS] & F_LOCAL_ORIGIN) !== 0) return src;
-      if (typeOf(i32[m + M_FIB], dst) === ADJ_LOCAL) return dst;
+      if (typeOf(i32[m + M_FIB], dst) === ADJ_LOCAL || takesAll(host, m)) return dst;
       const own = fib.addresses.source4(i32[m + M_RX_IF], src);
       return own !== 0 ? own : fib.addresses.source4(fib.defaultInterface[4], src);
     }
@@ -271,6 +276,7 @@ export const ip6IcmpError: NodeForm<Host> = {
     function isLocal(m: number, at: number): boolean {
       const w0 = dv.getInt32(at);
       if (isMulticast6(w0)) return false;
+      if (takesAll(host, m)) return true;
       const rx = i32[m + M_RX_IF];
       const table = isLinkLocal6(w0) ? (rx < 0 ? -1 : fib.link6[rx]) : i32[m + M_FIB];
       if (table < 0) return false;

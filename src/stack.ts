@@ -5,7 +5,7 @@ import { type Interface, InterfaceTable } from "./device/interface.js";
 import { Engine } from "./graph/engine.js";
 import type { NodeForm } from "./graph/node.js";
 import { PacketPool } from "./graph/packet-pool.js";
-import type { Family } from "./ip/address.js";
+import { type Family, isAssignable } from "./ip/address.js";
 import { A_IF, A_MTU, A_TYPE, ADJ_BROADCAST, type AdjIndex } from "./ip/adjacency.js";
 import type { FibRecord } from "./ip/fib.js";
 import { Ip, type IpOptions } from "./ip/ip.js";
@@ -98,6 +98,8 @@ export interface InterfaceOptions {
   readonly table?: number;
   /** Takes frames and packets for any destination. */
   readonly promiscuous?: boolean;
+  /** Lets sessions listen on, and send from, addresses that no interface has. */
+  readonly spoofing?: boolean;
 }
 
 /**
@@ -124,6 +126,7 @@ export class Stack {
     device.attach(pool);
     const added = interfaces.add(name, device, options.mtu);
     added.promiscuous = options.promiscuous ?? false;
+    added.spoofing = options.spoofing ?? false;
     if (table !== 0) {
       ip.fib.apply({ kind: "table", table, add: true });
       ip.fib.apply({ kind: "interface-table", interface: added.index, table });
@@ -272,6 +275,17 @@ function localAddresses(ip: Ip, interfaces: InterfaceTable): LocalAddresses {
             ip.fib.addresses
               .of(each.index, family)
               .some((owned) => owned.address.words.every((word, i) => word === address[i])),
+        );
+    },
+    maySpoof(fib, family, ifIndex, address) {
+      if (!isAssignable({ family, words: address })) return false;
+      const adj = ip.loadBalances.choose(ip.fib.lookup(family, fib, address), 0);
+      if (ip.adjacencies.get(adj, A_TYPE) === ADJ_BROADCAST) return false;
+      return interfaces
+        .all()
+        .some(
+          ({ spoofing, index, fib4, fib6 }) =>
+            spoofing && (family === 4 ? fib4 : fib6) === fib && (ifIndex < 0 || index === ifIndex),
         );
     },
     sourceFor(fib, family, remote, out) {

@@ -31,6 +31,8 @@ export interface Interface {
   up: boolean;
   /** Accepts frames and packets for any destination. */
   promiscuous: boolean;
+  /** Sessions may have addresses as their own that no interface has. */
+  spoofing: boolean;
   /** FIB index of received IPv4 and IPv6 packets. */
   fib4: number;
   fib6: number;
@@ -65,6 +67,7 @@ export class InterfaceTable {
       mtu: Math.min(mtu, device.mtu),
       up: true,
       promiscuous: false,
+      spoofing: false,
       fib4: 0,
       fib6: 0,
       counters: { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0, txDrops: 0, rxNoBuffer: 0 },

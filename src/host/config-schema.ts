@@ -143,6 +143,7 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     host: hostEnd.optional(),
     offloads: section({ checksum: booleanLeaf, gso: booleanLeaf }),
     mode: maybe(wordLeaf(["normal", "promiscuous"])),
+    spoofing: maybe(booleanLeaf),
     table: maybe(intLeaf(0, 0x7fff_ffff)),
   });
   const route = z.strictObject({

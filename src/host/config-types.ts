@@ -56,6 +56,8 @@ export interface InterfaceConfig {
   readonly offloads?: { readonly checksum?: boolean; readonly gso?: boolean };
   /** `promiscuous` accepts any destination. Default `normal`. */
   readonly mode?: "normal" | "promiscuous";
+  /** Sessions may listen on, and send from, addresses that no interface has. Default false. */
+  readonly spoofing?: boolean;
   /** FIB table of received packets. Default 0. */
   readonly table?: number;
 }
@@ -187,6 +189,7 @@ export interface ResolvedInterface {
   readonly host: { readonly addresses: readonly string[]; readonly routes: readonly KernelRouteConfig[] };
   readonly offloads: { readonly checksum: boolean; readonly gso: boolean };
   readonly mode: "normal" | "promiscuous";
+  readonly spoofing: boolean;
   readonly table: number;
 }
 

@@ -131,6 +131,7 @@ function fillInterface(each: InterfaceConfig): ResolvedInterface {
     host: { addresses: host?.addresses ?? [], routes: host?.routes ?? [] },
     offloads: { checksum: offloads?.checksum ?? true, gso: (offloads?.gso ?? true) && (offloads?.checksum ?? true) },
     mode,
+    spoofing: each.spoofing ?? false,
     table: each.table ?? 0,
   };
 }

@@ -253,10 +253,10 @@ function addInterface(
   }
   const device = makeDevice(config, native);
   try {
-    const { addresses, table } = config;
+    const { addresses, table, spoofing } = config;
     const promiscuous = config.mode === "promiscuous";
     const mtu = config.mtu === undefined ? {} : { mtu: config.mtu };
-    core.addInterface(config.name, device, { ...mtu, addresses, table, promiscuous });
+    core.addInterface(config.name, device, { ...mtu, addresses, table, promiscuous, spoofing });
   } catch (error) {
     device.close();
     throw error;

@@ -3,6 +3,7 @@ import type { Application, AppWorker } from "./application.js";
 import { type AppListener, type ListenOptions, nextWorker, setListeningWorker, spreadBy } from "./app-listener.js";
 import type { AppNamespace } from "./app-namespace.js";
 import { EV_CLEANUP_SESSION } from "./event-queue.js";
+import { mayBeLocal } from "./namespace-address.js";
 import { FLOW_DROP } from "./rt-backend.js";
 import type { SessionCore } from "./session-core.js";
 import {
@@ -79,7 +80,7 @@ export class AppListeners {
     if (!(Number.isInteger(backlog) && backlog >= 0) || !isEndpoint(local)) return SESSION_E_INVALID;
     const fib = local.family === 6 ? app.namespace.fib6 : app.namespace.fib4;
     if (transport.isDatagram && !app.hasGlobalScope) return SESSION_E_NOSUPPORT;
-    const isGlobal = app.hasGlobalScope && fib >= 0 && this.#isBindable(app.namespace, fib, local);
+    const isGlobal = app.hasGlobalScope && fib >= 0 && this.#isBindable(app.namespace, local);
     if (!isGlobal && (transport.isDatagram || !this.#isLocallyBindable(app, fib, local))) return SESSION_E_NOIP;
     let { port } = local;
     if (proxy && (port !== 0 || !this.#mayProxy(app, local))) return SESSION_E_INVALID;
@@ -98,21 +99,18 @@ export class AppListeners {
     return !isAnyAddress(local) || namespace.ifIndex >= 0 || !hasGlobalScope || this.#core.config.anyProxy;
   }
 
-  /** Any address means those of the namespace; another must be one of them. */
-  #isBindable({ ifIndex }: AppNamespace, fib: number, { family, address }: Endpoint): boolean {
+  /** Any address means those of the namespace; another must be one of them, or one that may be spoofed. */
+  #isBindable(namespace: AppNamespace, local: Endpoint): boolean {
     const { addresses } = this.#core;
-    const isAny = isAnyAddress({ address });
-    if (ifIndex < 0) return isAny || addresses.isLocal(fib, family, address);
-    const own = addresses.addressesOf(ifIndex, family);
-    return isAny ? own.length > 0 : own.some((each) => each.every((word, i) => word === address[i]));
+    if (!isAnyAddress(local)) return mayBeLocal(addresses, namespace, local);
+    return namespace.ifIndex < 0 || addresses.addressesOf(namespace.ifIndex, local.family).length > 0;
   }
 
   /** In local scope loopback is always there. */
   #isLocallyBindable({ namespace, hasLocalScope }: Application, fib: number, local: Endpoint): boolean {
     if (!hasLocalScope || fib < 0) return false;
     return (
-      (this.#core.transports[TRANSPORT_CT] !== undefined && isLoopback(local)) ||
-      this.#isBindable(namespace, fib, local)
+      (this.#core.transports[TRANSPORT_CT] !== undefined && isLoopback(local)) || this.#isBindable(namespace, local)
     );
   }
 
@@ -398,9 +396,11 @@ export class AppListeners {
   sourceOn(s: SessionIndex, remote: Int32Array, asked: Int32Array | undefined): Int32Array | undefined {
     const listener = this.#bySession.get(s);
     if (listener === undefined) return undefined;
-    const { ifIndex, keys, local } = listener;
-    if (asked !== undefined)
+    const { ifIndex, fib, keys, local } = listener;
+    if (asked !== undefined) {
       for (const { address } of keys) if (address.every((word, i) => word === asked[i])) return address;
+      if (this.#core.addresses.maySpoof(fib, local.family, ifIndex, asked)) return asked;
+    }
     return this.#core.addresses.sourceOn(ifIndex, local.family, remote);
   }
 

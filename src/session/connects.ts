@@ -10,7 +10,8 @@ import type { AppListeners } from "./app-listeners.js";
 import type { AppNamespace } from "./app-namespace.js";
 import type { AppWorker } from "./application.js";
 import { ExtConfig } from "./ext-config.js";
-import { fibOfFamily, isAddressOf, LocalScope } from "./local-scope.js";
+import { LocalScope } from "./local-scope.js";
+import { fibOfFamily, mayBeLocal } from "./namespace-address.js";
 import type { SessionCore } from "./session-core.js";
 import {
   SESSION_E_INVALID,
@@ -180,7 +181,7 @@ export class SessionConnects {
     const { addresses } = this.#core;
     const { ifIndex } = namespace;
     if (local !== undefined && !isAnyAddress(local)) {
-      if (!isAddressOf(addresses, namespace, local)) return SESSION_E_NOIP;
+      if (!mayBeLocal(addresses, namespace, local)) return SESSION_E_NOIP;
       out.set(local.address);
       return 0;
     }

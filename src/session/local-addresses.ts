@@ -11,6 +11,11 @@ export interface InterfaceView {
 export interface LocalAddresses {
   /** Whether packets to the address are for this host. `address` has four words. */
   isLocal(fib: number, family: 4 | 6, address: Int32Array): boolean;
+  /**
+   * Whether a session may have an address as its own that is not this host's: a host's address, and an interface of the
+   * table, or interface `ifIndex` unless it is below 0, is spoofing.
+   */
+  maySpoof(fib: number, family: 4 | 6, ifIndex: number, address: Int32Array): boolean;
   /** Writes the address that packets to `remote` come from to `out` (four words). Returns 0 or a negative session error. */
   sourceFor(fib: number, family: 4 | 6, remote: Int32Array, out: Int32Array): SessionErrorValue;
   /** Whether packets to the address are for every host of a link. `address` has four words. */

@@ -1,8 +1,7 @@
 import { type Endpoint, type SessionIndex, TRANSPORT_CT } from "../transport/transport.js";
 import type { AppListeners } from "./app-listeners.js";
-import type { AppNamespace } from "./app-namespace.js";
 import type { Application } from "./application.js";
-import type { LocalAddresses } from "./local-addresses.js";
+import { fibOfFamily, isAddressOf, mayBeLocal } from "./namespace-address.js";
 import { FLOW_DROP, FLOW_PASS } from "./rt-backend.js";
 import type { SessionCore } from "./session-core.js";
 import {
@@ -15,24 +14,6 @@ import {
   type SessionErrorValue,
 } from "./session-errors.js";
 import { isAnyAddress, isLoopback, loopbackAddress } from "./uri.js";
-
-/** FIB index of an application's packets of one family, -1 when its namespace does not have it. */
-export function fibOfFamily({ fib4, fib6 }: AppNamespace, family: 4 | 6): number {
-  return family === 6 ? fib6 : fib4;
-}
-
-/** Whether an address is one of a namespace: of its interface if it has one, else of any interface of its table. */
-export function isAddressOf(
-  addresses: LocalAddresses,
-  namespace: AppNamespace,
-  { family, address }: Pick<Endpoint, "family" | "address">,
-): boolean {
-  const { ifIndex } = namespace;
-  const fib = fibOfFamily(namespace, family);
-  if (fib < 0) return false;
-  if (ifIndex < 0) return addresses.isLocal(fib, family, address);
-  return addresses.addressesOf(ifIndex, family).some((own) => own.every((word, i) => word === address[i]));
-}
 
 /** Local scope: which application of this stack a connect reaches without packets (VPP ct_session_connect). */
 export class LocalScope {
@@ -90,7 +71,7 @@ export class LocalScope {
     const { family } = remote;
     let address = new Int32Array(4);
     if (asked !== undefined && !isAnyAddress(asked)) {
-      if (!isLoopback(asked) && !isAddressOf(addresses, namespace, asked)) return SESSION_E_NOIP;
+      if (!isLoopback(asked) && !mayBeLocal(addresses, namespace, asked)) return SESSION_E_NOIP;
       address = Int32Array.from(asked.address);
     } else if (isLoopback(remote) || isAddressOf(addresses, namespace, remote)) {
       address = Int32Array.from(remote.address);

@@ -70,7 +70,7 @@ export class SourceAddresses {
       return 0;
     }
     if (places.some((place) => place >= 0)) return SESSION_E_IPINUSE;
-    if (!range.every((address) => this.#local.isLocal(fib, family, address))) return SESSION_E_NOIP;
+    if (!range.every((address) => this.#mayBeLocal(fib, family, address))) return SESSION_E_NOIP;
     pool.addresses.push(...range);
     if (known === undefined) this.#pools.push(pool);
     return 0;
@@ -82,6 +82,10 @@ export class SourceAddresses {
     if (pool === undefined || pool.addresses.length === 0) return [];
     const start = pool.rotor++ % pool.addresses.length;
     return [...pool.addresses.slice(start), ...pool.addresses.slice(0, start)];
+  }
+
+  #mayBeLocal(fib: number, family: 4 | 6, address: Int32Array): boolean {
+    return this.#local.isLocal(fib, family, address) || this.#local.maySpoof(fib, family, -1, address);
   }
 
   #pool(fib: number, family: 4 | 6): Pool | undefined {

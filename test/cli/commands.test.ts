@@ -117,6 +117,16 @@ describe("interfaces", () => {
     expect(await pair.ok("ping 198.18.0.1 repeat 1")).toMatch(/1 sent, 1 received, 0% packet loss$/);
   });
 
+  it("show the modes that are on", async () => {
+    expect(await pair.ok("show interface addr")).not.toMatch(/promiscuous|spoofing/);
+    await pair.ok("set interface promiscuous on w0");
+    await pair.ok("set interface spoofing on w0");
+    expect(await pair.ok("show interface addr")).toMatch(/^ {2}promiscuous, spoofing$/m);
+    await pair.ok("set interface promiscuous off w0");
+    expect(await pair.ok("show interface addr")).toMatch(/^ {2}spoofing$/m);
+    expect(await pair.fails("set interface spoofing w0")).toMatch(/neither on nor off: "w0"$/);
+  });
+
   it("get another MTU, table and address", async () => {
     await pair.ok("set interface mtu 1400 w0");
     expect(await pair.ok("show interface")).toMatch(/^w0 +0 +up +1400 /m);

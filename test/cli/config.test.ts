@@ -172,6 +172,7 @@ const WRONG: readonly (readonly [line: string, config: unknown])[] = [
   ['interfaces[0].offloads.gso: not true or false: "yes"', tap({ offloads: { gso: "yes" } })],
   ["interfaces[0].offloads.tso: unknown key", tap({ offloads: { tso: true } })],
   ['interfaces[0].mode: not one of normal, promiscuous: "open"', tap({ mode: "open" })],
+  ['interfaces[0].spoofing: not true or false: "yes"', tap({ spoofing: "yes" })],
   ["interfaces[0].table: not a whole number from 0 to 2147483647: -1", tap({ table: -1 })],
   ["routes[0].prefix: is missing", tap({}, { routes: [{}] })],
   ["routes[0]: neither via nor interface", tap({}, { routes: [{ prefix: "0.0.0.0/0" }] })],
@@ -269,6 +270,7 @@ describe("configuration", () => {
       host: { addresses: [], routes: [] },
       offloads: { checksum: true, gso: true },
       mode: "normal",
+      spoofing: false,
       table: 0,
     });
     expect(config.apps.map(({ listen }) => listen)).toEqual([

@@ -123,6 +123,12 @@ describe("a method that changes something", () => {
     });
     const { addresses } = (await shown()) as { addresses: string[] };
     for (const prefix of addresses) await done("interface.address.del", { interface: "w0", prefix });
+    await done("interface.mode", { interface: "w0", promiscuous: true });
+    expect(await shown()).toMatchObject({ promiscuous: true, spoofing: false });
+    await done("interface.mode", { interface: "w0", promiscuous: false, spoofing: true });
+    expect(await shown()).toMatchObject({ promiscuous: false, spoofing: true });
+    await done("interface.mode", { interface: "w0" });
+    expect(await shown()).toMatchObject({ promiscuous: false, spoofing: true });
     await done("table.add", { table: 7 });
     await done("interface.table", { interface: "w0", table: 7 });
     await done("interface.state", { interface: "w0", state: "up" });

@@ -147,10 +147,16 @@ export class FakeTransport implements Transport {
 export class FakeAddresses implements LocalAddresses {
   /** IPv4 addresses of interface if0. */
   of0 = [0x0a000001];
+  /** Interfaces that are spoofing; if0 is any. */
+  readonly spoofing = new Set<number>();
 
   isLocal(_fib: number, family: 4 | 6, [a, b, c, d]: Int32Array): boolean {
     if (family === 4) return a === 0x0a000001 || a === 0x0a000002;
     return a === 0x20010db8 && b === 0 && c === 0 && d === 1;
+  }
+
+  maySpoof(_fib: number, _family: 4 | 6, ifIndex: number, [a]: Int32Array): boolean {
+    return this.spoofing.has(ifIndex < 0 ? 0 : ifIndex) && a >>> 28 !== 14;
   }
 
   sourceFor(_fib: number, family: 4 | 6, remote: Int32Array, out: Int32Array): number {

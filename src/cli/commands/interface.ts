@@ -32,9 +32,11 @@ function counterRows({ index, name, state, mtu, kind, counters }: InterfaceView)
   return shown.map(([key, text], i) => [...(i === 0 ? first : ["", "", "", "", ""]), text, counters[key]]);
 }
 
-function addressLines({ name, state, mac, addresses, table }: InterfaceView): string[] {
+function addressLines({ name, state, mac, addresses, table, promiscuous, spoofing }: InterfaceView): string[] {
   const lines = [`${name} (${state}):`, `  L2 address ${mac}`, ...addresses.map((prefix) => `  L3 ${prefix}`)];
   if (table !== 0) lines.push(`  table ${table}`);
+  const modes = [...(promiscuous ? ["promiscuous"] : []), ...(spoofing ? ["spoofing"] : [])];
+  if (modes.length > 0) lines.push(`  ${modes.join(", ")}`);
   return lines;
 }
 
@@ -122,6 +124,22 @@ const setInterfaceAddress: Command = {
   },
 };
 
+function setInterfaceMode(mode: "promiscuous" | "spoofing", help: string): Command {
+  return {
+    name: `set interface ${mode}`,
+    usage: "on|off NAME",
+    help,
+    run(words, run) {
+      const isOn = words.accept("on");
+      if (!isOn && !words.accept("off")) throw new CliError(`neither on nor off: "${words.next}"`);
+      const { name } = takeInterface(words, run.host);
+      words.end();
+      call(run, "interface.mode", { interface: name, [mode]: isOn });
+      return "";
+    },
+  };
+}
+
 /** Commands about interfaces. */
 export const INTERFACE_COMMANDS: readonly Command[] = [
   showInterface,
@@ -130,4 +148,6 @@ export const INTERFACE_COMMANDS: readonly Command[] = [
   setInterfaceMtu,
   setInterfaceTable,
   setInterfaceAddress,
+  setInterfaceMode("promiscuous", "lets an interface take frames and packets for any destination, or not"),
+  setInterfaceMode("spoofing", "lets sessions listen on, and send from, addresses that no interface has, or not"),
 ];

@@ -17,7 +17,7 @@ function macText(mac: Uint8Array): string {
 }
 
 function viewInterface(host: Host, each: Interface): MethodResult<"interface.list">[number] {
-  const { name, index, up, mtu, device, counters, fib4 } = each;
+  const { name, index, up, mtu, device, counters, fib4, promiscuous, spoofing } = each;
   return {
     name,
     index,
@@ -27,6 +27,8 @@ function viewInterface(host: Host, each: Interface): MethodResult<"interface.lis
     mac: macText(device.mac),
     addresses: FAMILIES.flatMap((family) => host.ip.fib.addresses.of(index, family).map(formatPrefix)),
     table: tableOfFib(host, 4, fib4) ?? 0,
+    promiscuous,
+    spoofing,
     counters: { ...counters },
   };
 }
@@ -63,6 +65,12 @@ export const INTERFACE_HANDLERS: HandlersOf<"interface"> = {
     const { index } = interfaceNamed(host, name);
     const argument = host.ip.fib.tables().includes(table) ? "interface" : "table";
     blame(argument, () => applyRecord(host, { kind: "interface-table", interface: index, table }));
+    return null;
+  },
+  "interface.mode"({ host }, { interface: name, promiscuous, spoofing }) {
+    const each = interfaceNamed(host, name);
+    if (promiscuous !== undefined) each.promiscuous = promiscuous;
+    if (spoofing !== undefined) each.spoofing = spoofing;
     return null;
   },
   "interface.address.add": (run, params) => setAddress(run, params, true),

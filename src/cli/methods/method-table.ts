@@ -70,6 +70,7 @@ const INTERFACE_NAME = { kind: "interface" } as const satisfies Shape;
 const ADDRESS = { kind: "address" } as const satisfies Shape;
 const PREFIX = { kind: "prefix" } as const satisfies Shape;
 const END = { kind: "end" } as const satisfies Shape;
+const FLAG = { kind: "flag" } as const satisfies Shape;
 const MAC = { kind: "mac" } as const satisfies Shape;
 const SESSION_NAME = { kind: "session" } as const satisfies Shape;
 
@@ -138,6 +139,14 @@ export const METHODS = {
   "interface.table": changes(
     [ON, field("table", int(0, MAX_INDEX), "table")],
     "looks packets from an interface without addresses up in another table",
+  ),
+  "interface.mode": changes(
+    [
+      ON,
+      optional("promiscuous", FLAG, "takes frames and packets for any destination; as it is when absent"),
+      optional("spoofing", FLAG, "lets sessions have addresses that no interface has; as it is when absent"),
+    ],
+    "lets an interface answer for others: open sessions stay as they are",
   ),
   "interface.address.add": changes([ON, field("prefix", PREFIX, "`address/length`")], "gives an interface an address"),
   "interface.address.del": changes([ON, field("prefix", PREFIX, "`address/length`")], "takes an address away"),

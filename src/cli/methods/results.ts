@@ -26,6 +26,8 @@ export const INTERFACE = object(
   field("mac", text(), "hardware address"),
   field("addresses", list(PREFIX), "IP addresses with their prefix lengths"),
   field("table", INDEX, "table that packets from it are looked up in"),
+  field("promiscuous", FLAG, "whether it takes frames and packets for any destination"),
+  field("spoofing", FLAG, "whether sessions may have addresses as their own that no interface has"),
   field("counters", COUNTS, "packets and bytes, and what was lost"),
 );
 

@@ -142,8 +142,9 @@ async function play(
     tcp: config.tcp,
     udp: config.udp,
   });
-  const [{ name, addresses, mode, table }] = config.interfaces;
-  const added = stack.addInterface(name, replaying.device, { addresses, table, promiscuous: mode === "promiscuous" });
+  const [{ name, addresses, mode, spoofing, table }] = config.interfaces;
+  const promiscuous = mode === "promiscuous";
+  const added = stack.addInterface(name, replaying.device, { addresses, table, promiscuous, spoofing });
   for (const { prefix, via, table: id } of config.routes) {
     const path = via === undefined ? { interface: added.index } : { via, interface: added.index };
     stack.apply({ kind: "route", table: id, prefix, add: true, paths: [path] });

@@ -233,7 +233,7 @@ export class UdpSender {
     if (asksLocal !== 0) {
       if (this.#checked.matches(fib, family, local)) return -1;
       // Groups and broadcast addresses that a datagram came to are no address to answer from: route as if none was asked for.
-      if (addresses.isLocal(fib, family, local)) {
+      if (addresses.isLocal(fib, family, local) || addresses.maySpoof(fib, family, -1, local)) {
         this.#checked.store(fib, family, local);
         return -1;
       }
