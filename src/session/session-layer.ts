@@ -494,6 +494,10 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.#upcalls.wantTransmit(proto, c);
   }
 
+  wantControl(proto: number, c: ConnectionIndex): void {
+    this.#upcalls.wantControl(proto, c);
+  }
+
   // ---- Turns ----
 
   /** The work of session-input: tells applications what happened. Returns how many sessions had something. */

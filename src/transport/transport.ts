@@ -170,10 +170,11 @@ export interface Transport {
   reset(c: ConnectionIndex): void;
 
   /**
-   * Sends what may be sent now: fills `frame` (next index = proto * 2 + (IPv6 ? 1 : 0)) with at most `budget` packets.
-   * Returns true when more could be sent at once; false when it waits for an event and will ask for itself.
+   * Sends what may be sent now: fills `frame` (next index = proto * 2 + (IPv6 ? 1 : 0)) with at most `budget` packets, and
+   * begins none when it has sent `bytes`. Returns true when more could be sent at once; false when it waits for an event
+   * and will ask for itself.
    */
-  transmit(c: ConnectionIndex, frame: Frame, budget: number): boolean;
+  transmit(c: ConnectionIndex, frame: Frame, budget: number, bytes: number): boolean;
   /** The application took bytes from the rx fifo: time to think of a window update. */
   rxDequeued(c: ConnectionIndex): void;
   /** An ICMP error (an ICMP_ kind of icmp-error-sink.ts) quoted a packet of this connection: `sequence` is the quoted TCP sequence number, `mtu` with too-big. */
@@ -239,4 +240,6 @@ export interface TransportUpcalls {
   deleted(session: SessionIndex): void;
   /** The connection wants {@link Transport.transmit} to be called (idempotent, by CF_TX_QUEUED). */
   wantTransmit(proto: number, c: ConnectionIndex): void;
+  /** Likewise, for a connection that has no data to send, but the end of its stream: it goes before those that have. */
+  wantControl(proto: number, c: ConnectionIndex): void;
 }

@@ -156,6 +156,11 @@ export class TcpCore {
     this.upcalls.wantTransmit(TRANSPORT_TCP, c);
   }
 
+  /** Likewise, for the end of its stream, with no data before it. */
+  wantControl(c: ConnectionIndex): void {
+    this.upcalls.wantControl(TRANSPORT_TCP, c);
+  }
+
   /** The wheel's number of a connection's timer. */
   timerOf(c: ConnectionIndex, timer: number): TimerIndex {
     return Math.imul(timer, this.config.maxConnections) + c;

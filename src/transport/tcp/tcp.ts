@@ -171,8 +171,8 @@ export class TcpTransport implements Transport, Timed {
     core.remove(c);
   }
 
-  transmit(c: ConnectionIndex, frame: Frame, budget: number): boolean {
-    return transmit(this.core, c, frame, budget);
+  transmit(c: ConnectionIndex, frame: Frame, budget: number, bytes: number): boolean {
+    return transmit(this.core, c, frame, budget, bytes);
   }
 
   rxDequeued(c: ConnectionIndex): void {
