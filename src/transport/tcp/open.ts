@@ -9,7 +9,16 @@ import {
   TCP_OPT_WSCALE,
 } from "../../wire/tcp-options.js";
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN } from "../../wire/tcp.js";
-import { C_FIB, C_FLAGS, C_SESSION, C_STATE, CF_IP6, type ConnectionIndex, TRANSPORT_TCP } from "../transport.js";
+import {
+  C_FIB,
+  C_FLAGS,
+  C_SESSION,
+  C_STATE,
+  CF_IP6,
+  type ConnectionIndex,
+  type ConnectRequest,
+  TRANSPORT_TCP,
+} from "../transport.js";
 import { inheritAttributes } from "./attributes.js";
 import {
   ESTABLISHED,
@@ -69,14 +78,14 @@ const LEAST_MSS = 64;
 export const RTO_AFTER_SYN_LOSS_US = 3_000_000;
 
 /** Fills what a new connection starts with; tuple, FIB and family are in its row already. */
-function initConnection(core: TcpCore, r: number, rxFifoBytes: number): void {
+function initConnection(core: TcpCore, r: number, rxFifoBytes: number, scale: number): void {
   const { i32 } = core.window;
   const iss = initialSequence(core, r);
   i32[r + T_ISS] = i32[r + T_SND_UNA] = iss;
   i32[r + T_SND_NXT] = (iss + 1) | 0;
   i32[r + T_RECOVER] = (iss + 1) | 0;
   i32[r + T_INITIAL_WND] = Math.min(rxFifoBytes, 65535);
-  i32[r + T_SCALES] = core.config.windowScale ? scaleFor(rxFifoBytes) : 0;
+  i32[r + T_SCALES] = core.config.windowScale ? scale : 0;
   i32[r + T_PROGRESS_MS] = core.engine.nowMs;
   if (core.config.windowScale) i32[r + C_FLAGS] |= TF_WSCALE;
   if (core.config.timestamps) i32[r + C_FLAGS] |= TF_TIMESTAMPS;
@@ -127,7 +136,7 @@ export function passiveOpen(core: TcpCore, c: ConnectionIndex, listener: Connect
   i32[r + T_LISTENER] = i32[l + C_SESSION];
   i32[r + C_STATE] = SYN_RCVD;
   inheritAttributes(core, r, l);
-  initConnection(core, r, i32[l + T_INITIAL_WND]);
+  initConnection(core, r, i32[l + T_INITIAL_WND], i32[l + T_SCALES]);
   takeSyn(core, r, seg);
   startSynTiming(core, r);
   sendSyn(core, c, r, true);
@@ -135,12 +144,12 @@ export function passiveOpen(core: TcpCore, c: ConnectionIndex, listener: Connect
 }
 
 /** Starts an active open on row `c`, which has its tuple, FIB, family and context, and is in the half-open table. */
-export function activeOpen(core: TcpCore, c: ConnectionIndex, rxFifoBytes: number): void {
+export function activeOpen(core: TcpCore, c: ConnectionIndex, request: ConnectRequest): void {
   const { i32 } = core.window;
   const r = core.connections.row(c);
   i32[r + C_STATE] = SYN_SENT;
   i32[r + C_FLAGS] |= TF_HALF_OPEN;
-  initConnection(core, r, rxFifoBytes);
+  initConnection(core, r, request.rxFifoBytes, scaleFor(request.maxRxFifoBytes));
   startSynTiming(core, r);
   sendSyn(core, c, r, false);
   armRetransmit(core, c, r);
