@@ -61,6 +61,8 @@ export const sessionQueue: NodeForm<Host> = {
 
     /** Whose turn it is when a dispatch has so many packets and bytes, and so many old ones had no turn in it. Not all lists are empty. */
     function choose(packets: number, bytes: number, oldTurns: number): TransmitList {
+      // Mostly there are new ones alone.
+      if (transmitQueue.lengthOf(TX_NEW) === transmitQueue.length) return TX_NEW;
       const hasNew = transmitQueue.lengthOf(TX_NEW) > 0;
       const hasOld = transmitQueue.lengthOf(TX_OLD) > 0;
       const isControl = packets < CONTROL_FIRST_PACKETS || !(hasNew || hasOld);

@@ -33,6 +33,7 @@ export class TransmitQueue {
   readonly #heads = new Int32Array(LISTS).fill(EMPTY);
   readonly #tails = new Int32Array(LISTS).fill(EMPTY);
   readonly #lengths = new Int32Array(LISTS);
+  #length = 0;
 
   constructor(window: MemoryWindow) {
     this.#window = window;
@@ -46,7 +47,7 @@ export class TransmitQueue {
 
   /** Connections in all lists. */
   get length(): number {
-    return this.#lengths[TX_CONTROL] + this.#lengths[TX_NEW] + this.#lengths[TX_OLD];
+    return this.#length;
   }
 
   /** Connections in a list. */
@@ -64,7 +65,6 @@ export class TransmitQueue {
     const { i32 } = this.#window;
     const at = this.#words[proto] + (c << WORDS_SHIFT);
     if (i32[at] !== NOT_QUEUED) return false;
-    const wasEmpty = this.length === 0;
     const entry = (c << PROTO_BITS) | proto;
     i32[at] = LAST;
     const tail = this.#tails[list];
@@ -72,7 +72,7 @@ export class TransmitQueue {
     else this.#heads[list] = entry;
     this.#tails[list] = entry;
     this.#lengths[list]++;
-    return wasEmpty;
+    return this.#length++ === 0;
   }
 
   /** Takes the oldest of a list out: `connection << 3 | protocol`, -1 when there is none. */
@@ -86,6 +86,7 @@ export class TransmitQueue {
     this.#heads[list] = next === LAST ? EMPTY : next - FIRST_ENTRY;
     if (next === LAST) this.#tails[list] = EMPTY;
     this.#lengths[list]--;
+    this.#length--;
     return entry;
   }
 
