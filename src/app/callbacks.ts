@@ -39,10 +39,12 @@ export interface AppCallbacks {
   addSegment?(segment: number): void;
   /** A fifo segment is about to go. */
   delSegment?(segment: number): void;
-  /** Asks how large a fifo may grow. */
-  fifoTuning?(session: Session): void;
   /** In the stack's process: makes the application an event collector, which is told of sessions that ended. */
   sessionStats?(stats: SessionStats): void;
+  /** The session's rx fifo is to grow to `bytes`: return another size for it, or nothing. It gets no more than `maxFifoBytes`. */
+  fifoTuning?(session: Session, bytes: number): number | void;
+  /** Unread bytes have passed `fifoHighMark`, or (false) gone down to `fifoLowMark` since. The latter comes within the call that reads. */
+  fifoMark?(session: Session, isAbove: boolean): void;
   /** A message from another worker of the application, or from this one, by the number of who sent it. */
   rpc?(data: Uint8Array, from: number): void;
   /** In another process: the stack has gone. Its sessions were reset; the worker tries to attach again by itself. */

@@ -188,8 +188,9 @@ export class LocalAppWorker implements AppWorker {
       tx: (s) => callbacks.tx?.(objects.at(s)),
       addSegment: (segment) => callbacks.addSegment?.(segment),
       delSegment: (segment) => callbacks.delSegment?.(segment),
-      fifoTuning: (s) => callbacks.fifoTuning?.(objects.at(s)),
       ...(callbacks.sessionStats === undefined ? {} : { sessionStats: (stats) => callbacks.sessionStats?.(stats) }),
+      fifoTuning: (s, bytes) => callbacks.fifoTuning?.(objects.at(s), bytes),
+      fifoMark: (s, isAbove) => callbacks.fifoMark?.(objects.at(s), isAbove),
       detached: (gone) => this.#detached(gone),
     };
   }

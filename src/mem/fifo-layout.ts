@@ -71,3 +71,10 @@ export const R_PUBLISHED = 22;
 export const R_DOOMED = 23;
 /** Room that a client who writes is lent at least, bytes. */
 export const R_LEND_LEAST = 24;
+
+// And of whoever sizes the fifo by need (session/fifo-tuning.ts).
+
+/** Position of the head when the round trip began that is being measured. */
+export const R_EPOCH_HEAD = 25;
+/** When that was, ticks, odd; 0 before the first one. */
+export const R_EPOCH_TICK = 26;

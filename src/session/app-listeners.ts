@@ -226,7 +226,7 @@ export class AppListeners {
     worker: AppWorker,
   ): SessionErrorValue {
     const core = this.#core;
-    const c = transport.startListen(s, local, fib, worker.app.rxFifoBytes);
+    const c = transport.startListen(s, local, fib, worker.app.rxFifoBytes, worker.app.maxFifoBytes);
     if (c < 0) return c;
     core.i32[core.table.row(s) + S_CONNECTION] = c;
     if (!transport.isDatagram || isConnected) return 0;

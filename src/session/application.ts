@@ -1,5 +1,6 @@
 import type { SessionIndex } from "../transport/transport.js";
 import type { AppNamespace } from "./app-namespace.js";
+import type { FifoTuningOptions } from "./fifo-tuning-options.js";
 import type { SegmentManager, SegmentOptions } from "./segment-manager.js";
 import type { SessionErrorValue } from "./session-errors.js";
 import type { SessionStats } from "./session-stats.js";
@@ -47,10 +48,12 @@ export interface ApplicationCallbacks {
   addSegment?(segment: number): void;
   /** A fifo segment is about to go. */
   delSegment?(segment: number): void;
-  /** Asks how large a fifo may grow. */
-  fifoTuning?(session: SessionIndex): void;
   /** Of the default worker: makes the application an event collector, which is told of sessions that ended. */
   sessionStats?(stats: SessionStats): void;
+  /** The session's rx fifo is to grow to `bytes`: returns another size for it, or nothing. It gets no more than `maxFifoBytes`. */
+  fifoTuning?(session: SessionIndex, bytes: number): number | void;
+  /** Unread bytes have passed `fifoHighMark`, or (false) gone down to `fifoLowMark` since. The latter comes within the call that reads. */
+  fifoMark?(session: SessionIndex, isAbove: boolean): void;
   /** The worker is no longer attached: it was deleted, or its application was detached, maybe with its namespace. `gone`: its sessions. */
   detached?(gone: readonly SessionIndex[]): void;
 }
@@ -59,7 +62,7 @@ export interface ApplicationCallbacks {
 export type AppScope = "global" | "local";
 
 /** What an application asks for when it attaches. README.md says of each of VPP's options what became of it. */
-export interface ApplicationOptions extends SegmentOptions {
+export interface ApplicationOptions extends SegmentOptions, FifoTuningOptions {
   /** 1 to 64 characters; one application of a stack has it. */
   readonly name: string;
   /** Default: the default namespace. */
@@ -103,6 +106,11 @@ export interface Application {
   readonly hasLocalScope: boolean;
   readonly rxFifoBytes: number;
   readonly txFifoBytes: number;
+  /** What rx fifos may grow to: `rxFifoBytes` when they do not. */
+  readonly maxFifoBytes: number;
+  /** Marks of rx fifos, percent; 0: none. */
+  readonly fifoHighMark: number;
+  readonly fifoLowMark: number;
   readonly segmentOptions: SegmentOptions;
   /** By number: the worker map. The default worker is number 0. */
   readonly workers: (AppWorker | undefined)[];

@@ -2,6 +2,7 @@ import type { SessionIndex } from "../transport/transport.js";
 import type { Application, ApplicationCallbacks, ApplicationOptions, AppScope, AppWorker } from "./application.js";
 import { type AppNamespaces, secretMatches } from "./app-namespace.js";
 import { AppWorkers } from "./app-worker.js";
+import { areTuningOptions } from "./fifo-tuning-options.js";
 import type { SessionConfig } from "./session-config.js";
 import {
   SESSION_E_ALLOC,
@@ -66,6 +67,7 @@ export class Applications {
     const { rxFifoBytes = this.#config.rxFifoBytes, txFifoBytes = this.#config.txFifoBytes } = options;
     if (typeof name !== "string" || name === "" || name.length > MAX_NAME_LENGTH) return SESSION_E_INVALID;
     if (!isFifoSize(rxFifoBytes) || !isFifoSize(txFifoBytes) || !isScope(scope)) return SESSION_E_INVALID;
+    if (!areTuningOptions(options, rxFifoBytes, isFifoSize)) return SESSION_E_INVALID;
     if (!areSegmentOptions(options)) return SESSION_E_INVALID;
     const { evtCollector = false } = options;
     if (typeof evtCollector !== "boolean") return SESSION_E_INVALID;
@@ -80,6 +82,7 @@ export class Applications {
     const segmentOptions = { segmentBytes, addSegmentBytes, maxFifoMemoryBytes, highWatermark, lowWatermark };
     const segments = this.#segments.open(segmentOptions, maker);
     if (segments === undefined) return SESSION_E_SEG_CREATE;
+    const { fifoHighMark = 0 } = options;
     const hasLocalScope = scope.includes("local");
     const app: Application = {
       index,
@@ -89,6 +92,9 @@ export class Applications {
       hasLocalScope,
       rxFifoBytes,
       txFifoBytes,
+      maxFifoBytes: options.maxFifoBytes ?? rxFifoBytes,
+      fifoHighMark,
+      fifoLowMark: options.fifoLowMark ?? fifoHighMark >> 1,
       segmentOptions,
       workers: [],
       isAttached: true,

@@ -12,7 +12,7 @@ import {
   PEER_DENIED,
   type PeerIndex,
 } from "./auto-sdl-peers.js";
-import { fibOfFamily } from "./local-scope.js";
+import { fibOfFamily } from "./namespace-address.js";
 import { MAX_AUTO_SDL_THRESHOLD, MAX_AUTO_SDL_TIMEOUT_S, type SdlRecord } from "./sdl-record.js";
 import type { SessionCore } from "./session-core.js";
 import { SESSION_E_ALLOC, SESSION_E_INVALID, SESSION_E_NOSUPPORT, type SessionErrorValue } from "./session-errors.js";

@@ -96,8 +96,9 @@ export class SessionConnects {
     if (listener < 0) return listener;
     const from = this.#localScope.source(app, remote, local);
     if (typeof from === "number") return from;
-    const { rxFifoBytes, namespace } = app;
-    return this.#open(worker, TRANSPORT_CT, { remote, local: from, fib: namespace.localTable, rxFifoBytes, listener });
+    const { rxFifoBytes, maxFifoBytes: maxRxFifoBytes, namespace } = app;
+    const fib = namespace.localTable;
+    return this.#open(worker, TRANSPORT_CT, { remote, local: from, fib, rxFifoBytes, maxRxFifoBytes, listener });
   }
 
   #connectGlobal(worker: AppWorker, proto: number, remote: Endpoint, options: ConnectOptions): SessionIndex {
@@ -105,7 +106,7 @@ export class SessionConnects {
     const transport = core.transports[proto];
     if (transport === undefined) return SESSION_E_NOSUPPORT;
     const { family } = remote;
-    const { namespace, rxFifoBytes } = worker.app;
+    const { namespace, rxFifoBytes, maxFifoBytes: maxRxFifoBytes } = worker.app;
     const { local, attributes, extConfig } = options;
     const fib = fibOfFamily(namespace, family);
     if (fib < 0) return SESSION_E_NOROUTE;
@@ -113,7 +114,7 @@ export class SessionConnects {
     if (isAnyAddress(remote) || (!transport.isDatagram && isForMany())) return SESSION_E_INVALID_RMT_IP;
     const from = this.#from(namespace, fib, proto, remote, local);
     if (typeof from === "number") return from;
-    return this.#open(worker, proto, { remote, local: from, fib, rxFifoBytes, attributes, extConfig });
+    return this.#open(worker, proto, { remote, local: from, fib, rxFifoBytes, maxRxFifoBytes, attributes, extConfig });
   }
 
   #open(worker: AppWorker, proto: number, request: Omit<ConnectRequest, "context">): SessionIndex {
@@ -127,8 +128,18 @@ export class SessionConnects {
     i32[r + S_STATE] = SESSION_CONNECTING;
     const context = ((i32[r + S_GENERATION] & 0xff) << 24) | s;
     // Field by field: a spread takes a fifth of the time of an open and close.
-    const { remote, local, fib, rxFifoBytes, attributes, extConfig, listener } = request;
-    const c = transport.connect({ remote, local, fib, rxFifoBytes, context, attributes, extConfig, listener });
+    const { remote, local, fib, rxFifoBytes, maxRxFifoBytes, attributes, extConfig, listener } = request;
+    const c = transport.connect({
+      remote,
+      local,
+      fib,
+      rxFifoBytes,
+      maxRxFifoBytes,
+      context,
+      attributes,
+      extConfig,
+      listener,
+    });
     if (i32[r + S_STATE] !== SESSION_CONNECTING) return s;
     if (c < 0) {
       core.release(s);

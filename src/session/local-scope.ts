@@ -1,4 +1,5 @@
 import { type Endpoint, type SessionIndex, TRANSPORT_CT } from "../transport/transport.js";
+import type { AppNamespace } from "./app-namespace.js";
 import type { AppListeners } from "./app-listeners.js";
 import type { Application } from "./application.js";
 import { fibOfFamily, isAddressOf, mayBeLocal } from "./namespace-address.js";

@@ -18,6 +18,7 @@ import { Applications } from "./applications.js";
 import { connectionEndpoint } from "./connection-endpoint.js";
 import { EV_CLEANUP_SESSION, EventQueue } from "./event-queue.js";
 import { EvtCollectors } from "./evt-collector.js";
+import { isTuned } from "./fifo-tuning-options.js";
 import type { LocalAddresses } from "./local-addresses.js";
 import type { SessionLookup } from "./lookup.js";
 import type { SessionConfig } from "./session-config.js";
@@ -42,6 +43,7 @@ import {
   SF_KNOWN,
   SF_QUEUED,
   SF_SHARED_FIFOS,
+  SF_TUNED,
 } from "./session-table.js";
 import { SourceAddresses } from "./source-address.js";
 import { SourcePorts } from "./source-port.js";
@@ -197,6 +199,7 @@ export class SessionCore {
       return SESSION_E_SEG_NO_SPACE;
     }
     this.#join(s, proto, c, rx, tx);
+    if (peer === undefined && isTuned(worker.app)) this.i32[this.table.row(s) + S_FLAGS] |= SF_TUNED;
     return 0;
   }
 

@@ -30,6 +30,7 @@ import {
   SF_KNOWN,
   SF_SOFT_ERROR,
   SF_SOFT_ERROR_SHIFT,
+  SF_TUNED,
   SF_WANT_TX,
 } from "./session-table.js";
 
@@ -48,6 +49,8 @@ export interface SessionOwner {
   answer(s: SessionIndex, isTaken: boolean): number;
   /** Tells the transport that the application took an accepted session, or ended before it was asked. */
   answered(s: SessionIndex, isTaken: boolean): void;
+  /** Something came in for a session with SF_TUNED: its application may want to hear how full its fifo is. */
+  tuneReceived(s: SessionIndex): void;
   /** Frees a session that both ends are done with. */
   release(s: SessionIndex): void;
   /** A callback threw. */
@@ -128,7 +131,9 @@ export class SessionDelivery {
         this.#accept(s, r, callbacks);
         break;
       case EV_RX:
-        if (!isAppClosed) callbacks.rx?.(s);
+        if (isAppClosed) break;
+        if ((i32[r + S_FLAGS] & SF_TUNED) !== 0) this.#owner.tuneReceived(s);
+        if ((i32[r + S_FLAGS] & SF_APP_CLOSED) === 0) callbacks.rx?.(s);
         break;
       case EV_TX:
         if (isAppClosed) break;

@@ -19,6 +19,7 @@ import {
   SF_DATAGRAM,
   SF_IP6,
   SF_ON_INTERFACE,
+  SF_TUNED,
 } from "./session-table.js";
 
 /** Most bytes of a datagram over IPv4: 65535 less the headers. */
@@ -70,6 +71,7 @@ export class SessionIo {
   #dequeued(s: SessionIndex): void {
     const { i32 } = this.#window;
     const r = this.#table.row(s);
+    if ((i32[r + S_FLAGS] & SF_TUNED) !== 0) this.#layer.tuneRead(s);
     const c = i32[r + S_CONNECTION];
     if (c >= 0) this.#layer.transports[i32[r + S_PROTO]]?.rxDequeued(c);
   }

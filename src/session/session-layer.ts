@@ -16,6 +16,7 @@ import type { Applications } from "./applications.js";
 import { AutoSdl } from "./auto-sdl.js";
 import { SessionCloses } from "./closes.js";
 import { type ConnectOptions, SessionConnects } from "./connects.js";
+import { FifoTuning } from "./fifo-tuning.js";
 import type { RtBackendName } from "./rt-backend.js";
 import type { ClientView } from "./client-view.js";
 import { EV_RX, EV_TX } from "./event-queue.js";
@@ -101,6 +102,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   readonly #closes: SessionCloses;
   readonly #starved: StarvedWriters;
   readonly #engines: RtEngines;
+  readonly #tuning: FifoTuning;
   readonly #delivery: SessionDelivery;
   readonly #i32: Int32Array;
   #isEnabled = true;
@@ -134,6 +136,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.#connects = new SessionConnects(core, this.listeners);
     this.#closes = new SessionCloses(core, this.listeners);
     this.#starved = new StarvedWriters(core);
+    this.#tuning = new FifoTuning(core);
     this.#delivery = new SessionDelivery(core.i32, core.table, core.events, core.applications, this);
     this.#engines.switchOn(config.rtBackend);
     if (config.autoSdl && this.autoSdl.apply({ kind: "auto-sdl", enable: true }) < 0) {
@@ -413,6 +416,20 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.#starved.wantTx(s, this.#tick);
   }
 
+  /** The application took bytes from the rx fifo of a session with SF_TUNED. */
+  tuneRead(s: SessionIndex): void {
+    try {
+      this.#tuning.dequeued(s, this.#tick);
+    } catch (error) {
+      this.reportError(error, this.table.handle(s));
+      this.terminate(s);
+    }
+  }
+
+  tuneReceived(s: SessionIndex): void {
+    this.#tuning.received(s);
+  }
+
   /** The transport's connection of a session or listener, -1 while there is none. */
   connectionOf(s: SessionIndex): ConnectionIndex {
     return this.#i32[this.table.row(s) + S_CONNECTION];
@@ -492,6 +509,10 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   wantTransmit(proto: number, c: ConnectionIndex): void {
     this.#upcalls.wantTransmit(proto, c);
+  }
+
+  wantControl(proto: number, c: ConnectionIndex): void {
+    this.#upcalls.wantControl(proto, c);
   }
 
   // ---- Turns ----

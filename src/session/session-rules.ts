@@ -2,7 +2,7 @@ import { formatPrefix } from "../ip/address.js";
 import type { Random } from "../random/random.js";
 import type { AppListeners } from "./app-listeners.js";
 import type { AppNamespace } from "./app-namespace.js";
-import { fibOfFamily } from "./local-scope.js";
+import { fibOfFamily } from "./namespace-address.js";
 import type { RtBackend } from "./rt-backend.js";
 import { ACTION_ALLOW, ACTION_DROP, RuleBackend } from "./rule-backend.js";
 import {

@@ -1,6 +1,6 @@
 import { type Family, formatPrefix, type IpAddress, maskPrefix, type Prefix } from "../ip/address.js";
 import type { AppNamespace } from "./app-namespace.js";
-import { fibOfFamily } from "./local-scope.js";
+import { fibOfFamily } from "./namespace-address.js";
 import type { RtBackend } from "./rt-backend.js";
 import { isTag } from "./rule-record.js";
 import { SdlBackend, type SdlTable } from "./sdl-backend.js";

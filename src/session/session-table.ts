@@ -126,6 +126,10 @@ export const SF_COLLECTED = 16_384;
 export const SF_SOFT_ERROR_SHIFT = 24;
 /** Those bits. */
 export const SF_SOFT_ERROR = 15 << SF_SOFT_ERROR_SHIFT;
+/** The rx fifo is sized by need, or has marks (fifo-tuning.ts). */
+export const SF_TUNED = 1 << 15;
+/** Its unread bytes have passed the high mark, and were not under the low one since. */
+export const SF_ABOVE_MARK = 1 << 16;
 
 /** The session rows of one engine: a pool in the window. */
 export class SessionTable {

@@ -59,7 +59,7 @@ import {
   SF_SOFT_ERROR_SHIFT,
   SF_WANT_TX,
 } from "./session-table.js";
-import type { TransmitQueue } from "./transmit-queue.js";
+import { TX_CONTROL, TX_NEW, type TransmitList, type TransmitQueue } from "./transmit-queue.js";
 
 /** What transports report, as states and events of session rows. Applications hear of it in session-input. */
 export class SessionUpcalls implements TransportUpcalls {
@@ -278,8 +278,16 @@ export class SessionUpcalls implements TransportUpcalls {
   }
 
   wantTransmit(proto: number, c: ConnectionIndex): void {
+    this.#queue(TX_NEW, proto, c);
+  }
+
+  wantControl(proto: number, c: ConnectionIndex): void {
+    this.#queue(TX_CONTROL, proto, c);
+  }
+
+  #queue(list: TransmitList, proto: number, c: ConnectionIndex): void {
     const at = this.#core.connectionRow(proto, c) + C_FLAGS;
     this.#i32[at] |= CF_TX_QUEUED;
-    if (this.#transmitQueue.push(proto, c)) this.#core.wake();
+    if (this.#transmitQueue.push(list, proto, c)) this.#core.wake();
   }
 }

@@ -28,6 +28,8 @@ export interface SimHostOptions extends HostSize {
   readonly clockSkewPpm?: number;
   /** What its clock shows when virtual time is 0, microseconds, an integer. */
   readonly clockOffsetUs?: number;
+  /** How long a turn takes it, microseconds: what comes meanwhile waits for the next one. Default 0. */
+  readonly turnUs?: number;
   /** Largest IP packet of its interfaces, bytes. Default 1500. */
   readonly mtu?: number;
 }

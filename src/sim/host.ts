@@ -57,6 +57,8 @@ export class SimHost implements LinkEnd {
   readonly #wake: (host: SimHost) => void;
   readonly #apps: LocalApp[] = [];
   #hasVanished = false;
+  /** Its last turn takes until then. */
+  #busyUntilUs = 0;
 
   constructor(name: string, parts: HostParts, options: SimHostOptions) {
     const { network, random, index, windowBytes } = parts;
@@ -95,6 +97,11 @@ export class SimHost implements LinkEnd {
   /** It lost its power: see {@link vanish}. */
   get hasVanished(): boolean {
     return this.#hasVanished;
+  }
+
+  /** It is in the midst of a turn that takes time. */
+  get isBusy(): boolean {
+    return this.#network.nowUs() < this.#busyUntilUs;
   }
 
   /** Puts an interface on a link: what it sends leaves by `out`. For the simulation. */
@@ -138,7 +145,9 @@ export class SimHost implements LinkEnd {
   settle(): number {
     this.isReady = false;
     if (this.#hasVanished) return Number.POSITIVE_INFINITY;
+    if (this.isBusy) return this.#busyUntilUs;
     const { engine } = this.stack;
+    const { turnUs = 0 } = this.#options;
     this.instants++;
     // Ready already, so that what its own turns wake it for does not put it in line again.
     this.isReady = true;
@@ -149,8 +158,16 @@ export class SimHost implements LinkEnd {
       if (this.#hasVanished) return Number.POSITIVE_INFINITY;
       ticks = engine.nextExpiry();
       if (ticks !== 0 && this.#waiting() === 0) break;
+      if (turnUs > 0) {
+        ticks = 0;
+        break;
+      }
     }
     this.isReady = false;
+    if (turnUs > 0) {
+      this.#busyUntilUs = this.#network.nowUs() + turnUs;
+      if (ticks === 0) return this.#busyUntilUs;
+    }
     if (ticks < 0) return Number.POSITIVE_INFINITY;
     const tickUs = Math.floor(engine.nowUs / TICK_US) * TICK_US;
     return this.#clock.virtualUs(tickUs + ticks * TICK_US);

@@ -56,6 +56,8 @@ export class RowInvariants {
       left--;
       this.#row(c, r);
     }
+    // What a busy host was given meanwhile waits for its next turn.
+    if (this.#host.isBusy) return;
     const held = this.#freeAtStart - pool.freeSmall - pool.freeLarge;
     if (held > MAX_HELD_PACKETS) this.#broken("bounded-memory", -1, `${held} packets held between turns`);
     if (fifos.inUse() > this.#fifoBytes) this.#broken("bounded-memory", -1, `${fifos.inUse()} bytes of fifos`);

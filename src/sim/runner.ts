@@ -2,6 +2,7 @@ import { drawCase, plansOf, roundsOf } from "./draw-case.js";
 import { Invariants } from "./invariants.js";
 import { leftovers } from "./leftovers.js";
 import type { FrameEvent } from "./link.js";
+import { scenarioNamed } from "./scenarios/index.js";
 import type { SimCase } from "./sim-case.js";
 import { Rounds } from "./rounds-run.js";
 import type { ConnectionRecord, Play } from "./workload.js";
@@ -135,6 +136,8 @@ class CaseRun {
     });
     if (!isDone) this.#fail("ends-in-time", `not ended: ${play.open.slice(0, 5).join(", ")}`);
     if (this.#failure === undefined) play.checkOutcomes();
+    const workload = scenarioNamed(this.#of.workload);
+    if ("check" in workload) workload.check?.(play.records, this.#of, this.#fail);
   }
 
   /** Closes what is open and waits for what lives on: then nothing may be left. */

@@ -36,6 +36,8 @@ export interface SimCase {
   readonly changes: readonly CaseChange[];
   /** Parts per million that each host's clock is fast, the server's first; those that lack are right. */
   readonly skewPpm: readonly number[];
+  /** How long a turn of each host takes, microseconds, likewise; those that lack take no time. */
+  readonly turnUs: readonly number[];
   /** Largest IP packet of the hosts, bytes. */
   readonly mtu: number;
   readonly backlog: number;

@@ -78,7 +78,7 @@ export class World implements WorkloadHosts {
   }
 
   #host(name: string, i: number): SimHost {
-    const { connections, mtu, tcp, session, limits, skewPpm } = this.#of;
+    const { connections, mtu, tcp, session, limits, skewPpm, turnUs } = this.#of;
     // Sessions and rows for all connections at once, those in TIME-WAIT and half-open ones included.
     const rows = 4 * connections + 16;
     return this.sim.host(name, {
@@ -96,6 +96,7 @@ export class World implements WorkloadHosts {
       limits: { smallPackets: 512, largePackets: 8, fifoBytes: CASE_FIFO_BYTES, ...limits },
       mtu,
       clockSkewPpm: skewPpm[i] ?? 0,
+      turnUs: turnUs[i] ?? 0,
     });
   }
 

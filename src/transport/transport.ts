@@ -121,6 +121,8 @@ export interface ConnectRequest {
   readonly fib: number;
   /** Size of the rx fifo that the session will get: bounds the window in the SYN. */
   readonly rxFifoBytes: number;
+  /** Size to which it may grow: decides the window's scale. */
+  readonly maxRxFifoBytes: number;
   /** Opaque number that {@link TransportUpcalls.connected} gives back. */
   readonly context: number;
   /** To be set before the first segment. */
@@ -146,10 +148,16 @@ export interface Transport {
   readonly rows: { readonly base: number; readonly stride: number; readonly capacity: number; readonly used: number };
 
   /**
-   * Makes a listening connection for a listener session whose children get rx fifos of `rxFifoBytes`. Returns its index,
-   * or a negative session error.
+   * Makes a listening connection for a listener session whose children get rx fifos of `rxFifoBytes`, which may grow to
+   * `maxRxFifoBytes`. Returns its index, or a negative session error.
    */
-  startListen(session: SessionIndex, local: Endpoint, fib: number, rxFifoBytes: number): ConnectionIndex;
+  startListen(
+    session: SessionIndex,
+    local: Endpoint,
+    fib: number,
+    rxFifoBytes: number,
+    maxRxFifoBytes: number,
+  ): ConnectionIndex;
   /** Ends a listener. Connections that it accepted live on; half-open ones are dropped. */
   stopListen(listener: ConnectionIndex): void;
   /**
@@ -170,12 +178,17 @@ export interface Transport {
   reset(c: ConnectionIndex): void;
 
   /**
-   * Sends what may be sent now: fills `frame` (next index = proto * 2 + (IPv6 ? 1 : 0)) with at most `budget` packets.
-   * Returns true when more could be sent at once; false when it waits for an event and will ask for itself.
+   * Sends what may be sent now: fills `frame` (next index = proto * 2 + (IPv6 ? 1 : 0)) with at most `budget` packets, and
+   * begins none when it has sent `bytes`. Returns true when more could be sent at once; false when it waits for an event
+   * and will ask for itself.
    */
-  transmit(c: ConnectionIndex, frame: Frame, budget: number): boolean;
+  transmit(c: ConnectionIndex, frame: Frame, budget: number, bytes: number): boolean;
   /** The application took bytes from the rx fifo: time to think of a window update. */
   rxDequeued(c: ConnectionIndex): void;
+  /** Round trip, microseconds, 0 while unknown: of transports with a window that follows the size of the rx fifo. */
+  roundTripUs?(c: ConnectionIndex): number;
+  /** Of those: bytes that the peer was promised room for in the rx fifo, beyond what came in order. */
+  promisedBytes?(c: ConnectionIndex): number;
   /** An ICMP error (an ICMP_ kind of icmp-error-sink.ts) quoted a packet of this connection: `sequence` is the quoted TCP sequence number, `mtu` with too-big. */
   icmpError(c: ConnectionIndex, kind: number, sequence: number, mtu: number): void;
 
@@ -240,4 +253,6 @@ export interface TransportUpcalls {
   deleted(session: SessionIndex): void;
   /** The connection wants {@link Transport.transmit} to be called (idempotent, by CF_TX_QUEUED). */
   wantTransmit(proto: number, c: ConnectionIndex): void;
+  /** Likewise, for a connection that has no data to send, but the end of its stream: it goes before those that have. */
+  wantControl(proto: number, c: ConnectionIndex): void;
 }

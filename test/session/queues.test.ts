@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { EventQueue } from "../../src/session/event-queue.js";
 import { S_EVENTS, SessionTable } from "../../src/session/session-table.js";
-import { TransmitQueue } from "../../src/session/transmit-queue.js";
+import { TX_CONTROL, TX_NEW, TX_OLD, TransmitQueue, type TransmitList } from "../../src/session/transmit-queue.js";
 import { FakeTransport } from "./fake-transport.js";
 
 /** As expect, where the step decides what is asked. */
@@ -12,30 +12,47 @@ function same(got: number, wanted: number): void {
 }
 
 describe("the transmit queue", () => {
-  test("any sequence answers as a list without repetitions does", () => {
+  const LISTS: readonly TransmitList[] = [TX_CONTROL, TX_NEW, TX_OLD];
+  const list = fc.constantFrom(...LISTS);
+
+  test("any sequence answers as three lists that have each connection once do", () => {
+    const step = fc.record({ list, added: fc.option(fc.tuple(fc.nat(1), fc.nat(9)), { freq: 2 }) });
     fc.assert(
-      fc.property(fc.array(fc.option(fc.tuple(fc.nat(1), fc.nat(9)), { freq: 2 }), { maxLength: 200 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const window = MemoryWindow.plain(1 << 16);
         const queue = new TransmitQueue(window);
         for (const proto of [0, 1]) queue.register(Object.assign(new FakeTransport(window, 10), { proto }));
-        const model: number[] = [];
-        for (const step of steps) {
-          if (step === null) {
-            same(queue.shift(), model.shift() ?? -1);
+        const models: number[][] = LISTS.map(() => []);
+        const all = (): number => models.flat().length;
+        for (const { list: at, added } of steps) {
+          const model = models[at];
+          if (added === null) {
+            same(queue.shift(at), model.shift() ?? -1);
             continue;
           }
-          const entry = (step[1] << 3) | step[0];
-          const wasEmpty = model.length === 0;
-          const isNew = !model.includes(entry);
-          if (isNew) model.push(entry);
-          expect(queue.push(step[0], step[1])).toBe(wasEmpty && isNew);
-          expect(queue.length).toBe(model.length);
+          const entry = (added[1] << 3) | added[0];
+          const wasEmpty = all() === 0;
+          if (!models.flat().includes(entry)) model.push(entry);
+          expect(queue.push(at, added[0], added[1])).toBe(wasEmpty);
+          expect([queue.length, queue.lengthOf(at)]).toEqual([all(), model.length]);
         }
-        while (model.length > 0) expect(queue.shift()).toBe(model.shift());
-        expect(queue.shift()).toBe(-1);
+        for (const at of LISTS) expect(models[at].map(() => queue.shift(at))).toEqual(models[at]);
+        expect(LISTS.map((at) => queue.shift(at))).toEqual([-1, -1, -1]);
       }),
       { numRuns: 100, seed: 1 },
     );
+  });
+
+  test("a debt is its connection's, in whatever list", () => {
+    const window = MemoryWindow.plain(1 << 16);
+    const queue = new TransmitQueue(window);
+    queue.register(new FakeTransport(window, 10));
+    queue.push(TX_NEW, 0, 3);
+    queue.push(TX_NEW, 0, 4);
+    queue.setDebt(3 << 3, 5000);
+    expect([queue.debt(3 << 3), queue.debt(4 << 3), queue.debt(2 << 3)]).toEqual([5000, 0, 0]);
+    queue.push(TX_OLD, 0, queue.shift(TX_NEW) >> 3);
+    expect([queue.debt(3 << 3), queue.shift(TX_OLD), queue.shift(TX_NEW)]).toEqual([5000, 3 << 3, 4 << 3]);
   });
 });
 

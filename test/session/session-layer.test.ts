@@ -3,6 +3,7 @@ import { C_RX_FIFO, C_SESSION, C_TX_FIFO } from "../../src/transport/transport.j
 import { sessionAttribute, sessionStatistics, setSessionAttribute } from "../../src/session/attributes.js";
 import { SESSION_ERRORS } from "../../src/session/session-errors.js";
 import { softErrorOf } from "../../src/session/soft-error.js";
+import { TX_NEW } from "../../src/session/transmit-queue.js";
 import { parseUri } from "../../src/session/uri.js";
 import { SessionHarness } from "./fake-transport.js";
 
@@ -346,7 +347,7 @@ describe("writing and reading", () => {
     h.settle();
     heard.length = 0;
     expect(h.layer.nextExpiry(0)).toBe(0);
-    while (h.layer.transmitQueue.shift() >= 0);
+    while (h.layer.transmitQueue.shift(TX_NEW) >= 0);
     expect(h.layer.nextExpiry(0)).toBe(100);
     h.layer.expire(99);
     h.settle();
@@ -367,8 +368,8 @@ describe("writing and reading", () => {
     h.io.write(s, bytes(1), 0, 1);
     expect(h.wakes).toBe(1);
     expect(h.layer.transmitQueue.length).toBe(1);
-    expect(h.layer.transmitQueue.shift()).toBe(c << 3);
-    expect(h.layer.transmitQueue.shift()).toBe(-1);
+    expect(h.layer.transmitQueue.shift(TX_NEW)).toBe(c << 3);
+    expect(h.layer.transmitQueue.shift(TX_NEW)).toBe(-1);
   });
 
   test("halfClose refuses further writes, not reads", () => {

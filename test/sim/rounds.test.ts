@@ -108,6 +108,7 @@ const INJECTED: readonly (readonly [what: string, invariant: string, fault: (wor
         { family: 4, address: new Int32Array(4), port: 1 },
         0,
         0,
+        0,
       ),
     ),
   ],

@@ -2,7 +2,7 @@ import type { Host } from "../../../nodes/host.js";
 import { addressBits, formatAddress, formatPrefix, parseAddress, parsePrefix } from "../../ip/address.js";
 import type { AppNamespace } from "../../session/app-namespace.js";
 import type { AutoSdlView } from "../../session/auto-sdl.js";
-import { fibOfFamily } from "../../session/local-scope.js";
+import { fibOfFamily } from "../../session/namespace-address.js";
 import type { SdlRecord } from "../../session/sdl-record.js";
 import {
   SESSION_E_INVALID,

@@ -50,6 +50,7 @@ const CASE = z.strictObject({
     ]),
   ),
   skewPpm: z.array(z.int()),
+  turnUs: z.array(COUNT).default([]),
   mtu: COUNT.min(576),
   backlog: COUNT,
   tcp: SETTINGS,

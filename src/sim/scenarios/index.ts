@@ -1,5 +1,6 @@
 import { ABORT } from "./abort.js";
 import { BULK } from "./bulk.js";
+import { FAIR } from "./fair.js";
 import { HALF_CLOSE } from "./half-close.js";
 import { LISTENER_OVERLOAD } from "./listener-overload.js";
 import { REQUEST_RESPONSE } from "./request-response.js";
@@ -12,7 +13,7 @@ import { SLOW_READER } from "./slow-reader.js";
 import { STRIP_OPTIONS } from "./strip-options.js";
 import { VANISH } from "./vanish.js";
 
-/** Every kind of traffic; `random` is one of these over a hostile link. */
+/** Every kind of traffic; `random` is one of these, but for those that measure, over a hostile link. */
 export const SCENARIOS: readonly Scenario[] = [
   BULK,
   REQUEST_RESPONSE,
@@ -26,6 +27,7 @@ export const SCENARIOS: readonly Scenario[] = [
   VANISH,
   STRIP_OPTIONS,
   ROUNDS,
+  FAIR,
 ];
 
 /** The scenario of that name; throws RangeError when there is none. */

@@ -1,7 +1,7 @@
 import type { Draw } from "../draw.js";
 import type { RoundPlan } from "../round.js";
 import type { SimCase } from "../sim-case.js";
-import type { ConnectionPlan, EndPlan, Step } from "../workload.js";
+import type { ConnectionPlan, ConnectionRecord, EndPlan, Fail, Step } from "../workload.js";
 
 /** What is played, and what its network is like. */
 interface Played {
@@ -16,6 +16,8 @@ interface Played {
 export interface ConnectionScenario extends Played {
   /** What connection `number` does; `draw` is its own, so that it does the same whichever others there are. */
   plan(draw: Draw, number: number, of: SimCase): ConnectionPlan;
+  /** What must hold of the records, over the network that it draws: over a hostile one such a scenario is not played. */
+  readonly check?: (records: readonly ConnectionRecord[], of: SimCase, fail: Fail) => void;
 }
 
 /** Rounds, as many as the case has connections. */

@@ -122,7 +122,7 @@ export class TcpCore {
     this.scoreboard = new Scoreboard(parts.window, parts.config.maxSentRanges);
     this.congestion = new ChosenCongestion(parts.window, parts.engine, parts.config);
     this.isnKey = Int32Array.from({ length: 4 }, () => parts.random.nextInt32());
-    this.synCookies = new SynCookies(this.isnKey);
+    this.synCookies = new SynCookies(parts.window, this.isnKey);
     this.timestampKey = Int32Array.from({ length: 4 }, () => parts.random.nextInt32());
   }
 
@@ -158,6 +158,11 @@ export class TcpCore {
   /** Asks for the connection's turn in session-queue. */
   wantTransmit(c: ConnectionIndex): void {
     this.upcalls.wantTransmit(TRANSPORT_TCP, c);
+  }
+
+  /** Likewise, for the end of its stream, with no data before it. */
+  wantControl(c: ConnectionIndex): void {
+    this.upcalls.wantControl(TRANSPORT_TCP, c);
   }
 
   /** The wheel's number of a connection's timer. */

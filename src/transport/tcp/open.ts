@@ -9,7 +9,16 @@ import {
   TCP_OPT_WSCALE,
 } from "../../wire/tcp-options.js";
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN } from "../../wire/tcp.js";
-import { C_FIB, C_FLAGS, C_SESSION, C_STATE, CF_IP6, type ConnectionIndex, TRANSPORT_TCP } from "../transport.js";
+import {
+  C_FIB,
+  C_FLAGS,
+  C_SESSION,
+  C_STATE,
+  CF_IP6,
+  type ConnectionIndex,
+  type ConnectRequest,
+  TRANSPORT_TCP,
+} from "../transport.js";
 import { inheritAttributes } from "./attributes.js";
 import {
   ESTABLISHED,
@@ -69,13 +78,19 @@ const LEAST_MSS = 64;
 export const RTO_AFTER_SYN_LOSS_US = 3_000_000;
 
 /** Fills what a new connection starts with; tuple, FIB and family are in its row already. */
-function initConnection(core: TcpCore, r: number, rxFifoBytes: number, iss = initialSequence(core, r)): void {
+function initConnection(
+  core: TcpCore,
+  r: number,
+  rxFifoBytes: number,
+  scale: number,
+  iss = initialSequence(core, r),
+): void {
   const { i32 } = core.window;
   i32[r + T_ISS] = i32[r + T_SND_UNA] = iss;
   i32[r + T_SND_NXT] = (iss + 1) | 0;
   i32[r + T_RECOVER] = (iss + 1) | 0;
   i32[r + T_INITIAL_WND] = Math.min(rxFifoBytes, 65535);
-  i32[r + T_SCALES] = core.config.windowScale ? scaleFor(rxFifoBytes) : 0;
+  i32[r + T_SCALES] = core.config.windowScale ? scale : 0;
   i32[r + T_PROGRESS_MS] = core.engine.nowMs;
   if (core.config.windowScale) i32[r + C_FLAGS] |= TF_WSCALE;
   if (core.config.timestamps) i32[r + C_FLAGS] |= TF_TIMESTAMPS;
@@ -134,7 +149,7 @@ function receiveSyn(core: TcpCore, r: number, listener: ConnectionIndex, seg: Se
   i32[r + T_LISTENER] = i32[l + C_SESSION];
   i32[r + C_STATE] = SYN_RCVD;
   inheritAttributes(core, r, l);
-  initConnection(core, r, i32[l + T_INITIAL_WND], iss);
+  initConnection(core, r, i32[l + T_INITIAL_WND], i32[l + T_SCALES], iss);
   if (iss !== undefined) {
     // A cookie says nothing of these.
     i32[r + C_FLAGS] &= ~(TF_WSCALE | TF_TIMESTAMPS | TF_SACK);
@@ -146,7 +161,7 @@ function receiveSyn(core: TcpCore, r: number, listener: ConnectionIndex, seg: Se
 /** Answers a SYN by a SYN-ACK whose sequence number is a cookie, and keeps nothing: the row goes. */
 export function answerByCookie(core: TcpCore, c: ConnectionIndex, listener: ConnectionIndex, syn: Segment): void {
   const r = core.connections.row(c);
-  receiveSyn(core, r, listener, syn, core.synCookies.make(core, r, syn));
+  receiveSyn(core, r, listener, syn, core.synCookies.make(r, syn, core.engine.nowMs));
   sendSyn(core, c, r, true);
   // It never counted as half-open.
   core.window.i32[r + T_LISTENER] = -1;
@@ -159,7 +174,7 @@ export function answerByCookie(core: TcpCore, c: ConnectionIndex, listener: Conn
  */
 export function openByCookie(core: TcpCore, c: ConnectionIndex, listener: ConnectionIndex, ack: Segment): boolean {
   const r = core.connections.row(c);
-  const syn = core.synCookies.find(core, r, ack);
+  const syn = core.synCookies.find(r, ack, core.engine.nowMs);
   if (syn === undefined) return false;
   receiveSyn(core, r, listener, syn, (ack.ack - 1) | 0);
   armRetransmit(core, c, r);
@@ -167,12 +182,12 @@ export function openByCookie(core: TcpCore, c: ConnectionIndex, listener: Connec
 }
 
 /** Starts an active open on row `c`, which has its tuple, FIB, family and context, and is in the half-open table. */
-export function activeOpen(core: TcpCore, c: ConnectionIndex, rxFifoBytes: number): void {
+export function activeOpen(core: TcpCore, c: ConnectionIndex, request: ConnectRequest): void {
   const { i32 } = core.window;
   const r = core.connections.row(c);
   i32[r + C_STATE] = SYN_SENT;
   i32[r + C_FLAGS] |= TF_HALF_OPEN;
-  initConnection(core, r, rxFifoBytes);
+  initConnection(core, r, request.rxFifoBytes, scaleFor(request.maxRxFifoBytes));
   startSynTiming(core, r);
   sendSyn(core, c, r, false);
   armRetransmit(core, c, r);

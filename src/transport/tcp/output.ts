@@ -52,10 +52,10 @@ function maySend(state: number): boolean {
 
 /**
  * What may be sent now is decided here and nowhere else: a probe, what is lost, then new data within the windows, FIN
- * behind the last byte, and an ACK when nothing carried it. Fills `frame` with at most `budget` packets; true when
- * more could go at once.
+ * behind the last byte, and an ACK when nothing carried it. Fills `frame` with at most `budget` packets, and begins none
+ * after `bytes`; true when more could go at once.
  */
-export function transmit(core: TcpCore, c: ConnectionIndex, frame: Frame, budget: number): boolean {
+export function transmit(core: TcpCore, c: ConnectionIndex, frame: Frame, budget: number, bytes: number): boolean {
   const { i32 } = core.window;
   const r = core.connections.row(c);
   const room = Math.min(budget, FRAME_SIZE - frame.count);
@@ -68,11 +68,13 @@ export function transmit(core: TcpCore, c: ConnectionIndex, frame: Frame, budget
   }
   if (maySend(i32[r + C_STATE])) {
     restartIdle(core, r);
+    let left = bytes;
     while (frame.count < limit) {
       const b = nextSegment(core, c, r);
       if (b < 0) break;
       frame.add(b, next);
-      if (frame.count === limit) return true;
+      left = (left - core.pool.length(b)) | 0;
+      if (frame.count === limit || left <= 0) return true;
     }
   }
   acknowledge(core, c, r, frame, next, limit);
@@ -289,5 +291,6 @@ export function wantFin(core: TcpCore, c: ConnectionIndex, r: number): void {
   else if (i32[r + C_STATE] === CLOSE_WAIT) i32[r + C_STATE] = LAST_ACK;
   else return;
   i32[r + C_FLAGS] |= TF_FIN_WANTED;
-  core.wantTransmit(c);
+  if (core.queued(r) === ((i32[r + T_SND_NXT] - i32[r + T_SND_UNA]) | 0)) core.wantControl(c);
+  else core.wantTransmit(c);
 }

@@ -3,7 +3,7 @@ import { isnHashWords } from "../../random/isn-hash.js";
 import { TCP_HAS_MSS, TCP_OPT_MSS, TCP_OPT_PRESENT } from "../../wire/tcp-options.js";
 import { C_PORTS } from "../transport.js";
 import { TUPLE_WORDS } from "./connection.js";
-import type { TcpCore } from "./core.js";
+import type { MemoryWindow } from "../../mem/window.js";
 import { Segment } from "./segment.js";
 
 // RFC 4987 3.6: a listener whose backlog is full keeps nothing of a SYN. What it would have kept is in the sequence number of its
@@ -22,24 +22,26 @@ const GOOD_FOR_MS = 2 << STEP_SHIFT;
 /** Connections that are asked for while the backlog is full. */
 export class SynCookies {
   readonly #key: Int32Array;
+  readonly #window: MemoryWindow;
   /** The peer's SYN, as far as its ACK tells it. */
   readonly #syn = new Segment();
   /** When the last one was sent; before the first: never. */
   #sentMs: number | undefined;
 
   /** The key is made of the stack's key for sequence numbers. */
-  constructor(isnKey: Int32Array) {
+  constructor(window: MemoryWindow, isnKey: Int32Array) {
+    this.#window = window;
     this.#key = isnKey.map((word, i) => hash3(isnKey[(i + 1) & 3], isnKey[(i + 2) & 3], word, i, 0x636f_6f6b));
   }
 
   /** The sequence number of the answer to a SYN; row `r` has the tuple, FIB and family. */
-  make(core: TcpCore, r: number, syn: Segment): number {
+  make(r: number, syn: Segment, nowMs: number): number {
     const { options } = syn;
     const mss = (options[TCP_OPT_PRESENT] & TCP_HAS_MSS) !== 0 ? options[TCP_OPT_MSS] : 0;
     const found = MSS_TABLE.findLastIndex((each) => each <= mss);
-    this.#sentMs = core.engine.nowMs;
-    const step = (core.engine.nowMs >>> STEP_SHIFT) & STEP_MASK;
-    return this.#cookie(core, r, syn.seq, step, Math.max(found, 0));
+    this.#sentMs = nowMs;
+    const step = (nowMs >>> STEP_SHIFT) & STEP_MASK;
+    return this.#cookie(r, syn.seq, step, Math.max(found, 0));
   }
 
   /** Whether ACKs without a connection may bring back a cookie. */
@@ -51,13 +53,13 @@ export class SynCookies {
    * The SYN that was answered by the cookie which an ACK brings back, as far as the cookie tells; undefined when it is none of
    * ours. Row `r` has the tuple, FIB and family. The same object each time.
    */
-  find(core: TcpCore, r: number, ack: Segment): Segment | undefined {
+  find(r: number, ack: Segment, nowMs: number): Segment | undefined {
     const cookie = (ack.ack - 1) | 0;
     const step = cookie >>> 27;
     const mssIndex = (cookie >>> 24) & 7;
-    const age = ((core.engine.nowMs >>> STEP_SHIFT) - step) & STEP_MASK;
+    const age = ((nowMs >>> STEP_SHIFT) - step) & STEP_MASK;
     const seq = (ack.seq - 1) | 0;
-    if (age > 1 || this.#cookie(core, r, seq, step, mssIndex) !== cookie) return undefined;
+    if (age > 1 || this.#cookie(r, seq, step, mssIndex) !== cookie) return undefined;
     const syn = this.#syn;
     syn.seq = seq;
     syn.window = ack.window;
@@ -67,8 +69,8 @@ export class SynCookies {
     return syn;
   }
 
-  #cookie(core: TcpCore, r: number, seq: number, step: number, mssIndex: number): number {
-    const tuple = isnHashWords(this.#key, core.window.i32, r + C_PORTS, TUPLE_WORDS);
+  #cookie(r: number, seq: number, step: number, mssIndex: number): number {
+    const tuple = isnHashWords(this.#key, this.#window.i32, r + C_PORTS, TUPLE_WORDS);
     const said = (step << 3) | mssIndex;
     return (said << 24) | (hash3(this.#key[0], this.#key[1], tuple, seq, said) & HASH_MASK);
   }

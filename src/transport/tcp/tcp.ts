@@ -41,6 +41,8 @@ import {
   TF_TIMESTAMPS,
   TF_URGENT,
   TIME_WAIT,
+  T_SCALES,
+  T_SRTT_US,
 } from "./connection.js";
 import { attribute, initAttributes, setAttribute, setAttributes } from "./attributes.js";
 import { TcpCore, type TcpParts, TIMER_WAIT } from "./core.js";
@@ -48,7 +50,7 @@ import { formatConnection } from "./format.js";
 import { loseAll } from "./loss-detection.js";
 import { activeOpen, refuse } from "./open.js";
 import { transmit, wantFin } from "./output.js";
-import { updateIsDue } from "./receive-window.js";
+import { receiveWindow, scaleFor, updateIsDue } from "./receive-window.js";
 import { oweAck, sendReset } from "./segment-out.js";
 import { softError } from "./soft-error.js";
 import { connectionStatistics } from "./statistics.js";
@@ -75,7 +77,13 @@ export class TcpTransport implements Transport, Timed {
     parts.lookup.registerRows(TRANSPORT_TCP, this.rows);
   }
 
-  startListen(session: SessionIndex, local: Endpoint, fib: number, rxFifoBytes: number): ConnectionIndex {
+  startListen(
+    session: SessionIndex,
+    local: Endpoint,
+    fib: number,
+    rxFifoBytes: number,
+    maxRxFifoBytes: number,
+  ): ConnectionIndex {
     const { core } = this;
     const c = core.connections.alloc();
     if (c < 0) return SESSION_E_ALLOC;
@@ -88,6 +96,7 @@ export class TcpTransport implements Transport, Timed {
     i32.set(local.address, r + C_LCL);
     if (local.family === 6) i32[r + C_FLAGS] |= CF_IP6;
     i32[r + T_INITIAL_WND] = rxFifoBytes;
+    i32[r + T_SCALES] = scaleFor(maxRxFifoBytes);
     initAttributes(core, r);
     core.listeners.set(session, c);
     return c;
@@ -131,7 +140,7 @@ export class TcpTransport implements Transport, Timed {
       core.connections.free(c);
       return SESSION_E_ALLOC;
     }
-    activeOpen(core, c, request.rxFifoBytes);
+    activeOpen(core, c, request);
     return c;
   }
 
@@ -171,8 +180,17 @@ export class TcpTransport implements Transport, Timed {
     core.remove(c);
   }
 
-  transmit(c: ConnectionIndex, frame: Frame, budget: number): boolean {
-    return transmit(this.core, c, frame, budget);
+  transmit(c: ConnectionIndex, frame: Frame, budget: number, bytes: number): boolean {
+    return transmit(this.core, c, frame, budget, bytes);
+  }
+
+  roundTripUs(c: ConnectionIndex): number {
+    const { core } = this;
+    return core.window.i32[core.connections.row(c) + T_SRTT_US];
+  }
+
+  promisedBytes(c: ConnectionIndex): number {
+    return Math.max(0, receiveWindow(this.core, this.core.connections.row(c)));
   }
 
   rxDequeued(c: ConnectionIndex): void {

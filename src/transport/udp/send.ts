@@ -120,16 +120,18 @@ export class UdpSender {
     this.#chosen.fib = this.#checked.fib = -1;
   }
 
-  /** Sends datagrams of connection `c` on row `r`, at most `budget`; returns whether there are more. */
-  send(c: ConnectionIndex, r: number, frame: Frame, budget: number): boolean {
+  /** Sends datagrams of connection `c` on row `r`, at most `budget`, none after `most` bytes; returns whether there are more. */
+  send(c: ConnectionIndex, r: number, frame: Frame, budget: number, most: number): boolean {
     const { window, fifos } = this.#parts;
     const tx = window.i32[r + C_TX_FIFO];
     const next = (TRANSPORT_UDP << 1) | ((window.i32[r + C_FLAGS] & CF_IP6) !== 0 ? 1 : 0);
-    for (let n = 0; n < budget && frame.count < FRAME_SIZE; n++) {
+    let left = most;
+    for (let n = 0; n < budget && left > 0 && frame.count < FRAME_SIZE; n++) {
       const bytes = peekDatagram(fifos, window, tx, this.#header);
       if (bytes < 0) return false;
       const b = this.#build(c, r, tx, bytes);
       dropDatagram(fifos, window, tx, this.#header);
+      left = (left - bytes) | 0;
       if (b === CONSUMED) continue;
       frame.add(b, next);
       window.i32[r + U_OUT_DATAGRAMS]++;

@@ -162,10 +162,10 @@ export class UdpTransport implements Transport {
     if (state === UDP_OPENED || state === UDP_CLOSING) this.#remove(c);
   }
 
-  transmit(c: ConnectionIndex, frame: Frame, budget: number): boolean {
+  transmit(c: ConnectionIndex, frame: Frame, budget: number, bytes: number): boolean {
     const r = this.rows.row(c);
     if (this.#i32[r + C_STATE] === UDP_CLOSED || this.#i32[r + C_TX_FIFO] === 0) return false;
-    const hasMore = this.sender.send(c, r, frame, budget);
+    const hasMore = this.sender.send(c, r, frame, budget, bytes);
     if (!hasMore && this.#i32[r + C_STATE] === UDP_CLOSING) this.#remove(c);
     else this.#parts.upcalls.acknowledged(this.#i32[r + C_SESSION]);
     return hasMore;

@@ -6,6 +6,11 @@ function close(host: ScriptedStack): void {
   host.settle();
 }
 
+/** Turns that session-queue gave to connections without data. */
+function controlTurns(host: ScriptedStack): number {
+  return host.stack.engine.errors().find(({ symbol }) => symbol === "turns_control")?.count ?? 0;
+}
+
 describe.each(FAMILIES)("closing over IPv%i", (family) => {
   it("sends what is written, then FIN", () => {
     const [peer, host] = established({ family });
@@ -22,6 +27,19 @@ describe.each(FAMILIES)("closing over IPv%i", (family) => {
     expect(peer.state).toBe("FIN_WAIT_2");
     peer.send({ flags: "FA" }).expect({ flags: "A", ack: 2 });
     expect(host.log).toEqual(["closed", "cleanup transport", "cleanup session"]);
+  });
+
+  it("a FIN with no data before it has its turn before data, one with data does not", () => {
+    const [peer, host] = established({ family });
+    host.session.halfClose();
+    host.settle();
+    peer.expect({ flags: "FA", seq: 1 });
+    expect(controlTurns(host)).toBe(1);
+    const [, other] = established({ family });
+    other.session.write(pattern(0, 100));
+    other.session.halfClose();
+    other.settle();
+    expect(controlTurns(other)).toBe(0);
   });
 
   it("after half-close the application reads on", () => {
