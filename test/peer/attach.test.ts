@@ -81,7 +81,7 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl"))("an application in another 
         const broken = tap.netns.start(
           "sh",
           "-c",
-          `curl -sS --max-time 60 -o /dev/null -w '%{size_download}\n' http://${STACK4}:8080/huge; echo "ended $?"`,
+          `curl -sS --limit-rate 100M -o /dev/null -w '%{size_download}\n' http://${STACK4}:8080/huge; echo "ended $?"`,
         );
         await web.waitFor(/^under way$/m);
         await new Promise((resolve) => setTimeout(resolve, 30 * (i % 10)));

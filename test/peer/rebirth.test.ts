@@ -31,7 +31,7 @@ it.skipIf(lacks("netns", "tun", "ip", "curl"))(
     try {
       await web.waitFor(/^listening$/m, 20_000);
       for (let i = 0; i < KILLS; i++) {
-        const broken = netns.start("curl", "-sS", "--max-time", "60", "-o", "/dev/null", `${URL}/huge`);
+        const broken = netns.start("curl", "-sS", "--limit-rate", "100M", "-o", "/dev/null", `${URL}/huge`);
         await web.waitFor(new RegExp(`(?:^under way$[^]*){${i + 1}}`, "m"));
         await pause(37 * (i % 9));
         expect([broken.isOver, lost()]).toEqual([false, i]);
