@@ -69,7 +69,7 @@ export class FuzzHost {
         reassembly: { maxDatagrams: 32, maxFragmentsPerDatagram: 40, maxFragments: 200 },
       },
       neighbours: { limit: 32, queued: 32 },
-      session: { maxSessions: 256, backlog: 4, rxFifoBytes: 32768, txFifoBytes: 32768, rtBackend: "rule-table" },
+      session: { maxSessions: 256, backlog: 3, rxFifoBytes: 32768, txFifoBytes: 32768, rtBackend: "rule-table" },
       // Short waits: much happens in little time.
       udp: { maxConnections: 512 },
       tcp: {
