@@ -12,7 +12,7 @@ const URI = `tcp://${STACK4}/1000`;
 async function countersOf(program: Program): Promise<ClientCounters> {
   const before = program.stdout.match(/^counters /gm)?.length ?? 0;
   process.kill(program.pid, "SIGUSR2");
-  await program.waitFor(new RegExp(`(?:^counters .*$[^]*){${before + 1}}`, "m"));
+  await program.waitForLines("counters ", before + 1);
   const [last = "null"] = program.stdout.match(/(?<=^counters ).*$/gm)?.slice(-1) ?? [];
   const counters: ClientCounters = JSON.parse(last);
   return counters;

@@ -102,12 +102,12 @@ describe.skipIf(lacks("netns", "tun", "ip"))("applications in other processes, a
     for (let i = 1; i <= 3; i++) {
       await transfer("blue", RED);
       await host.killStack();
-      await server.waitFor(new RegExp(`(?:^lost$[^]*){${i}}`, "m"));
+      await server.waitForLines("lost", i);
       const early = host.connect({ ...inside("blue"), uri: `tcp://${RED}/1000` });
       expect((await early.finished).stdout).toMatch(/^refused (?:ECONNREFUSED|ENOENT)/m);
       for (const name of ["tap0", "tap1"]) await host.netns.ip(`link del ${name}`).catch(() => undefined);
       await host.startStack();
-      await server.waitFor(new RegExp(`(?:^reattached$[^]*){${i}}`, "m"));
+      await server.waitForLines("reattached", i);
     }
     await transfer("blue", RED);
     expect(server.stdout.match(/^accepted$/gm)).toHaveLength(4);

@@ -65,8 +65,17 @@ export class Program {
   }
 
   /** Waits until its standard output or error matches. Throws, with what it wrote, when it ends or time runs out first. */
-  async waitFor(wanted: RegExp, timeoutMs = 15_000): Promise<void> {
-    const isThere = () => wanted.test(this.stdout) || wanted.test(this.stderr);
+  waitFor(wanted: RegExp, timeoutMs = 15_000): Promise<void> {
+    return this.#waitUntil(() => wanted.test(this.stdout) || wanted.test(this.stderr), String(wanted), timeoutMs);
+  }
+
+  /** Waits until so many lines of its standard output are `line`, or begin with it; throws as {@link waitFor}. */
+  waitForLines(line: string, count: number, timeoutMs = 15_000): Promise<void> {
+    const isThere = () => this.stdout.split("\n").filter((each) => each.startsWith(line)).length >= count;
+    return this.#waitUntil(isThere, `${count} of "${line}"`, timeoutMs);
+  }
+
+  async #waitUntil(isThere: () => boolean, what: string, timeoutMs: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(done, timeoutMs);
       const look = () => {
@@ -82,7 +91,7 @@ export class Program {
       look();
     });
     if (!isThere()) {
-      throw new Error(`${this.#name}: no ${String(wanted)} in its output:\n${this.stdout}${this.stderr}`);
+      throw new Error(`${this.#name}: no ${what} in its output:\n${this.stdout}${this.stderr}`);
     }
   }
 
