@@ -15,7 +15,7 @@ const IS_LONG = SECONDS > 30;
 /** A transfer that has not ended by then never will. */
 const TRANSFER_MS = 60_000;
 
-/** Flat memory: what the garbage collector has not got round to may come on top. */
+/** Flat memory. */
 const MOST_GROWTH = 1.1;
 
 const SCOPE = ["local", "global"];
@@ -30,12 +30,14 @@ function residentKib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]);
 }
 
-/** The middle of the last quarter in comparison with that of the second, when code is compiled and pools are warm. */
+/**
+ * The least of the last quarter in comparison with that of the second, when code is compiled and pools are warm. The least: memory goes
+ * up and down with what a harmful process still holds, until it ends, and with garbage.
+ */
 function growth(kib: readonly number[]): number {
   const quarter = Math.floor(kib.length / 4);
-  const middle = (from: number): number =>
-    kib.slice(from, from + quarter).toSorted((a, b) => a - b)[Math.floor(quarter / 2)] ?? 0;
-  return middle(kib.length - quarter) / middle(quarter);
+  const least = (from: number): number => Math.min(...kib.slice(from, from + quarter));
+  return least(kib.length - quarter) / least(quarter);
 }
 
 /** What was done, and what was seen meanwhile. */
