@@ -66,7 +66,8 @@ describe.skipIf(lacks("netns", "tun", "ip"))("counters of applications in other 
   test("in the middle of transfers they are between what the clients said before and say after", async () => {
     await host.serve({ mode: "echo", uris: [URI], scope: SCOPE });
     const client = host.connect({ scope: SCOPE, uri: URI, bytes: 1e10, sessions: 4 });
-    await client.waitFor(/(?:^connected.*$[^]*){4}/m);
+    await client.waitForLines("connected ", 4);
+    await until("bytes come back", async () => (await countersOf(client)).readBytes > 0);
     for (let i = 0; i < 5; i++) {
       const before = await countersOf(client);
       const now = await clientOf(client);
@@ -75,7 +76,6 @@ describe.skipIf(lacks("netns", "tun", "ip"))("counters of applications in other 
       for (const key of ["readBytes", "writtenBytes"] as const) {
         expect(now[key]).toBeGreaterThanOrEqual(before[key]);
         expect(now[key]).toBeLessThanOrEqual(after[key]);
-        expect(after[key]).toBeGreaterThan(0);
       }
       const memory: MethodResult<"statistics.segments"> = JSON.parse(await host.cli("show segment-manager --json"));
       expect(memory.managers.find(({ workers }) => workers.length === 2)?.segments[0]?.fifos).toBe(8);
