@@ -37,7 +37,7 @@ try {
       for (const [peer, measure] of peers) {
         await measure();
         const result = await measurePairs(PAIRS, ours, measure);
-        printValue(peer === "unix" ? name : `${name}-again`, result.ours, "GB/s");
+        printValue(peer === "unix" ? name : `${name}-again`, result.ours, "GB/s"); // Beside the second peer it was measured again.
         printValue(`${name}-${peer}`, result.peer, "GB/s");
         printRatio(name, peer, result.ratio);
       }
