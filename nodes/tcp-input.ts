@@ -1,4 +1,4 @@
-import { FRAME_SIZE, type Frame } from "../src/graph/frame.js";
+import { CONSUMED, FRAME_SIZE, type Frame } from "../src/graph/frame.js";
 import { type NodeForm, type NodeRuntime } from "../src/graph/node.js";
 import {
   type BufferIndex,
@@ -13,17 +13,18 @@ import {
   M_LEN,
   M_TAIL,
 } from "../src/graph/packet-pool.js";
+import { FLOW_KEPT, FLOW_WAITS } from "../src/session/flow-hooks.js";
 import { FLOW_DROP, FLOW_PASS } from "../src/session/rt-backend.js";
 import { ESTABLISHED, SYN_SENT } from "../src/transport/tcp/connection.js";
 import { tcpNodeErrors } from "../src/transport/tcp/errors.js";
 import { C_STATE, TRANSPORT_TCP } from "../src/transport/transport.js";
 import { IP4_DST, IP4_SRC } from "../src/wire/ip4.js";
 import { IP6_DST, IP6_SRC } from "../src/wire/ip6.js";
-import { TCP_FLAG_RST, TCP_HEADER_LEN, TCP_OK, tcpCheck, tcpFlags } from "../src/wire/tcp.js";
+import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HEADER_LEN, TCP_OK, tcpCheck, tcpFlags } from "../src/wire/tcp.js";
 import type { Host } from "./host.js";
 import { tcpTrace } from "../src/transport/tcp/trace.js";
 
-const errors = tcpNodeErrors("length", "bad_source", "filtered", "no_listener", "lookup_drops", "no_buffer");
+const errors = tcpNodeErrors("length", "bad_source", "filtered", "undecided", "no_listener", "lookup_drops", "no_buffer");
 const E = errors.index;
 
 /** Least vector for which touch passes pay. */
@@ -64,6 +65,7 @@ function tcpInput(isIp4: boolean): NodeForm<Host> {
     trace: tcpTrace,
     process: (host) => {
       const { pool, lookup } = host;
+      const { flows } = host.sessions;
       const { core } = host.tcp;
       const { connections } = core;
       const hashes = new Int32Array(FRAME_SIZE);
@@ -112,13 +114,27 @@ function tcpInput(isIp4: boolean): NodeForm<Host> {
         return c >= 0 ? c : lookup.halfOpen6(fib, TRANSPORT_TCP, l0, l1, l2, l3, r0, r1, r2, r3, ports, hash);
       }
 
-      /** Listening session of a segment without a connection: by rule or by its destination; FLOW_DROP, or below 0: nobody. */
-      function listenerOf(dv: DataView, fib: number, ip: number, at: number): number {
+      /** What a hook says of segment `b`: only SYNs begin flows. */
+      function hooked(b: BufferIndex, hash: number): number {
+        const { i32, dv } = host.window;
+        const m = pool.meta + (b << 4);
+        const flags = tcpFlags(dv, i32[m + M_DATA]);
+        if ((flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST)) !== TCP_FLAG_SYN) return FLOW_PASS;
+        return flows.judge(b, m, isIp4, TRANSPORT_TCP, hash);
+      }
+
+      /**
+       * Listening session of segment `b`, which has no connection: by rule, by a hook, or by its destination; or a FLOW_
+       * constant, or below 0: nobody.
+       */
+      function listenerOf(b: BufferIndex, fib: number, ip: number, at: number, hash: number): number {
+        const { dv } = host.window;
         const port = dv.getUint16(at + 2);
         const ports = (port << 16) | dv.getUint16(at);
         if (isIp4) {
           const lcl = dv.getInt32(ip + IP4_DST);
-          const ruled = lookup.decide4(fib, TRANSPORT_TCP, lcl, dv.getInt32(ip + IP4_SRC), ports);
+          let ruled = lookup.decide4(fib, TRANSPORT_TCP, lcl, dv.getInt32(ip + IP4_SRC), ports);
+          if (ruled === FLOW_PASS && flows.isOn) ruled = hooked(b, hash);
           return ruled === FLOW_PASS ? lookup.listener4(fib, TRANSPORT_TCP, lcl, port) : ruled;
         }
         const d = ip + IP6_DST;
@@ -131,7 +147,8 @@ function tcpInput(isIp4: boolean): NodeForm<Host> {
         const r1 = dv.getInt32(s + 4);
         const r2 = dv.getInt32(s + 8);
         const r3 = dv.getInt32(s + 12);
-        const ruled = lookup.decide6(fib, TRANSPORT_TCP, l0, l1, l2, l3, r0, r1, r2, r3, ports);
+        let ruled = lookup.decide6(fib, TRANSPORT_TCP, l0, l1, l2, l3, r0, r1, r2, r3, ports);
+        if (ruled === FLOW_PASS && flows.isOn) ruled = hooked(b, hash);
         return ruled === FLOW_PASS ? lookup.listener6(fib, TRANSPORT_TCP, l0, l1, l2, l3, port) : ruled;
       }
 
@@ -153,9 +170,12 @@ function tcpInput(isIp4: boolean): NodeForm<Host> {
         return whole;
       }
 
-      /** Where a segment without a connection goes, its listener in M_CONN. */
-      function stray(m: number, dv: DataView, ip: number, at: number, node: NodeRuntime): number {
-        const { i32 } = host.window;
+      /** Where segment `b`, which has no connection, goes, its listener in M_CONN; CONSUMED: nowhere yet. */
+      function stray(b: BufferIndex, hash: number, node: NodeRuntime): number {
+        const { i32, dv } = host.window;
+        const m = pool.meta + (b << 4);
+        const ip = i32[m + M_L3];
+        const at = i32[m + M_DATA];
         const isReset = (tcpFlags(dv, at) & TCP_FLAG_RST) !== 0;
         const isGroup = (i32[m + M_FLAGS] & (F_L2_MULTICAST | F_L3_MULTICAST)) !== 0;
         const s = ip + IP6_SRC;
@@ -166,9 +186,10 @@ function tcpInput(isIp4: boolean): NodeForm<Host> {
           i32[m + M_ERROR] = node.errorBase + E.bad_source;
           return NEXT_DROP;
         }
-        const session = listenerOf(dv, i32[m + M_FIB], ip, at);
-        if (session === FLOW_DROP) {
-          i32[m + M_ERROR] = node.errorBase + E.filtered;
+        const session = listenerOf(b, i32[m + M_FIB], ip, at, hash);
+        if (session === FLOW_KEPT) return CONSUMED;
+        if (session === FLOW_DROP || session === FLOW_WAITS) {
+          i32[m + M_ERROR] = node.errorBase + (session === FLOW_DROP ? E.filtered : E.undecided);
           return NEXT_DROP;
         }
         const listener = session < 0 ? undefined : core.listeners.get(session);
@@ -219,7 +240,7 @@ function tcpInput(isIp4: boolean): NodeForm<Host> {
           }
           const c = connectionOf(dv, i32[m + M_FIB], i32[m + M_L3], at, hashes[i]);
           if (c < 0) {
-            next[i] = stray(m, dv, i32[m + M_L3], at, node);
+            next[i] = stray(buffers[i], hashes[i], node);
             continue;
           }
           i32[m + M_CONN] = c;

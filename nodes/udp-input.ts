@@ -1,6 +1,7 @@
 import { CONSUMED, FRAME_SIZE, type Frame } from "../src/graph/frame.js";
 import { type NodeForm, type NodeRuntime, nodeErrors } from "../src/graph/node.js";
 import {
+  type BufferIndex,
   F_L2_MULTICAST,
   F_L3_MULTICAST,
   M_DATA,
@@ -12,6 +13,7 @@ import {
   M_TAIL,
 } from "../src/graph/packet-pool.js";
 import { requestIcmpError } from "../src/ip/icmp-request.js";
+import { FLOW_KEPT, FLOW_WAITS } from "../src/session/flow-hooks.js";
 import { FLOW_DROP, FLOW_PASS } from "../src/session/rt-backend.js";
 import { UDP_CLOSING } from "../src/transport/udp/connection.js";
 import { C_RX_FIFO, C_SESSION, C_STATE, TRANSPORT_UDP } from "../src/transport/transport.js";
@@ -25,7 +27,8 @@ import type { Host } from "./host.js";
 const COMMON_ERRORS = {
   bad_length: ["error", "udp length error"],
   no_listener: ["info", "no listener for dst port: icmp port unreachable"],
-  filtered: ["info", "filtered by a session rule"],
+  filtered: ["info", "filtered by a session rule or flow hook"],
+  undecided: ["info", "datagram too many of a flow that a hook is to decide"],
   no_group_listener: ["info", "no listener for a broadcast or multicast datagram"],
   fifo_full: ["warn", "fifo full: datagram lost"],
   not_ready: ["warn", "session is closing"],
@@ -42,8 +45,12 @@ const NEXT_ICMP_ERROR = 1;
 const NO_SESSION = -1;
 /** A listener wants it, but no session can be made. */
 const NOT_ACCEPTED = -2;
-/** A rule drops it. */
+/** A rule or a hook drops it. */
 const FILTERED = -3;
+/** It waits for a hook's decision. */
+const KEPT = -4;
+/** It is one too many of a flow that waits. */
+const UNDECIDED = -5;
 
 /** udp4-input and udp6-input: put each datagram into the rx fifo of its session, or of the listener on its port. */
 function udpInput(isIp4: boolean): NodeForm<Host> {
@@ -67,6 +74,7 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
       const { i32, dv } = host.window;
       const { lookup, pool, sessions, udp } = host;
       const { meta } = pool;
+      const { flows } = sessions;
       const { rows, receiver } = udp;
       const hashes = new Int32Array(FRAME_SIZE);
       const touched = new Int32Array(1);
@@ -89,8 +97,12 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
         );
       }
 
-      /** The connection that takes the datagram, NO_SESSION, NOT_ACCEPTED or FILTERED. */
-      function connectionOf(fib: number, ip: number, at: number, hash: number, isGroup: boolean): number {
+      /** The connection that takes the datagram, or one of the constants above. */
+      function connectionOf(b: BufferIndex, hash: number): number {
+        const m = meta + (b << 4);
+        const fib = i32[m + M_FIB];
+        const ip = i32[m + M_L3];
+        const at = i32[m + M_DATA];
         const port = dv.getUint16(at + 2);
         const ports = (port << 16) | dv.getUint16(at);
         const d = ip + dstAt;
@@ -103,6 +115,7 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
           c = lookup.established4(fib, TRANSPORT_UDP, d0, s0, ports, hash);
           if (c >= 0) return c;
           listener = lookup.decide4(fib, TRANSPORT_UDP, d0, s0, ports);
+          if (listener === FLOW_PASS && flows.isOn) listener = flows.judge(b, m, true, TRANSPORT_UDP, hash);
           if (listener === FLOW_PASS) listener = lookup.listener4(fib, TRANSPORT_UDP, d0, port);
         } else {
           const d1 = dv.getInt32(d + 4);
@@ -115,13 +128,24 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
           c = lookup.established6(fib, TRANSPORT_UDP, d0, d1, d2, d3, s0, s1, s2, s3, ports, hash);
           if (c >= 0) return c;
           listener = lookup.decide6(fib, TRANSPORT_UDP, d0, d1, d2, d3, s0, s1, s2, s3, ports);
+          if (listener === FLOW_PASS && flows.isOn) listener = flows.judge(b, m, false, TRANSPORT_UDP, hash);
           if (listener === FLOW_PASS) listener = lookup.listener6(fib, TRANSPORT_UDP, d0, d1, d2, d3, port);
         }
-        if (listener < 0) return listener === FLOW_DROP ? FILTERED : NO_SESSION;
+        if (listener < 0) return refused(listener);
         c = sessions.datagramConnection(listener, hash);
         if (i32[rows.row(c) + C_RX_FIFO] !== 0) return c;
         // A session's own address is one to answer from: groups and broadcast addresses are not (RFC 1122 4.1.3.5).
-        return isGroup ? NO_SESSION : accept(listener, fib, ip, at);
+        if ((i32[m + M_FLAGS] & F_L3_MULTICAST) !== 0) return NO_SESSION;
+        c = accept(listener, fib, ip, at);
+        if (c >= 0 && flows.isOn) flows.becameSession(m, isIp4, hash);
+        return c;
+      }
+
+      /** Which of the constants stands for a flow that no listener takes. */
+      function refused(flow: number): number {
+        if (flow === FLOW_DROP) return FILTERED;
+        if (flow === FLOW_KEPT) return KEPT;
+        return flow === FLOW_WAITS ? UNDECIDED : NO_SESSION;
       }
 
       /** A connected-mode listener: the first datagram of a peer makes its session. Not per packet, so it may allocate. */
@@ -172,8 +196,7 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
             i32[m + M_ERROR] = errorBase + E.no_checksum;
             continue;
           }
-          const isGroup = (i32[m + M_FLAGS] & F_L3_MULTICAST) !== 0;
-          const c = connectionOf(i32[m + M_FIB], i32[m + M_L3], at, hashes[i], isGroup);
+          const c = connectionOf(buffers[i], hashes[i]);
           if (c >= 0) {
             const error = deliver(c, m, udpLength(dv, at));
             if (error >= 0) i32[m + M_ERROR] = errorBase + error;
@@ -183,8 +206,10 @@ function udpInput(isIp4: boolean): NodeForm<Host> {
             }
             continue;
           }
-          if (c === NOT_ACCEPTED) i32[m + M_ERROR] = errorBase + E.create_session;
+          if (c === KEPT) next[i] = CONSUMED;
+          else if (c === NOT_ACCEPTED) i32[m + M_ERROR] = errorBase + E.create_session;
           else if (c === FILTERED) i32[m + M_ERROR] = errorBase + E.filtered;
+          else if (c === UNDECIDED) i32[m + M_ERROR] = errorBase + E.undecided;
           else if ((i32[m + M_FLAGS] & (F_L2_MULTICAST | F_L3_MULTICAST)) !== 0) {
             i32[m + M_ERROR] = errorBase + E.no_group_listener;
           } else {

@@ -5,6 +5,7 @@ import { type LiveStack, type OpenOptions, openStack } from "./node/live-stack.j
 export type { AppWorker, ConnectOptions, ListenOptions } from "./app/app-worker.js";
 export type { App } from "./app/app.js";
 export type { AppCallbacks } from "./app/callbacks.js";
+export type { FlowHookHandle, InboundFlow, OnFlow } from "./app/flow-hook.js";
 export type { Listener } from "./app/listener.js";
 export type { Answer, Session, SessionAddress, SessionStatistics } from "./app/session.js";
 export type { Device, Offloads } from "./device/device.js";
@@ -12,6 +13,8 @@ export { wire, type WireDevice, type WireOptions } from "./device/wire-device.js
 export { ConfigError } from "./host/config-error.js";
 export type { AppConfig, InterfaceConfig, RouteConfig, StackConfig } from "./host/config-types.js";
 export type { LiveStack, OpenOptions } from "./node/live-stack.js";
+export type { NamespaceHandle } from "./node/namespace-scope.js";
+export type { FlowDecision, FlowVerdict } from "./session/flow-record.js";
 export { SESSION_ERRORS, SessionError, type SessionErrorEntry } from "./session/session-errors.js";
 export {
   type ConnectionAttribute,

@@ -16,6 +16,7 @@ import { PAGE_BYTES } from "./mem/page-ranges.js";
 import type { MemoryWindow } from "./mem/window.js";
 import type { Random } from "./random/random.js";
 import { TransportIcmpSink } from "./session/icmp-sink.js";
+import { FlowPackets } from "./session/flow-packets.js";
 import type { LocalAddresses } from "./session/local-addresses.js";
 import { SessionLookup } from "./session/lookup.js";
 import { DEFAULT_SESSION_CONFIG, type SessionConfig } from "./session/session-config.js";
@@ -182,7 +183,16 @@ function makeHost(parts: StackParts): Host {
     listeners: sessionConfig.maxListeners,
   });
   const addresses = localAddresses(ip, interfaces);
-  const sessions = new SessionLayer({ window, fifos, lookup, addresses, random, config: sessionConfig, hooks });
+  const sessions = new SessionLayer({
+    window,
+    fifos,
+    lookup,
+    addresses,
+    packets: new FlowPackets(pool, (node, b) => engine.inject(node, b)),
+    random,
+    config: sessionConfig,
+    hooks,
+  });
   engine.addTimed(sessions);
   engine.addTimed(sessions.autoSdl);
   ip.fib.useWatcher(sessions);

@@ -1,4 +1,5 @@
 import type * as Zod from "zod";
+import { FLOW_VERDICTS } from "../session/flow-record.js";
 import { RT_BACKENDS } from "../session/rt-backend.js";
 import { RULE_PROTOS, RULE_SCOPES } from "../session/rule-record.js";
 import { MAX_AUTO_SDL_THRESHOLD, MAX_AUTO_SDL_TIMEOUT_S, SDL_ACTIONS } from "../session/sdl-record.js";
@@ -79,6 +80,10 @@ const SESSION_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["session"]>,
   autoSdlThreshold: intLeaf(1, MAX_AUTO_SDL_THRESHOLD),
   autoSdlRemoveTimeoutS: intLeaf(1, MAX_AUTO_SDL_TIMEOUT_S),
   maxAutoSdlPeers: intLeaf(1, MAX_ROWS),
+  maxUndecidedFlows: intLeaf(1, 65_536),
+  maxDecidedFlows: intLeaf(1, 65_536),
+  flowDecisionMs: intLeaf(1, 60_000),
+  flowDefault: wordLeaf(FLOW_VERDICTS),
   collectAll: booleanLeaf,
   rxFifoBytes: intLeaf(1024, 64 << 20),
   txFifoBytes: intLeaf(1024, 64 << 20),

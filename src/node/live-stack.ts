@@ -2,6 +2,7 @@ import type { Host } from "../../nodes/host.js";
 import type { App } from "../app/app.js";
 import { AppServer } from "../app/attach.js";
 import type { AppCallbacks } from "../app/callbacks.js";
+import { setFlowHook } from "../app/flow-hook.js";
 import { applySessionConfig } from "../host/apply-session-config.js";
 import { resolveConfig } from "../host/config.js";
 import type { ResolvedConfig, ResolvedInterface, StackConfig } from "../host/config-types.js";
@@ -21,7 +22,7 @@ import { DEFAULT_NAMESPACE } from "../session/app-namespace.js";
 import { Stack } from "../stack.js";
 import { type AppHandle, type AppStack, startApp } from "./apps/index.js";
 import { type EvtCollectorHandle, startEvtCollector } from "./apps/evt-collector.js";
-import { namespaceScope } from "./namespace-scope.js";
+import { type NamespaceHandle, namespaceScope } from "./namespace-scope.js";
 import { createNet, type Net } from "./net/index.js";
 
 /** Address space for one stack with kernel devices; memory is taken region by region. */
@@ -81,6 +82,14 @@ export class LiveStack {
   /** Attaches an application of this process. Rejects with SessionError: INVALID, INVALID_NS, WRONG_NS_SECRET, …. */
   attach(options: ApplicationOptions, callbacks: AppCallbacks): Promise<App> {
     return this.#apps.attach(options, callbacks);
+  }
+
+  /** One of the stack's application namespaces, by its id; who uses it must know its secret. Default: the default one. */
+  namespace(id: string = DEFAULT_NAMESPACE, secret: string | number = ""): NamespaceHandle {
+    return {
+      ...namespaceScope(this, id, secret),
+      onFlow: async (onFlow) => setFlowHook(this.host.sessions, id, secret, onFlow),
+    };
   }
 
   /** Runs a CLI command (`show interface`) and returns its text, the same as on the CLI socket. */

@@ -1,3 +1,4 @@
+import type { FlowVerdict } from "./flow-record.js";
 import type { RtBackendName } from "./rt-backend.js";
 
 /** The session layer's settings; names and defaults as in the configuration's `session` section. */
@@ -32,6 +33,14 @@ export interface SessionConfig {
   readonly autoSdlRemoveTimeoutS: number;
   /** Peers that are watched at once. */
   readonly maxAutoSdlPeers: number;
+  /** Flows that wait for a hook's decision, of all namespaces together; further ones are decided by default. */
+  readonly maxUndecidedFlows: number;
+  /** Flows whose decision is remembered until nothing of them has come for 30 s. */
+  readonly maxDecidedFlows: number;
+  /** How long a hook may take; then the flow is decided by default. */
+  readonly flowDecisionMs: number;
+  /** What becomes of a flow about which a hook says nothing. */
+  readonly flowDefault: FlowVerdict;
   /** Event collectors are told of the sessions of all applications, not only of those that ask for it. */
   readonly collectAll: boolean;
   /** Fifo sizes of applications that name none, bytes. */
@@ -60,6 +69,10 @@ export const DEFAULT_SESSION_CONFIG: SessionConfig = {
   autoSdlThreshold: 5,
   autoSdlRemoveTimeoutS: 300,
   maxAutoSdlPeers: 16_384,
+  maxUndecidedFlows: 1024,
+  maxDecidedFlows: 4096,
+  flowDecisionMs: 2000,
+  flowDefault: "drop",
   collectAll: false,
   rxFifoBytes: 512 * 1024,
   txFifoBytes: 512 * 1024,

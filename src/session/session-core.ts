@@ -19,6 +19,7 @@ import { connectionEndpoint } from "./connection-endpoint.js";
 import { EV_CLEANUP_SESSION, EventQueue } from "./event-queue.js";
 import { EvtCollectors } from "./evt-collector.js";
 import { isTuned } from "./fifo-tuning-options.js";
+import type { FlowPackets } from "./flow-packets.js";
 import type { LocalAddresses } from "./local-addresses.js";
 import type { SessionLookup } from "./lookup.js";
 import type { SessionConfig } from "./session-config.js";
@@ -62,6 +63,8 @@ export interface SessionParts {
   readonly fifos: FifoTable;
   readonly lookup: SessionLookup;
   readonly addresses: LocalAddresses;
+  /** Where the first packets of undecided flows wait. */
+  readonly packets: FlowPackets;
   readonly random: Random;
   readonly config: SessionConfig;
   readonly hooks: SessionHooks;

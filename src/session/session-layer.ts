@@ -22,6 +22,7 @@ import type { ClientView } from "./client-view.js";
 import { EV_RX, EV_TX } from "./event-queue.js";
 import type { EvtCollectors } from "./evt-collector.js";
 import type { SessionLookup } from "./lookup.js";
+import { FlowHooks } from "./flow-hooks.js";
 import { RtEngines } from "./rt-engines.js";
 import type { SessionConfig } from "./session-config.js";
 import type { SegmentMaker } from "./segment-manager.js";
@@ -81,6 +82,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   readonly rules: SessionRules;
   readonly sdl: SessionSdl;
   readonly autoSdl: AutoSdl;
+  readonly flows: FlowHooks;
   readonly transmitQueue: TransmitQueue;
   readonly sourcePorts: SourcePorts;
   /** Who is told of sessions that ended. */
@@ -131,6 +133,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.rules = new SessionRules(core, this.listeners, parts.random);
     this.sdl = new SessionSdl(core);
     this.autoSdl = new AutoSdl(core, this.sdl, parts.random);
+    this.flows = new FlowHooks(core, this.listeners, parts.packets);
     this.#engines = new RtEngines(core.lookup, { "rule-table": this.rules, sdl: this.sdl });
     this.#upcalls = new SessionUpcalls(core, this.listeners, this.transmitQueue, this.autoSdl);
     this.#connects = new SessionConnects(core, this.listeners);
@@ -232,6 +235,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     for (const app of this.applications.all()) {
       if (app.isAttached && app.namespace === known) this.#detach(app);
     }
+    this.flows.namespaceRemoved(known);
     this.rules.namespaceRemoved(known);
     this.namespaces.remove(id);
     this.sdl.namespacesChanged();
@@ -517,9 +521,9 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   // ---- Turns ----
 
-  /** The work of session-input: tells applications what happened. Returns how many sessions had something. */
+  /** The work of session-input: asks about new flows, tells applications what happened. Returns how much there was. */
   deliver(): number {
-    const count = this.#delivery.run();
+    const count = this.flows.ask() + this.#delivery.run();
     if (count > 0) this.delivered();
     return count + this.collectors.deliver();
   }
@@ -528,11 +532,13 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     // Ticks wrap; their sum does not.
     this.#core.nowMs += ((tick - this.#tick) | 0) / TICKS_PER_MS;
     this.#tick = tick;
+    this.flows.setNow(tick);
   }
 
   expire(tick: number): void {
     this.setNow(tick);
     this.#starved.expire(tick);
+    this.flows.expire();
   }
 
   /** Sessions that have something to tell their application now, or soon: another try of a writer that found no memory. */
@@ -542,6 +548,9 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   nextExpiry(tick: number): number {
     const isDue = this.#core.events.length > 0 || this.transmitQueue.length > 0 || this.collectors.queued > 0;
-    return isDue ? 0 : this.#starved.nextExpiry(tick);
+    if (isDue) return 0;
+    const ticks = this.#starved.nextExpiry(tick);
+    const flowTicks = this.flows.nextExpiry();
+    return ticks < 0 || (flowTicks >= 0 && flowTicks < ticks) ? flowTicks : ticks;
   }
 }

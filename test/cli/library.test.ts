@@ -39,6 +39,33 @@ describe("a stack of a program", () => {
     expect(bytes.toString()).toBe("hello");
   });
 
+  it("asks the hook of a namespace about new flows, and lets its applications answer for others", async () => {
+    const [a, b] = await pair();
+    await a.cli("set interface promiscuous on w0");
+    await b.cli("ip route add 203.0.113.0/24 via 198.18.0.1");
+    const namespace = a.namespace();
+    const server = namespace.net.createServer((socket) => socket.end(socket.localAddress));
+    server.listen(8080, "0.0.0.0");
+    await once(server, "listening");
+    const asked: (string | undefined)[] = [];
+    const hook = await namespace.onFlow(({ token, local, application }) => {
+      asked.push(`${local.address}:${local.port}`, application);
+      if (local.address === "203.0.113.9") return "reset";
+      setImmediate(() => void hook.answer(token, "accept"));
+      return "later";
+    });
+    const told = b.net.connect(8080, "203.0.113.7");
+    const [bytes] = (await once(told, "data", { signal: AbortSignal.timeout(3000) })) as [Buffer];
+    expect(bytes.toString()).toBe("203.0.113.7");
+    const [error] = (await once(b.net.connect(8080, "203.0.113.9"), "error")) as [NodeJS.ErrnoException];
+    expect(error.code).toBe("ECONNREFUSED");
+    expect(asked).toEqual(["203.0.113.7:8080", "net@default", "203.0.113.9:8080", "net@default"]);
+    await expect(a.namespace().onFlow(() => "accept")).rejects.toMatchObject({ sessionError: "OWNER" });
+    await expect(a.namespace("blue").onFlow(() => "accept")).rejects.toMatchObject({ sessionError: "INVALID_NS" });
+    await hook.close();
+    expect(await hook.answer(0, "accept")).toBeLessThan(0);
+  });
+
   it("serves each application namespace by its own applications, one address in two tables", async () => {
     const root = await mkdtemp(join(tmpdir(), "weft-ns-"));
     for (const name of ["red", "blue", "green"]) {

@@ -1,3 +1,5 @@
+import { setFlowHook } from "../../src/app/flow-hook.js";
+import { FLOW_VERDICTS, type FlowDecision } from "../../src/session/flow-record.js";
 import type { BufferIndex } from "../../src/graph/packet-pool.js";
 import { ADDRESSES, type FuzzHost } from "./fuzz-host.js";
 
@@ -149,6 +151,26 @@ function rules(host: FuzzHost): () => void {
   };
 }
 
+/** A hook decides on new flows: by lot, at once or when the phase ends, or not at all. */
+function flowHook(host: FuzzHost): () => void {
+  const { random } = host;
+  const { sessions } = host.stack.host;
+  const later: number[] = [];
+  const draw = (): FlowDecision => {
+    const verdict = FLOW_VERDICTS[random.nextBelow(5)];
+    return verdict ?? { application: ["echo", "udp echo", "nobody"][random.nextBelow(3)] };
+  };
+  const hook = setFlowHook(sessions, "default", "", ({ token }) => {
+    if (random.nextBelow(2) === 0) return draw();
+    later.push(token);
+    return "later";
+  });
+  return () => {
+    for (const token of later) if (random.nextBelow(3) > 0) void hook.answer(token, draw());
+    void hook.close();
+  };
+}
+
 /** A device takes half of what it is to send. */
 function busy(host: FuzzHost): () => void {
   const device = host.devices[host.random.nextBelow(2)];
@@ -183,5 +205,7 @@ export const PHASES: readonly Phase[] = [
   noForwarding,
   noAddresses,
   rules,
+  flowHook,
+  both(flowHook, noBuffers),
   busy,
 ];

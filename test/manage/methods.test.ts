@@ -63,6 +63,7 @@ describe("a method that reads", () => {
     ["show app server verbose --json", "session.list", { role: "server", verbose: 1 }],
     ["show app ns --json", "namespace.list", {}],
     ["show app evt-collector --json", "collector.list", {}],
+    ["show session flow-hooks --json", "flow.list", {}],
     ["show tcp stats --json", "statistics.tcp", {}],
     ["show segment-manager --json", "statistics.segments", {}],
     ["show buffers --json", "statistics.buffers", {}],

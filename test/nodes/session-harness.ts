@@ -16,6 +16,7 @@ import type { NeighbourTable } from "../../src/ip/neighbour.js";
 import { FifoTable } from "../../src/mem/fifo-table.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { SeededRandom } from "../../src/random/seeded.js";
+import { FlowPackets } from "../../src/session/flow-packets.js";
 import { SessionLookup } from "../../src/session/lookup.js";
 import { DEFAULT_SESSION_CONFIG, type SessionConfig } from "../../src/session/session-config.js";
 import { SessionLayer } from "../../src/session/session-layer.js";
@@ -59,6 +60,7 @@ export class UdpHarness implements Host {
       fifos: this.fifos,
       lookup: this.lookup,
       addresses,
+      packets: new FlowPackets(this.pool, (node, b) => this.engine.inject(node, b)),
       random,
       config: { ...DEFAULT_SESSION_CONFIG, maxSessions: 128, ...config },
       hooks: { wake: () => {}, reportError: (error) => this.errors.push(error) },

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { setFlowHook } from "../../src/app/flow-hook.js";
 import {
   connecting,
   established,
@@ -128,6 +129,15 @@ const SYNCHRONIZED: readonly (readonly [string, (family: Family, isOpen: boolean
 ];
 
 const SCENARIOS: readonly (readonly [string, Scenario])[] = [
+  [
+    "tcp-input: a SYN of an undecided flow that cannot be kept",
+    (family) => {
+      const [peer, host] = listening({ family, mtu: 9000 });
+      setFlowHook(host.stack.host.sessions, "default", "", () => "later");
+      peer.send({ flags: "S", data: 3000 });
+      return [host, { input: ["undecided"] }];
+    },
+  ],
   [
     "tcp-input: no listener, a stray reset, bad sources, bad lengths",
     (family) => {

@@ -1,8 +1,10 @@
 import { FifoTable } from "../../src/mem/fifo-table.js";
+import { PacketPool } from "../../src/graph/packet-pool.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import { SeededRandom } from "../../src/random/seeded.js";
 import type { ApplicationCallbacks, ApplicationOptions } from "../../src/session/application.js";
 import type { InterfaceView, LocalAddresses } from "../../src/session/local-addresses.js";
+import { FlowPackets } from "../../src/session/flow-packets.js";
 import { SessionLookup } from "../../src/session/lookup.js";
 import { DEFAULT_SESSION_CONFIG, type SessionConfig } from "../../src/session/session-config.js";
 import { SessionIo } from "../../src/session/session-io.js";
@@ -218,6 +220,7 @@ export class SessionHarness {
       fifos: this.fifos,
       lookup: this.lookup,
       addresses: this.addresses,
+      packets: new FlowPackets(new PacketPool(window, { small: 64, large: 0 }), () => undefined),
       random,
       config: { ...DEFAULT_SESSION_CONFIG, maxSessions: 256, ...config },
       hooks: { wake: () => this.wakes++, reportError: (error) => this.errors.push(error) },

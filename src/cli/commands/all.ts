@@ -2,6 +2,7 @@ import type { Command } from "../command.js";
 import { APP_COMMANDS } from "./app.js";
 import { ENGINE_COMMANDS } from "./engine.js";
 import { EVT_COLLECTOR_COMMANDS } from "./evt-collector.js";
+import { FLOW_COMMANDS } from "./flow.js";
 import { HELP_COMMANDS } from "./help.js";
 import { INTERFACE_COMMANDS } from "./interface.js";
 import { IP_COMMANDS } from "./ip.js";
@@ -22,6 +23,7 @@ export const COMMANDS: readonly Command[] = [
   ...SESSION_COMMANDS,
   ...SESSION_RULE_COMMANDS,
   ...SESSION_SDL_COMMANDS,
+  ...FLOW_COMMANDS,
   ...APP_COMMANDS,
   ...EVT_COLLECTOR_COMMANDS,
   ...TCP_COMMANDS,

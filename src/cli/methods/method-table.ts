@@ -10,6 +10,7 @@ import {
   COLLECTORS,
   COUNTERS,
   ERROR_STATISTICS,
+  FLOW_HOOKS,
   INTERFACE,
   NAMESPACE,
   NEIGHBOUR,
@@ -240,6 +241,8 @@ export const METHODS = {
   "session.count": reads(SESSION_FILTER, SESSION_COUNT, "how many sessions there are"),
   "session.get": reads([field("session", SESSION_NAME, "session")], SESSION, "a session, as verbose 2 shows it"),
   "session.clear": changes([field("session", SESSION_NAME, "session")], "ends a session at once, by a reset"),
+
+  "flow.list": reads([], FLOW_HOOKS, "hooks that decide on new flows"),
 
   "sdl.list": reads(
     [

@@ -1,3 +1,4 @@
+import { FLOW_VERDICTS } from "../../session/flow-record.js";
 import { SDL_ACTIONS } from "../../session/sdl-record.js";
 import { MEMORY_PRESSURES } from "../../session/segment-manager.js";
 import { SESSION_STATE_NAMES } from "../../session/session-table.js";
@@ -160,6 +161,31 @@ export const COLLECTORS = object(
       ),
     ),
     "whose sessions are collected",
+  ),
+);
+
+/** Flow hooks. */
+export const FLOW_HOOKS = object(
+  field("flowDefault", word(FLOW_VERDICTS), "what becomes of a flow about which its hook says nothing"),
+  field("flowDecisionMs", COUNT, "how long a hook may take"),
+  field("undecided", COUNT, "flows that wait for a decision"),
+  field("decided", COUNT, "flows whose decision is remembered"),
+  field(
+    "hooks",
+    list(
+      object(
+        field("namespace", text(), "its namespace's id"),
+        field("asked", COUNT, "flows that it was asked about"),
+        field("accepted", COUNT, "those that went on to listeners"),
+        field("reset", COUNT, "those that were refused"),
+        field("dropped", COUNT, "those that had no answer"),
+        field("redirected", COUNT, "those that an application was to take"),
+        field("timedOut", COUNT, "those without an answer in time, decided by default"),
+        field("failed", COUNT, "those decided by default because the hook threw, said nothing sensible, or went"),
+        field("overLimit", COUNT, "flows decided by default without asking: too many waited"),
+      ),
+    ),
+    "the hooks that are set",
   ),
 );
 
