@@ -1,6 +1,7 @@
 import type { App } from "../app/app.js";
 import type { ConnectOptions, ListenOptions } from "../app/app-worker.js";
 import type { AppCallbacks } from "../app/callbacks.js";
+import type { FlowHookHandle, OnFlow } from "../app/flow-hook.js";
 import {
   SESSION_E_INVALID,
   SESSION_E_NOAPP,
@@ -111,6 +112,11 @@ export class ClientApp implements App {
 
   async listen(uri: string, options: ListenOptions = {}): Promise<ClientListener> {
     return this.#default(`listen ${uri}`).listen(uri, options);
+  }
+
+  /** Decides on new flows, by the default worker: see {@link ClientWorker.onFlow}. */
+  async onFlow(onFlow: OnFlow): Promise<FlowHookHandle> {
+    return this.#default("flow hook").onFlow(onFlow);
   }
 
   async connect(uri: string, options: ConnectOptions = {}): Promise<ClientSession> {

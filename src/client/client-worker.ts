@@ -1,11 +1,13 @@
 import { type AppWorker, type ConnectOptions, type ListenOptions, MAX_RPC_BYTES } from "../app/app-worker.js";
 import type { AppCallbacks } from "../app/callbacks.js";
+import type { FlowHookHandle, OnFlow } from "../app/flow-hook.js";
 import type { MessageOf, MessageTowards } from "../app/messages/message-table.js";
 import type { Session } from "../app/session.js";
 import {
   SESSION_E_INVALID,
   SESSION_E_NOAPP,
   SESSION_E_NOLISTEN,
+  SESSION_E_OWNER,
   SESSION_E_REFUSED,
   SESSION_E_UNKNOWN,
   SessionError,
@@ -13,6 +15,7 @@ import {
 import type { SessionHandle } from "../session/session-handle.js";
 import { parseUri } from "../session/uri.js";
 import type { SessionIndex } from "../transport/transport.js";
+import { ClientFlowHook, type FlowHookOwner } from "./client-flow-hook.js";
 import { ClientIo } from "./client-io.js";
 import { ClientListener } from "./client-listener.js";
 import type { ClientMemory } from "./client-memory.js";
@@ -53,6 +56,8 @@ export class ClientWorker implements AppWorker {
   /** Listeners of a stack that has gone. */
   readonly #orphans = new Set<ClientListener>();
   readonly #requests = new Requests();
+  readonly #flowHookOwner: FlowHookOwner;
+  #flowHook: ClientFlowHook | undefined;
   readonly #listener: LinkListener;
   #link: WorkerLink | undefined;
   #io: ClientIo | undefined;
@@ -69,6 +74,16 @@ export class ClientWorker implements AppWorker {
     this.#owner = owner;
     this.#callbacks = callbacks;
     this.#sessions = new ClientSessions(callbacks, (error) => owner.reportError(error));
+    const ioOf = (): ClientIo | undefined => this.#io;
+    this.#flowHookOwner = {
+      get io() {
+        return ioOf();
+      },
+      reportError: (error) => owner.reportError(error),
+      closed: (hook) => {
+        if (this.#flowHook === hook) this.#flowHook = undefined;
+      },
+    };
     this.#listener = {
       received: (s) => this.#sessions.received(s),
       hasRoom: (s) => this.#sessions.hasRoom(s),
@@ -175,6 +190,26 @@ export class ClientWorker implements AppWorker {
     if (error < 0) throw new SessionError(error, what);
   }
 
+  /**
+   * Decides on the new flows of the application's namespace, also after the worker has attached again. Rejects with OWNER (the
+   * namespace has a hook), NOSUPPORT (the stack's configuration does not allow it), INVALID, NOAPP.
+   */
+  async onFlow(onFlow: OnFlow): Promise<FlowHookHandle> {
+    const what = "flow hook";
+    this.#attached(what);
+    if (typeof onFlow !== "function") throw new SessionError(SESSION_E_INVALID, what, "no function");
+    if (this.#flowHook !== undefined) throw new SessionError(SESSION_E_OWNER, what);
+    const hook = new ClientFlowHook(this.#flowHookOwner, onFlow);
+    this.#flowHook = hook;
+    try {
+      await hook.open(what);
+    } catch (error) {
+      this.#flowHookOwner.closed(hook);
+      throw error;
+    }
+    return hook;
+  }
+
   async delete(): Promise<void> {
     const io = this.#io;
     if (this.#isEnding || (io === undefined && !this.#isLost)) {
@@ -243,6 +278,9 @@ export class ClientWorker implements AppWorker {
       case "APP_WRK_RPC":
         this.#sessions.guard(undefined, () => this.#callbacks.rpc?.(message.data, message.worker));
         break;
+      case "FLOW":
+        this.#flowHook?.told(message);
+        break;
       case "APP_ADD_SEGMENT":
         this.#sessions.guard(undefined, () => this.#callbacks.addSegment?.(message.segment));
         break;
@@ -259,6 +297,8 @@ export class ClientWorker implements AppWorker {
       case "WORKER_UPDATE_REPLY":
       case "TRANSPORT_ATTR_REPLY":
       case "STATISTICS_REPLY":
+      case "FLOW_HOOK_REPLY":
+      case "FLOW_ANSWER_REPLY":
         this.#requests.answer(message);
         break;
     }
@@ -295,11 +335,24 @@ export class ClientWorker implements AppWorker {
     if (!this.#isReferenced) link.unref();
   }
 
-  /** Listens where it did before the stack had gone. */
+  /** Listens where it did before the stack had gone, and decides on flows if it did. */
   async reopened(): Promise<void> {
     const listening = [...this.#orphans].map((listener) => this.#relisten(listener));
-    await Promise.all(listening);
+    await Promise.all([...listening, this.#rehook()]);
     if (this.isAttached) this.#sessions.guard(undefined, () => this.#callbacks.reattached?.());
+  }
+
+  async #rehook(): Promise<void> {
+    const hook = this.#flowHook;
+    const io = this.#io;
+    try {
+      await hook?.open("flow hook again");
+    } catch (error) {
+      // Gone again: it is still there, for the next time.
+      if (hook === undefined || this.#io !== io) return;
+      this.#flowHookOwner.closed(hook);
+      this.#sessions.guard(undefined, () => this.#owner.reportError(error));
+    }
   }
 
   async #relisten(listener: ClientListener): Promise<void> {

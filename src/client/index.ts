@@ -2,9 +2,11 @@
 export type { App } from "../app/app.js";
 export type { AppWorker, ConnectOptions, ListenOptions } from "../app/app-worker.js";
 export type { AppCallbacks } from "../app/callbacks.js";
+export type { FlowHookHandle, InboundFlow, OnFlow } from "../app/flow-hook.js";
 export type { Listener } from "../app/listener.js";
 export type { Answer, Session, SessionAddress, SessionStatistics } from "../app/session.js";
 export { startApp, type AppHandle, type AppOptions } from "../node/apps/index.js";
+export type { FlowDecision, FlowVerdict } from "../session/flow-record.js";
 export { SESSION_ERRORS, SessionError, type SessionErrorEntry } from "../session/session-errors.js";
 export { attach, attachWorker, type ClientApp, type WorkerOptions } from "./client-app.js";
 export type { ClientListener } from "./client-listener.js";

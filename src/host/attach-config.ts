@@ -15,6 +15,8 @@ export interface AttachConfig {
   readonly maxSessions: number;
   /** Memory of one client's segments at most, bytes: none takes what all have in common (`limits.appSegmentBytes`). */
   readonly maxMemoryBytes: number;
+  /** Namespaces whose applications in other processes may decide on new flows, by id. */
+  readonly flowHooks: readonly string[];
 }
 
 /** The defaults, but for the directory. */
@@ -26,4 +28,5 @@ export const DEFAULT_ATTACH_CONFIG: Omit<AttachConfig, "directory"> = {
   maxWorkers: 64,
   maxSessions: 65_536,
   maxMemoryBytes: 64 << 20,
+  flowHooks: [],
 };

@@ -206,6 +206,7 @@ export function configSchema(z: ZodModule): Zod.ZodType {
         maxWorkers: maybe(intLeaf(1, 1024)),
         maxSessions: maybe(intLeaf(1, 1 << 20)),
         maxMemoryBytes: maybe(intLeaf(1 << 20, 1 << 30)),
+        flowHooks: list(leaf(nameLeaf(64))),
       })
       .optional(),
     metrics: z.strictObject({ listen: leaf(metricsListenLeaf) }).optional(),

@@ -362,7 +362,7 @@ export class FlowHooks {
   #ask(flow: FlowIndex, r: number, hook: ActiveFlowHook): void {
     const token = this.#table.token(flow);
     hook.counters.asked++;
-    let decision: FlowDecision | "later";
+    let decision: ReturnType<FlowHook>;
     try {
       decision = hook.decide(this.#flow(r, token, hook));
       if (decision === "later") return;
@@ -415,16 +415,21 @@ export class FlowHooks {
   }
 
   /**
-   * A hook's decision on a flow that it was asked about, by the flow's token. 0; NOSESSION: the flow is decided already, or
+   * A hook's decision on a flow that it was asked about, or that it leaves it to the default, by the flow's token. 0; NOSESSION: the flow is decided already, or
    * gone; OWNER: it is another hook's; INVALID: no decision.
    */
-  answer(hook: ActiveFlowHook, token: number, decision: FlowDecision): SessionErrorValue {
+  answer(hook: ActiveFlowHook, token: number, decision: FlowDecision | "default"): SessionErrorValue {
     const { i32 } = this.#core;
     const flow = this.#table.ofToken(token);
     if (flow < 0) return SESSION_E_NOSESSION;
     const r = this.#table.row(flow);
     if (this.#hooks[i32[r + FL_HOOK]] !== hook) return SESSION_E_OWNER;
     if (i32[r + FL_STATE] !== FLOW_ASKED) return SESSION_E_NOSESSION;
+    if (decision === "default") {
+      hook.counters.failed++;
+      this.#byDefault(flow, hook);
+      return 0;
+    }
     if (!isFlowDecision(decision)) return SESSION_E_INVALID;
     if (typeof decision === "string") {
       this.#count(hook, decision);

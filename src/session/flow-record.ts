@@ -25,8 +25,11 @@ export interface Flow {
   readonly application: string | undefined;
 }
 
-/** Decides on a flow, or says that SessionLayer.flows.answer follows. What it throws is reported, and the default holds. */
-export type FlowHook = (flow: Flow) => FlowDecision | "later";
+/**
+ * Decides on a flow, leaves it to the default, or says that SessionLayer.flows.answer follows. What it throws is reported,
+ * and the default holds.
+ */
+export type FlowHook = (flow: Flow) => FlowDecision | "default" | "later";
 
 /** Whether something that came from outside is a decision. */
 export function isFlowDecision(value: unknown): value is FlowDecision {

@@ -16,6 +16,7 @@ import type { Endpoint, SessionIndex } from "../../transport/transport.js";
 import { decodeMessage } from "../messages/decode.js";
 import { IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "../messages/io-events.js";
 import { type MessageOf, type MessageTowards, NO_SESSION_FIELDS } from "../messages/message-table.js";
+import { ClientFlowHooks } from "./client-flow-hook.js";
 import type { ExternalSession } from "./external-session.js";
 import type { ExternalWorker } from "./external-worker.js";
 
@@ -40,11 +41,14 @@ export class ClientRequests {
   readonly #sessions: SessionLayer;
   readonly #mirrors: FifoMirrors;
   readonly #findWorker: FindWorker;
+  readonly #flowHooks: ClientFlowHooks;
 
-  constructor(sessions: SessionLayer, mirrors: FifoMirrors, findWorker: FindWorker) {
+  /** `flowHooks`: namespaces whose applications may decide on new flows. */
+  constructor(sessions: SessionLayer, mirrors: FifoMirrors, findWorker: FindWorker, flowHooks: readonly string[]) {
     this.#sessions = sessions;
     this.#mirrors = mirrors;
     this.#findWorker = findWorker;
+    this.#flowHooks = new ClientFlowHooks(sessions, flowHooks);
   }
 
   /** Does what a worker has asked for since the last call. Returns how many messages it took. */
@@ -158,6 +162,12 @@ export class ClientRequests {
         break;
       case "STATISTICS":
         this.#statistics(worker, message);
+        break;
+      case "FLOW_HOOK":
+        this.#flowHooks.set(worker, message);
+        break;
+      case "FLOW_ANSWER":
+        this.#flowHooks.answer(worker, message);
         break;
       case "APP_DETACH":
         // What it has written before is still sent, as by an application of this process.

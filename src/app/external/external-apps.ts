@@ -32,6 +32,8 @@ export interface ExternalLimits {
   readonly maxWorkers: number;
   /** Sessions of one worker at most: two mirrors of 128 bytes each. */
   readonly maxSessions: number;
+  /** Namespaces whose applications may decide on new flows, by id. */
+  readonly flowHooks: readonly string[];
 }
 
 /** What a fifo begins with: the room that a writer is lent at first. */
@@ -95,7 +97,12 @@ export class ExternalApps implements Timed {
     this.#limits = limits;
     this.#mirrors = new FifoMirrors(sessions.window, sessions.fifos);
     this.#segments = new ClientSegmentTable(sessions.fifos, this.#mirrors, host);
-    this.#requests = new ClientRequests(sessions, this.#mirrors, (app, number) => this.#find(app, number));
+    this.#requests = new ClientRequests(
+      sessions,
+      this.#mirrors,
+      (app, number) => this.#find(app, number),
+      limits.flowHooks,
+    );
     sessions.delivered = () => this.flush();
     sessions.clients = () => this.#views();
   }

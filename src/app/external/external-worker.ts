@@ -3,6 +3,7 @@ import { type FifoMirrors, LARGEST_DATAGRAM_BYTES, MIRROR_BROKEN } from "../../m
 import type { MirrorOffset } from "../../mem/fifo-mirror-layout.js";
 import type { ApplicationCallbacks, CleanupPhase } from "../../session/application.js";
 import { sessionAttribute } from "../../session/attributes.js";
+import type { ActiveFlowHook } from "../../session/flow-hooks.js";
 import type { SessionErrorValue } from "../../session/session-errors.js";
 import type { SessionHandle } from "../../session/session-handle.js";
 import type { SessionLayer } from "../../session/session-layer.js";
@@ -66,6 +67,8 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
   detachContext = 0;
   /** The client has asked for the end of a listener, and will be answered. */
   isUnlistening = false;
+  /** The hook that it has set. */
+  flowHook: ActiveFlowHook | undefined;
   /** Sessions that were reset because the client claimed what cannot be. */
   broken = 0;
   /** Bytes that the client has read and written, as far as it has told. */
@@ -345,7 +348,14 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
     if (session.rx !== 0) this.#forgotten.set(session.handle, session);
   }
 
+  /** It decides on flows no more: what is undecided is decided by default. */
+  dropFlowHook(): void {
+    if (this.flowHook !== undefined) this.#parts.sessions.flows.remove(this.flowHook);
+    this.flowHook = undefined;
+  }
+
   detached(): void {
+    this.dropFlowHook();
     // Its connection has ended, and that says it: by this message it would hear that it is not to come back.
     if (!this.isAttached) return;
     this.isAttached = false;
@@ -357,6 +367,7 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
   /** The client is gone: nothing that it had is in use any more. */
   release(): void {
     this.isAttached = false;
+    this.dropFlowHook();
     for (const session of [...this.sessions.values(), ...this.#forgotten.values()]) this.forget(session);
     this.connecting.clear();
   }

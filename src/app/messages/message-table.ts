@@ -7,7 +7,7 @@ import { IO_RX, IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "./io-events.js";
 // 2 to 7 VPP keeps to itself. Layouts are our own. What changes here changes MESSAGES_VERSION.
 
 /** Version of both tables of messages, of the queue and of the socket; both sides must have the same. */
-export const MESSAGES_VERSION = 1;
+export const MESSAGES_VERSION = 2;
 
 /** Smallest ring of a queue that takes the longest message, bytes. */
 export const MIN_MESSAGE_RING_BYTES = 32 * 1024;
@@ -64,6 +64,7 @@ export const NO_SESSION_FIELDS: SessionFields = {
 
 const RETVAL = { name: "retval", kind: "i32", doc: "0 or a negative session error" } as const satisfies Field;
 const HANDLE = { name: "handle", kind: "handle", doc: "the session" } as const satisfies Field;
+const TOKEN = { name: "token", kind: "handle", doc: "names the flow" } as const satisfies Field;
 const WORKER = {
   name: "worker",
   kind: "u32",
@@ -88,6 +89,9 @@ const CONNECT_FIELDS = [
   { name: "attributes", kind: "attributes", doc: "set before the first segment" },
   EXT_CONFIG,
 ] as const satisfies readonly Field[];
+
+/** `decision` of FLOW_ANSWER: an application; below it the FLOW_VERDICTS by number, above it the default. */
+export const FLOW_ANSWER_APPLICATION = 3;
 
 /** Events of the data path, which carry nothing but the session's index: see io-events.ts. */
 export const IO_EVENTS = {
@@ -362,6 +366,54 @@ export const MESSAGES = {
     argument: "none",
     fields: [{ name: "segment", kind: "handle", doc: "its handle" }],
     doc: "a fifo segment is in use no more",
+  },
+  FLOW_HOOK: {
+    number: 48,
+    direction: "to-stack",
+    argument: "context",
+    fields: [{ name: "isOn", kind: "flag", doc: "from now on, or no more" }],
+    doc: "the worker decides on the new flows of its namespace; FLOW_HOOK_REPLY answers",
+  },
+  FLOW_HOOK_REPLY: {
+    number: 49,
+    direction: "to-app",
+    argument: "context",
+    fields: [RETVAL],
+    doc: "the worker is asked from now on, or is not",
+  },
+  FLOW: {
+    number: 50,
+    direction: "to-app",
+    argument: "none",
+    fields: [
+      TOKEN,
+      { name: "proto", kind: "u32", doc: "transport, by VPP's number" },
+      { name: "local", kind: "endpoint", doc: "where it goes" },
+      { name: "remote", kind: "endpoint", doc: "whose it is" },
+      { name: "interface", kind: "text", max: 256, doc: "interface that it came in on; empty: the stack sent it" },
+      { name: "namespace", kind: "text", max: 256, doc: "id of the namespace" },
+      { name: "application", kind: "text", max: 256, doc: "name of who would take it; empty: nobody would" },
+    ],
+    doc: "a new flow; FLOW_ANSWER decides on it",
+  },
+  FLOW_ANSWER: {
+    number: 51,
+    direction: "to-stack",
+    argument: "context",
+    fields: [
+      TOKEN,
+      { name: "decision", kind: "u32", doc: "0 accept, 1 reset, 2 drop, 3 an application, others: the default" },
+      { name: "application", kind: "text", max: 256, doc: "which; empty: see index" },
+      { name: "index", kind: "u32", doc: "the application by its index" },
+    ],
+    doc: "a decision on a flow; FLOW_ANSWER_REPLY answers",
+  },
+  FLOW_ANSWER_REPLY: {
+    number: 52,
+    direction: "to-app",
+    argument: "context",
+    fields: [RETVAL],
+    doc: "the decision was taken; or not: NOSESSION, it came too late",
   },
   APP_DETACH: {
     number: 27,

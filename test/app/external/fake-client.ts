@@ -69,7 +69,11 @@ export class ExternalStack {
     this.stack.addInterface("wire0", device, { addresses: [`${address}/24`] });
     const { sessions, window } = this.stack.host;
     this.memory = new SameWindow(window);
-    this.apps = new ExternalApps(sessions, this.memory, new SeededRandom(9), { maxWorkers: 8, maxSessions: 64 });
+    this.apps = new ExternalApps(sessions, this.memory, new SeededRandom(9), {
+      maxWorkers: 8,
+      maxSessions: 64,
+      flowHooks: ["default"],
+    });
     this.stack.engine.addTimed(this.apps);
     this.#before = this.pools();
   }
