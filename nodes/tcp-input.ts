@@ -20,11 +20,27 @@ import { tcpNodeErrors } from "../src/transport/tcp/errors.js";
 import { C_STATE, TRANSPORT_TCP } from "../src/transport/transport.js";
 import { IP4_DST, IP4_SRC } from "../src/wire/ip4.js";
 import { IP6_DST, IP6_SRC } from "../src/wire/ip6.js";
-import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HEADER_LEN, TCP_OK, tcpCheck, tcpFlags } from "../src/wire/tcp.js";
+import {
+  TCP_FLAG_ACK,
+  TCP_FLAG_RST,
+  TCP_FLAG_SYN,
+  TCP_HEADER_LEN,
+  TCP_OK,
+  tcpCheck,
+  tcpFlags,
+} from "../src/wire/tcp.js";
 import type { Host } from "./host.js";
 import { tcpTrace } from "../src/transport/tcp/trace.js";
 
-const errors = tcpNodeErrors("length", "bad_source", "filtered", "undecided", "no_listener", "lookup_drops", "no_buffer");
+const errors = tcpNodeErrors(
+  "length",
+  "bad_source",
+  "filtered",
+  "undecided",
+  "no_listener",
+  "lookup_drops",
+  "no_buffer",
+);
 const E = errors.index;
 
 /** Least vector for which touch passes pay. */

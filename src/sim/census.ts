@@ -37,6 +37,7 @@ export function censusOf(host: Host): Census {
     listeners: sessions.listeners.count,
     rules: sessions.rules.counts().rules,
     "half-open connections of listeners": halfOpens(host),
+    "undecided flows": sessions.flows.undecided,
     "queued transmissions": sessions.transmitQueue.length,
     "sessions with something to tell": sessions.pendingCount,
     "established lookup entries": established4 + established6,

@@ -1,3 +1,4 @@
+import { decideFlows } from "./flow-decider.js";
 import { drawCase, plansOf, roundsOf } from "./draw-case.js";
 import { Invariants } from "./invariants.js";
 import { leftovers } from "./leftovers.js";
@@ -104,6 +105,7 @@ class CaseRun {
       invariants.onFrame(event);
       onFrame?.(event);
     };
+    if (this.#of.flowHook === true) decideFlows(sim, this.#world.server, this.#of.seed);
     const play = this.#rounds() ?? this.#workload();
     this.#played = play;
     this.#world.schedule((host) => play.vanish(host));

@@ -41,6 +41,8 @@ export interface SimCase {
   /** Largest IP packet of the hosts, bytes. */
   readonly mtu: number;
   readonly backlog: number;
+  /** A hook decides on the flows to the server. */
+  readonly flowHook?: boolean;
   readonly tcp: Partial<TcpConfig>;
   readonly session: Partial<SessionConfig>;
   readonly limits: Partial<StackLimits>;

@@ -1,6 +1,7 @@
 import { ABORT } from "./abort.js";
 import { BULK } from "./bulk.js";
 import { FAIR } from "./fair.js";
+import { FLOW_HOOK } from "./flow-hook.js";
 import { HALF_CLOSE } from "./half-close.js";
 import { LISTENER_OVERLOAD } from "./listener-overload.js";
 import { REQUEST_RESPONSE } from "./request-response.js";
@@ -24,6 +25,7 @@ export const SCENARIOS: readonly Scenario[] = [
   SIMULTANEOUS_CLOSE,
   ABORT,
   LISTENER_OVERLOAD,
+  FLOW_HOOK,
   VANISH,
   STRIP_OPTIONS,
   ROUNDS,
