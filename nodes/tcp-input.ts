@@ -130,13 +130,14 @@ function tcpInput(isIp4: boolean): NodeForm<Host> {
         return c >= 0 ? c : lookup.halfOpen6(fib, TRANSPORT_TCP, l0, l1, l2, l3, r0, r1, r2, r3, ports, hash);
       }
 
-      /** What a hook says of segment `b`: only SYNs begin flows. */
+      /** What a hook says of segment `b`: SYNs begin flows, and ACKs may bring back the cookie of one. */
       function hooked(b: BufferIndex, hash: number): number {
         const { i32, dv } = host.window;
         const m = pool.meta + (b << 4);
         const flags = tcpFlags(dv, i32[m + M_DATA]);
-        if ((flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST)) !== TCP_FLAG_SYN) return FLOW_PASS;
-        return flows.judge(b, m, isIp4, TRANSPORT_TCP, hash);
+        const kind = flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST);
+        if (kind === TCP_FLAG_SYN) return flows.judge(b, m, isIp4, TRANSPORT_TCP, hash);
+        return kind === TCP_FLAG_ACK ? flows.ledTo(m, isIp4, hash) : FLOW_PASS;
       }
 
       /**

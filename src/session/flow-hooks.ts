@@ -261,7 +261,7 @@ export class FlowHooks {
       return FLOW_KEPT;
     }
     const verdict = this.#verdictOf(r);
-    if (isTcp && state === FLOW_RESUMED) {
+    if (isTcp && state === FLOW_RESUMED && !(i32[r + FL_VERDICT] === VERDICT_APPLICATION && verdict >= 0)) {
       // From now on the connection is known, or refused.
       this.#forget(flow);
       return verdict;
@@ -275,6 +275,20 @@ export class FlowHooks {
     if (this.#hooks[i32[r + FL_HOOK]] === undefined) this.#forget(flow);
     else this.#table.touch(flow, this.#tick);
     return verdict;
+  }
+
+  /**
+   * The listening session to which the SYN of ACK `m` was led, if it was: of a handshake with a SYN cookie there is no
+   * connection before. FLOW_PASS: nothing is known of it.
+   */
+  ledTo(m: number, isIp4: boolean, hash: number): number {
+    const { i32, window } = this.#core;
+    const flow = this.#table.find(this.#readKey(m, isIp4, TRANSPORT_TCP), hash);
+    if (flow < 0) return FLOW_PASS;
+    const r = this.#table.row(flow);
+    const follows = ((i32[r + FL_SEQ] + 1) | 0) === window.dv.getInt32(i32[m + M_DATA] + TCP_SEQ);
+    const isLed = i32[r + FL_STATE] === FLOW_DECIDED && i32[r + FL_VERDICT] === VERDICT_APPLICATION;
+    return isLed && follows ? this.#verdictOf(r) : FLOW_PASS;
   }
 
   #isIdle(r: number): boolean {

@@ -8,7 +8,7 @@ import { SESSION_ERRORS } from "../../src/session/session-errors.js";
 import type { SessionConfig } from "../../src/session/session-config.js";
 import type { SessionLayer } from "../../src/session/session-layer.js";
 import { UdpHarness, udpPacket } from "../nodes/session-harness.js";
-import { FAMILIES, listening, ScriptedPeer, type ScriptedStack } from "../transport/tcp/scripted-peer.js";
+import { FAMILIES, listening, ScriptedPeer, ScriptedStack } from "../transport/tcp/scripted-peer.js";
 
 // What flow hooks decide on, when they are asked, and what becomes of the packets meanwhile.
 
@@ -102,6 +102,23 @@ describe.each(FAMILIES)("TCP over IPv%i", (family) => {
     expect(host.session.local?.port).toBe(8080);
     new ScriptedPeer(host, { localPort: 8081, port: 5001 }).send({ flags: "S" }).expect({ flags: "RA" });
     expect(counted(sessions)).toEqual({ asked: 2, redirected: 2 });
+  });
+
+  test("SYN cookies: the ACK that brings one back goes to whom the SYN was led to, and only that one", () => {
+    host = new ScriptedStack({ family, session: { backlog: 1 } });
+    host.listen();
+    new ScriptedPeer(host, { port: 4999 }).send({ flags: "S" }).expect({ flags: "SA" });
+    sessions = host.stack.host.sessions;
+    setFlowHook(sessions, "default", "", () => ({ application: "script" }));
+    const other = new ScriptedPeer(host, { localPort: 8080, port: 5000 });
+    other.send({ flags: "S", ...other.synOptions }).expect({ flags: "SA", ack: 1 });
+    expect([host.states, host.count("listen", "syn_cookies_sent")]).toEqual([["SYN_RCVD"], 1]);
+    other.send({ flags: "S", seq: 0, ...other.synOptions }).expect({ flags: "SA", ack: 1 });
+    expect(counted(sessions)).toEqual({ asked: 1, redirected: 1 });
+    other.send({ flags: "A", seq: 77 }).expect({ flags: "R" });
+    other.send({ flags: "A", seq: 1 }).expectNothing();
+    expect(host.states).toEqual(["ESTABLISHED", "SYN_RCVD"]);
+    expect(host.session.local?.port).toBe(8080);
   });
 
   test("accept where nobody listens is what it would be without a hook", () => {
