@@ -11,9 +11,11 @@ import { AttachHost, type Census } from "./host.js";
 
 const SECONDS = Number(process.env["WEFT_SOAK_SECONDS"] ?? "6");
 const SEED = Number(process.env["WEFT_SOAK_SEED"] ?? "1");
-const IS_LONG = SECONDS > 30;
+const IS_LONG = SECONDS >= 300;
 /** A transfer that has not ended by then never will. */
 const TRANSFER_MS = 60_000;
+/** As long as no transfer may end at all. */
+const STALL_MS = 25_000;
 
 /** Flat memory. */
 const MOST_GROWTH = 1.1;
@@ -23,6 +25,7 @@ const ECHO = `tcp://${STACK4}/1000`;
 const SOURCE = `tcp://${STACK4}/1001`;
 /** Who the harmful one talks to. */
 const VICTIM = `tcp://${STACK4}/1002`;
+const DATAGRAMS = `udp://${STACK4}/1003`;
 const BYTES = 3_000_000;
 
 /** Resident memory of a process, KiB. */
@@ -47,6 +50,7 @@ class Load {
   readonly failures: string[] = [];
   readonly samples: { readonly kib: number; readonly census: Census }[] = [];
   transfers = 0;
+  #lastEndMs = Date.now();
   lives = 0;
   killed = 0;
 
@@ -71,6 +75,7 @@ class Load {
       const timer = setTimeout(() => void program.stop("SIGKILL"), TRANSFER_MS);
       const { stdout, stderr } = await program.finished;
       clearTimeout(timer);
+      this.#lastEndMs = Date.now();
       if (wanted.test(stdout)) this.transfers++;
       else this.failures.push(`${stdout.slice(-500)}${stderr.slice(-500)}`);
     }
@@ -103,11 +108,19 @@ class Load {
     }
   }
 
+  /** Something has to end now and then; if not, what the stack holds says why. */
+  async #lookForStall(): Promise<void> {
+    if (Date.now() - this.#lastEndMs < STALL_MS) return;
+    const held = [await this.host.cli("show session verbose 2"), await this.host.cli("show app --json")];
+    this.failures.push(`no transfer ended for ${STALL_MS} ms\n${held.join("\n")}`);
+  }
+
   /** Asks the stack now and then: that it answers is the point. */
   async watch(everyMs: number): Promise<void> {
     while (!this.isOver) {
       try {
         this.samples.push({ kib: residentKib(this.host.stack.program.pid), census: await this.host.census() });
+        await this.#lookForStall();
       } catch (error) {
         this.failures.push(`the stack: ${String(error)}\n${this.host.stack.program.stderr.slice(-2000)}`);
       }
@@ -131,6 +144,7 @@ describe.skipIf(lacks("netns", "tun", "ip", "python3"))("a client that wants to 
         await host.serve({ name: "echo", mode: "echo", uris: [ECHO], scope: SCOPE });
         await host.serve({ name: "source", mode: "source", bytes: BYTES, uris: [SOURCE], scope: SCOPE });
         await host.serve({ name: "victim", mode: "echo", uris: [VICTIM], scope: SCOPE });
+        await host.serve({ name: "datagrams", mode: "udp-echo", uris: [DATAGRAMS], scope: SCOPE });
         const load = new Load(host, SECONDS);
         const whole = (count: number) => new RegExp(`^(?:connected.*\\nended after ${BYTES}\\n){${count}}$`);
         const done = (bytes: number, count: number) => new RegExp(`(?:^done ${bytes}\\n[^]*){${count}}^over$`, "m");
@@ -138,12 +152,13 @@ describe.skipIf(lacks("netns", "tun", "ip", "python3"))("a client that wants to 
         const more = [
           () => load.transfer(() => kernel(1001, "fetch", 0, 5), whole(5)),
           () => load.transfer(() => connect({ scope: SCOPE, uri: ECHO, bytes: 300_000 }), done(300_000, 1)),
+          () => load.transfer(() => connect({ uri: DATAGRAMS, mode: "udp", count: 2000 }), done(2000, 1)),
           () => load.transfer(() => connect({ uri: SOURCE, mode: "fetch", bytes: BYTES }), done(BYTES, 1)),
           () => load.kill(() => connect({ uri: SOURCE, mode: "fetch", bytes: BYTES })),
         ];
         await Promise.all([
           load.harm(),
-          load.watch(IS_LONG ? 30_000 : 500),
+          load.watch(IS_LONG ? 10_000 : 500),
           load.transfer(() => kernel(1000, "echo", BYTES, 3), whole(3)),
           load.transfer(() => connect({ scope: SCOPE, uri: ECHO, bytes: 1_000_000, sessions: 4 }), done(1_000_000, 4)),
           load.transfer(
