@@ -314,6 +314,7 @@ function localAddresses(ip: Ip, interfaces: InterfaceTable): LocalAddresses {
     },
     interfaceName: (ifIndex) => interfaces.at(ifIndex)?.name ?? "-",
     addressesOf: (ifIndex, family) => ip.fib.addresses.of(ifIndex, family).map(({ address }) => address.words),
+    hasAddress: (ifIndex, family, address) => ip.fib.addresses.has(ifIndex, family, address),
     sourceOn(ifIndex, family, remote) {
       if (family === 6) return ip.fib.addresses.source6(ifIndex, remote[0], remote[1], remote[2], remote[3])?.slice();
       const word = ip.fib.addresses.source4(ifIndex, remote[0]);

@@ -60,6 +60,18 @@ export class InterfaceAddresses {
     return at < 0 ? undefined : list.splice(at, 1)[0];
   }
 
+  /** Whether the interface has the address, given as four words, of which the first counts for IPv4. Hot: no allocation. */
+  has(ifIndex: InterfaceIndex, family: Family, words: Int32Array): boolean {
+    const list = (family === 4 ? this.#lists4 : this.#lists6)[ifIndex];
+    if (list === undefined) return false;
+    for (let i = 0; i < list.length; i++) {
+      const own = list[i].address.words;
+      if (own[0] !== words[0]) continue;
+      if (family === 4 || (own[1] === words[1] && own[2] === words[2] && own[3] === words[3])) return true;
+    }
+    return false;
+  }
+
   /** Whether an interface has the address; the interface is -1 when none has it. */
   find(address: IpAddress): InterfaceIndex {
     const lists = address.family === 4 ? this.#lists4 : this.#lists6;

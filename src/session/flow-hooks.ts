@@ -99,8 +99,11 @@ export class FlowHooks {
   readonly #table: FlowTable;
   readonly #targets: RuleTargets;
   readonly #key = new Int32Array(FL_RMT + 4);
+  readonly #local = this.#key.subarray(FL_LCL, FL_LCL + 4);
   /** By index of their namespace. */
   readonly #hooks: (ActiveFlowHook | undefined)[] = [];
+  /** Those that are set, in that order. */
+  #active: readonly ActiveFlowHook[] = [];
   /** First flow that nobody was asked about; the others follow in the list of undecided ones. */
   #firstNew: FlowIndex = -1;
   #tick = 0;
@@ -126,7 +129,7 @@ export class FlowHooks {
 
   /** The hooks that are set. */
   get all(): readonly ActiveFlowHook[] {
-    return this.#hooks.filter((each) => each !== undefined);
+    return this.#active;
   }
 
   // ---- Hooks ----
@@ -152,6 +155,7 @@ export class FlowHooks {
     };
     const hook = { namespace, decide, counters, hasFailed: false };
     this.#hooks[namespace.index] = hook;
+    this.#active = [...this.#active, hook];
     this.isOn = true;
     return hook;
   }
@@ -165,6 +169,7 @@ export class FlowHooks {
       this.#byDefault(flow, hook);
     }
     this.#hooks[index] = undefined;
+    this.#active = this.#active.filter((each) => each !== hook);
     // A decision on its way to the node is still to be found there.
     for (const flow of this.#flowsOf(index, this.#table.oldestDecided)) {
       if (this.#core.i32[this.#table.row(flow) + FL_STATE] === FLOW_DECIDED) this.#forget(flow);
@@ -187,7 +192,7 @@ export class FlowHooks {
   }
 
   #update(): void {
-    this.isOn = this.#hooks.some((each) => each !== undefined) || this.#table.decided > 0;
+    this.isOn = this.#active.length > 0 || this.#table.decided > 0;
   }
 
   // ---- Packets ----
@@ -320,14 +325,18 @@ export class FlowHooks {
   #hookFor(key: Int32Array, isIp4: boolean, rxIf: number): ActiveFlowHook | undefined {
     const { addresses } = this.#core;
     const family = isIp4 ? 4 : 6;
-    const inTable = this.all.filter(({ namespace }) => (isIp4 ? namespace.fib4 : namespace.fib6) === key[FL_FIB]);
-    const has = (ifIndex: number): boolean =>
-      addresses.addressesOf(ifIndex, family).some((own) => own.every((word, i) => word === key[FL_LCL + i]));
-    return (
-      inTable.find(({ namespace: { ifIndex } }) => ifIndex >= 0 && has(ifIndex)) ??
-      inTable.find(({ namespace: { ifIndex } }) => ifIndex >= 0 && ifIndex === rxIf) ??
-      inTable.find(({ namespace: { ifIndex } }) => ifIndex < 0)
-    );
+    const hooks = this.#active;
+    let ofInterface: ActiveFlowHook | undefined;
+    let ofTable: ActiveFlowHook | undefined;
+    for (let i = 0; i < hooks.length; i++) {
+      const hook = hooks[i];
+      const { ifIndex, fib4, fib6 } = hook.namespace;
+      if ((isIp4 ? fib4 : fib6) !== key[FL_FIB]) continue;
+      if (ifIndex < 0) ofTable ??= hook;
+      else if (addresses.hasAddress(ifIndex, family, this.#local)) return hook;
+      else if (ifIndex === rxIf) ofInterface ??= hook;
+    }
+    return ofInterface ?? ofTable;
   }
 
   /** A flow of datagrams has become a session: the next one that is like it is new. */
@@ -429,8 +438,8 @@ export class FlowHooks {
   }
 
   /**
-   * A hook's decision on a flow that it was asked about, or that it leaves it to the default, by the flow's token. 0; NOSESSION: the flow is decided already, or
-   * gone; OWNER: it is another hook's; INVALID: no decision.
+   * A hook's decision on a flow that it was asked about, or that it leaves it to the default, by the flow's token. 0;
+   * NOSESSION: the flow is decided already, or gone; OWNER: it is another hook's; INVALID: no decision.
    */
   answer(hook: ActiveFlowHook, token: number, decision: FlowDecision | "default"): SessionErrorValue {
     const { i32 } = this.#core;

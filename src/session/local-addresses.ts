@@ -26,6 +26,8 @@ export interface LocalAddresses {
   interfaceName(ifIndex: number): string;
   /** The addresses of an interface, four words each. */
   addressesOf(ifIndex: number, family: 4 | 6): readonly Int32Array[];
+  /** Whether an interface has the address (four words; of IPv4 the first counts). Asked for each new flow: no allocation. */
+  hasAddress(ifIndex: number, family: 4 | 6, address: Int32Array): boolean;
   /** The interface's own address that suits `remote` best (RFC 6724 5); undefined when it has none of the family. */
   sourceOn(ifIndex: number, family: 4 | 6, remote: Int32Array): Int32Array | undefined;
   /** FIB index of a table by its number; -1 when there is no such table. */

@@ -17,7 +17,7 @@ export function isAddressOf(
   const fib = fibOfFamily(namespace, family);
   if (fib < 0) return false;
   if (ifIndex < 0) return addresses.isLocal(fib, family, address);
-  return addresses.addressesOf(ifIndex, family).some((own) => own.every((word, i) => word === address[i]));
+  return addresses.hasAddress(ifIndex, family, address);
 }
 
 /** Whether a session of a namespace may have an address as its own: one of the namespace's, or one that may be spoofed. */

@@ -186,6 +186,10 @@ export class FakeAddresses implements LocalAddresses {
     return ifIndex === 0 ? [Int32Array.of(0x20010db8, 0, 0, 1)] : [];
   }
 
+  hasAddress(ifIndex: number, family: 4 | 6, address: Int32Array): boolean {
+    return this.addressesOf(ifIndex, family).some((own) => own.every((word, i) => word === address[i]));
+  }
+
   sourceOn(ifIndex: number, family: 4 | 6): Int32Array | undefined {
     return this.addressesOf(ifIndex, family)[0];
   }

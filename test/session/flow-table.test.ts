@@ -30,8 +30,7 @@ test.each([1, 2, 3])("finds what was added and not removed, in order of time (se
     const n = random.nextBelow(120);
     const flow = table.find(keyOf(n), hashOf(n));
     const isKnown = undecided.includes(n) || decided.includes(n);
-    expect(flow >= 0).toBe(isKnown);
-    expect(table.hasRoom).toBe(undecided.length < 40);
+    if (flow >= 0 !== isKnown || table.hasRoom !== undecided.length < 40) wrong++;
     if (!isKnown && table.hasRoom) {
       const added = table.add(keyOf(n), hashOf(n), tick);
       states.push(window.i32[table.row(added) + FL_STATE]);
@@ -54,13 +53,16 @@ test.each([1, 2, 3])("finds what was added and not removed, in order of time (se
       [undecided, table.oldestUndecided],
       [decided, table.oldestDecided],
     ] as const) {
-      const found: number[] = [];
-      for (let each = first; each >= 0; each = table.next(each)) found.push(each);
-      expect(found).toEqual(list.map((each) => table.find(keyOf(each), hashOf(each))));
-      for (const each of list) expect(table.ofToken(tokens.get(each))).toBe(table.find(keyOf(each), hashOf(each)));
+      let each = first;
+      for (const known of list) {
+        if (each < 0 || each !== table.find(keyOf(known), hashOf(known))) wrong++;
+        if (table.ofToken(tokens.get(known)) !== each) wrong++;
+        each = each < 0 ? each : table.next(each);
+      }
+      if (each >= 0) wrong++;
     }
-    expect(table.ofToken(gone[random.nextBelow(gone.length + 1)])).toBe(-1);
-    expect([table.undecided, table.decided]).toEqual([undecided.length, decided.length]);
+    if (table.ofToken(gone[random.nextBelow(gone.length + 1)]) !== -1) wrong++;
+    if (table.undecided !== undecided.length || table.decided !== decided.length) wrong++;
   }
   expect(gone.length).toBeGreaterThan(500);
   expect([wrong, states.every((each) => each === FLOW_NEW)]).toEqual([0, true]);
