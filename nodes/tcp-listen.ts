@@ -1,7 +1,7 @@
 import { CONSUMED, type Frame } from "../src/graph/frame.js";
 import { type NodeForm, type NodeRuntime } from "../src/graph/node.js";
 import { M_CONN, M_DATA, M_L3, M_LEN } from "../src/graph/packet-pool.js";
-import { CLOSED } from "../src/transport/tcp/connection.js";
+import { CLOSED, TUPLE_WORDS } from "../src/transport/tcp/connection.js";
 import { TCP_ERROR, tcpNodeErrors } from "../src/transport/tcp/errors.js";
 import { answerByCookie, openByCookie, passiveOpen } from "../src/transport/tcp/open.js";
 import { tcpTrace } from "../src/transport/tcp/trace.js";
@@ -50,20 +50,28 @@ function tcpListen(isIp4: boolean): NodeForm<Host> {
       const { core } = host.tcp;
       const { connections, events, segment } = core;
 
+      const tuple = new Int32Array(TUPLE_WORDS);
+
+      /** Writes a packet's tuple to TUPLE_WORDS words, as a connection's row has it. */
+      function readTuple(m: number, words: Int32Array, from: number): void {
+        const { i32, dv } = host.window;
+        const ip = i32[m + M_L3];
+        const at = i32[m + M_DATA];
+        words[from] = (tcpDstPort(dv, at) << 16) | tcpSrcPort(dv, at);
+        const addressWords = isIp4 ? 1 : 4;
+        for (let w = 0; w < addressWords; w++) {
+          words[from + C_LCL - C_PORTS + w] = dv.getInt32(ip + (isIp4 ? IP4_DST : IP6_DST) + w * 4);
+          words[from + C_RMT - C_PORTS + w] = dv.getInt32(ip + (isIp4 ? IP4_SRC : IP6_SRC) + w * 4);
+        }
+      }
+
       /** A new connection's row with the packet's tuple, findable; -1 when there is no room. */
       function newConnection(m: number, fib: number): number {
-        const { i32, dv } = host.window;
+        const { i32 } = host.window;
         const c = connections.alloc();
         if (c < 0) return -1;
         const r = connections.row(c);
-        const ip = i32[m + M_L3];
-        const at = i32[m + M_DATA];
-        const words = isIp4 ? 1 : 4;
-        for (let w = 0; w < words; w++) {
-          i32[r + C_LCL + w] = dv.getInt32(ip + (isIp4 ? IP4_DST : IP6_DST) + w * 4);
-          i32[r + C_RMT + w] = dv.getInt32(ip + (isIp4 ? IP4_SRC : IP6_SRC) + w * 4);
-        }
-        i32[r + C_PORTS] = (tcpDstPort(dv, at) << 16) | tcpSrcPort(dv, at);
+        readTuple(m, i32, r + C_PORTS);
         i32[r + C_FIB] = fib;
         if (!isIp4) i32[r + C_FLAGS] |= CF_IP6;
         if (lookup.addEstablished(TRANSPORT_TCP, c)) return c;
@@ -108,17 +116,25 @@ function tcpListen(isIp4: boolean): NodeForm<Host> {
         const { i32 } = host.window;
         const l = connections.row(listener);
         if (!core.synCookies.mayBeBack(core.engine.nowMs) || i32[l + C_STATE] === CLOSED) return false;
-        const c = newConnection(m, i32[l + C_FIB]);
-        if (c < 0) return false;
-        if (openByCookie(core, c, listener, segment)) {
-          if (core.upcalls.mayAccept(i32[l + C_SESSION], true)) {
+        // Before anything is taken: any ACK may come here.
+        readTuple(m, tuple, 0);
+        const syn = core.synCookies.find(tuple, segment, core.engine.nowMs);
+        if (syn === undefined) {
+          events.count(TCP_ERROR.syn_cookies_failed);
+          return false;
+        }
+        const session = i32[l + C_SESSION];
+        if (core.upcalls.mayAccept(session, true)) {
+          const c = newConnection(m, i32[l + C_FIB]);
+          if (c >= 0) {
+            openByCookie(core, c, listener, syn, segment);
             events.count(TCP_ERROR.syn_cookies_rcvd);
             i32[m + M_CONN] = c;
             return true;
           }
-          events.count(TCP_ERROR.create_session_fail);
-        } else events.count(TCP_ERROR.syn_cookies_failed);
-        core.remove(c);
+          core.upcalls.halfOpenEnded(session);
+        }
+        events.count(TCP_ERROR.create_session_fail);
         return false;
       }
 

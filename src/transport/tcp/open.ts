@@ -169,16 +169,18 @@ export function answerByCookie(core: TcpCore, c: ConnectionIndex, listener: Conn
 }
 
 /**
- * An ACK without a connection reached the listener: if it brings back a cookie, row `c` is as after the SYN-ACK that
- * {@link answerByCookie} sent, and the ACK can arrive. False for any other ACK.
+ * The ACK that brings back a cookie reached listener `listener`: the new row `c`, with its tuple, FIB and family, becomes what
+ * it would be after the SYN-ACK that {@link answerByCookie} sent, and the ACK can arrive. `syn` is what the cookie tells.
  */
-export function openByCookie(core: TcpCore, c: ConnectionIndex, listener: ConnectionIndex, ack: Segment): boolean {
-  const r = core.connections.row(c);
-  const syn = core.synCookies.find(r, ack, core.engine.nowMs);
-  if (syn === undefined) return false;
-  receiveSyn(core, r, listener, syn, (ack.ack - 1) | 0);
-  armRetransmit(core, c, r);
-  return true;
+export function openByCookie(
+  core: TcpCore,
+  c: ConnectionIndex,
+  listener: ConnectionIndex,
+  syn: Segment,
+  ack: Segment,
+): void {
+  receiveSyn(core, core.connections.row(c), listener, syn, (ack.ack - 1) | 0);
+  armRetransmit(core, c, core.connections.row(c));
 }
 
 /** Starts an active open on row `c`, which has its tuple, FIB, family and context, and is in the half-open table. */

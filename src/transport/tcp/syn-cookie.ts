@@ -41,7 +41,7 @@ export class SynCookies {
     const found = MSS_TABLE.findLastIndex((each) => each <= mss);
     this.#sentMs = nowMs;
     const step = (nowMs >>> STEP_SHIFT) & STEP_MASK;
-    return this.#cookie(r, syn.seq, step, Math.max(found, 0));
+    return this.#cookie(this.#window.i32, r + C_PORTS, syn.seq, step, Math.max(found, 0));
   }
 
   /** Whether ACKs without a connection may bring back a cookie. */
@@ -50,16 +50,16 @@ export class SynCookies {
   }
 
   /**
-   * The SYN that was answered by the cookie which an ACK brings back, as far as the cookie tells; undefined when it is none of
-   * ours. Row `r` has the tuple, FIB and family. The same object each time.
+   * The SYN that was answered by the cookie which an ACK of connection `tuple` (TUPLE_WORDS words) brings back, as far as
+   * the cookie tells; undefined when it is none of ours. The same object each time.
    */
-  find(r: number, ack: Segment, nowMs: number): Segment | undefined {
+  find(tuple: Int32Array, ack: Segment, nowMs: number): Segment | undefined {
     const cookie = (ack.ack - 1) | 0;
     const step = cookie >>> 27;
     const mssIndex = (cookie >>> 24) & 7;
     const age = ((nowMs >>> STEP_SHIFT) - step) & STEP_MASK;
     const seq = (ack.seq - 1) | 0;
-    if (age > 1 || this.#cookie(r, seq, step, mssIndex) !== cookie) return undefined;
+    if (age > 1 || this.#cookie(tuple, 0, seq, step, mssIndex) !== cookie) return undefined;
     const syn = this.#syn;
     syn.seq = seq;
     syn.window = ack.window;
@@ -69,8 +69,8 @@ export class SynCookies {
     return syn;
   }
 
-  #cookie(r: number, seq: number, step: number, mssIndex: number): number {
-    const tuple = isnHashWords(this.#key, this.#window.i32, r + C_PORTS, TUPLE_WORDS);
+  #cookie(words: Int32Array, at: number, seq: number, step: number, mssIndex: number): number {
+    const tuple = isnHashWords(this.#key, words, at, TUPLE_WORDS);
     const said = (step << 3) | mssIndex;
     return (said << 24) | (hash3(this.#key[0], this.#key[1], tuple, seq, said) & HASH_MASK);
   }
