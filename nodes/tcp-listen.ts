@@ -111,11 +111,17 @@ function tcpListen(isIp4: boolean): NodeForm<Host> {
         answerByCookie(core, c, listener, segment);
       }
 
-      /** An ACK for listener `listener`: whether it has opened the connection that it names, which M_CONN says then. */
+      /** An ACK for listener `listener`: whether a cookie has opened the connection that it names, which M_CONN says then. */
       function isCookie(m: number, listener: number): boolean {
         const { i32 } = host.window;
         const l = connections.row(listener);
         if (!core.synCookies.mayBeBack(core.engine.nowMs) || i32[l + C_STATE] === CLOSED) return false;
+        // What comes in one vector with the ACK that opened the connection.
+        const opened = connectionOf(m, i32[l + C_FIB]);
+        if (opened >= 0) {
+          i32[m + M_CONN] = opened;
+          return true;
+        }
         // Before anything is taken: any ACK may come here.
         readTuple(m, tuple, 0);
         const syn = core.synCookies.find(tuple, segment, core.engine.nowMs);
@@ -159,20 +165,20 @@ function tcpListen(isIp4: boolean): NodeForm<Host> {
             continue;
           } else if ((segment.flags & TCP_FLAG_SYN) === 0 || i32[connections.row(listener) + C_STATE] === CLOSED) {
             events.count(TCP_ERROR.dispatch);
-          } else if (!isKnown(m, i32[connections.row(listener) + C_FIB])) open(m, listener);
+          } else if (connectionOf(m, i32[connections.row(listener) + C_FIB]) < 0) open(m, listener);
           pool.free(buffers[i]);
         }
         events.commit(node, errors.map);
       };
 
-      /** A SYN that came twice in one vector: the first has made the connection. */
-      function isKnown(m: number, fib: number): boolean {
+      /** The connection that a segment before this one in its vector has made, -1 without one. */
+      function connectionOf(m: number, fib: number): number {
         const { i32, dv } = host.window;
         const ip = i32[m + M_L3];
         const ports = (tcpDstPort(dv, i32[m + M_DATA]) << 16) | tcpSrcPort(dv, i32[m + M_DATA]);
         const lclAt = ip + (isIp4 ? IP4_DST : IP6_DST);
         const rmtAt = ip + (isIp4 ? IP4_SRC : IP6_SRC);
-        return lookup.connectionAt(!isIp4, fib, TRANSPORT_TCP, lclAt, rmtAt, ports) >= 0;
+        return lookup.connectionAt(!isIp4, fib, TRANSPORT_TCP, lclAt, rmtAt, ports);
       }
     },
   };

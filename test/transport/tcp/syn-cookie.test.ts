@@ -49,6 +49,21 @@ describe.each(FAMILIES)("SYN cookies over IPv%i (RFC 4987 3.6)", (family) => {
     peer.takeAll();
   });
 
+  it("data in one vector with the ACK arrives, each segment of it", () => {
+    const host = full();
+    const peer = new ScriptedPeer(host, { port: 5000 });
+    peer.send({ flags: "S" }).expect({ flags: "SA" });
+    host.together(() => {
+      peer.send({ flags: "A" });
+      peer.send({ flags: "A", data: "hello, " });
+      peer.send({ flags: "PA", data: "you" });
+    });
+    expect(host.states).toEqual(["ESTABLISHED", "SYN_RCVD"]);
+    expect(host.session.readableBytes).toBe(10);
+    expect(peer.takeAll().filter(({ flags }) => flags.includes("R"))).toEqual([]);
+    expect(host.errors("listen")).toMatchObject({ syn_cookies_rcvd: 1 });
+  });
+
   it("the half-open connections that it has are not counted for one that a cookie opened", () => {
     const host = full();
     for (let n = 0; n < 5; n++) {
