@@ -1,22 +1,21 @@
 // HTTP from a process of its own, by node:http on the stack's node:net:
-// node attach-http.mjs DIRECTORY NAMESPACE SECRET PORT BYTES: /big has BYTES, /huge 1 GiB, all else is the process's number.
+// node attach-http.mjs DIRECTORY NAMESPACE SECRET PORT BYTES: /big has BYTES; /huge/N has 1 GiB, and when N of them have been
+// sent that is said; all else is the process's number.
 import { createServer } from "node:http";
 import { Readable } from "node:stream";
 import { remoteStack } from "../../dist/src/client/index.js";
 
 const HUGE_BYTES = 1 << 30;
-/** So much of it has been sent when that is said. */
-const SAID_BYTES = 16 << 20;
 const [directory, namespace, secret, port, bytes] = process.argv.slice(2);
 const big = Buffer.alloc(Number(bytes), "0123456789abcdef weft ");
 const part = big.subarray(0, 1 << 20);
 
-function sendHuge(response) {
+function sendHuge(response, saidBytes) {
   response.writeHead(200, { "content-length": HUGE_BYTES });
   Readable.from(
     (function* () {
       for (let sent = 0; sent < HUGE_BYTES; sent += part.length) {
-        if (sent === SAID_BYTES) console.log("under way");
+        if (sent <= saidBytes && saidBytes < sent + part.length) console.log("under way");
         yield part;
       }
     })(),
@@ -26,7 +25,8 @@ function sendHuge(response) {
 }
 
 const web = createServer((request, response) => {
-  if (request.url === "/huge") sendHuge(response);
+  const huge = /^\/huge\/(\d+)$/.exec(request.url);
+  if (huge !== null) sendHuge(response, Number(huge[1]));
   else response.end(request.url === "/big" ? big : `pid ${process.pid}\n`);
 });
 remoteStack({ directory, namespace, secret })

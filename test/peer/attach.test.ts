@@ -10,6 +10,8 @@ import { STACK4, TapStack } from "../support/weft.js";
 const PROGRAM = join(import.meta.dirname, "attach-http.mjs");
 const BIG_BYTES = 64 << 20;
 const HUGE_BYTES = 1 << 30;
+/** So much has been sent when the i-th one is killed: anything from nothing to nearly all of it. */
+const killBytes = (i: number): number => ((i * 377 + 16) % 960) * (1 << 20);
 /** Processes killed in the middle of a transfer; the long run is WEFT_KILLS=100. */
 const KILLS = Number(process.env["WEFT_KILLS"] ?? 4);
 
@@ -81,10 +83,9 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl"))("an application in another 
         const broken = tap.netns.start(
           "sh",
           "-c",
-          `curl -sS --limit-rate 100M -o /dev/null -w '%{size_download}\n' http://${STACK4}:8080/huge; echo "ended $?"`,
+          `curl -sS -o /dev/null -w '%{size_download}\n' http://${STACK4}:8080/huge/${killBytes(i)}; echo "ended $?"`,
         );
         await web.waitFor(/^under way$/m);
-        await new Promise((resolve) => setTimeout(resolve, 30 * (i % 10)));
         await web.stop("SIGKILL");
         const { stdout } = await broken.finished;
         // 56: reset while receiving.
