@@ -5,12 +5,12 @@ import type { ClientSegment } from "../app/external/client-segments.js";
 import type { ClientLink } from "../app/external/external-worker.js";
 import type { ApplicationOptions, AppScope } from "../session/application.js";
 import {
-  SESSION_E_ALLOC,
   SESSION_E_APP_ATTACHED,
   SESSION_E_INVALID,
   SESSION_E_INVALID_NS,
   SESSION_E_NOAPP,
   SESSION_E_NOSUPPORT,
+  SESSION_E_REFUSED,
   sessionErrorEntry,
 } from "../session/session-errors.js";
 import type { MemfdHost } from "./shared-memory.js";
@@ -139,7 +139,7 @@ export class AttachConnection implements ClientLink {
   /** A retval, if it may not even try. */
   #mayAttach(): number {
     if (this.#attached !== undefined) return SESSION_E_APP_ATTACHED;
-    return this.#service.mayTry() ? 0 : SESSION_E_ALLOC;
+    return this.#service.mayTry() ? 0 : SESSION_E_REFUSED;
   }
 
   #attach(message: Attach): void {
@@ -209,7 +209,7 @@ export class AttachConnection implements ClientLink {
   #refusal(what: string, error: number): string {
     const { name, text } = sessionErrorEntry(error);
     this.#log(`${what}: ${name}`);
-    return `${what}: ${text}`;
+    return `${what}: ${error === SESSION_E_REFUSED ? "too many attempts, try again in a second" : text}`;
   }
 
   #options(message: Attach): ApplicationOptions {

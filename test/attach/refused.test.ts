@@ -2,7 +2,7 @@ import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MESSAGES_VERSION } from "../../src/app/messages/message-table.js";
-import { SESSION_E_ALLOC, SESSION_E_WRONG_NS_SECRET } from "../../src/session/session-errors.js";
+import { SESSION_E_REFUSED, SESSION_E_WRONG_NS_SECRET } from "../../src/session/session-errors.js";
 import { lacks } from "../needs.js";
 import { type Finished, Program } from "../support/program.js";
 import { AttachHost } from "./host.js";
@@ -69,7 +69,9 @@ describe.skipIf(lacks("netns", "tun", "ip", "setpriv"))("a client that is not to
     });
     const wrong = count(stdout, new RegExp(`^answer ${SESSION_E_WRONG_NS_SECRET} `, "gm"));
     expect(wrong).toBeGreaterThan(0);
-    expect(wrong + count(stdout, new RegExp(`^answer ${SESSION_E_ALLOC} `, "gm"))).toBe(60);
+    expect(
+      wrong + count(stdout, new RegExp(`^answer ${SESSION_E_REFUSED} attach "\\w+": too many attempts`, "gm")),
+    ).toBe(60);
     expect(wrong).toBeLessThan(60);
     expect(lines).toMatch(/^weft: attach: process \d+ of user 0 at namespace "blue": attach "\w+": WRONG_NS_SECRET$/m);
     expect(lines.trimEnd().split("\n").length).toBeLessThan(60);
