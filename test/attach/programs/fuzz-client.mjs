@@ -8,7 +8,7 @@ import { encodeSocketMessage } from "../../../dist/src/app/messages/socket-messa
 import { ClientMemory } from "../../../dist/src/client/client-memory.js";
 import { attachRequest } from "../../../dist/src/client/client-options.js";
 import { ClientWorker } from "../../../dist/src/client/client-worker.js";
-import { requestWorker } from "../../../dist/src/client/handshake.js";
+import { closeFds, requestWorker } from "../../../dist/src/client/handshake.js";
 import { WorkerLink } from "../../../dist/src/client/worker-link.js";
 import { SeqpacketSocket } from "../../../dist/src/host/unix-socket.js";
 import { patternAt } from "./pattern.mjs";
@@ -83,6 +83,25 @@ for fds in ([os.open("/dev/null", 2)], [r, w], [0, 1, 2], [r] * 253):
         pass
 `;
   spawnSync(python, ["-c", script, path, Buffer.from(encodeSocketMessage(request())).toString("hex")]);
+}
+
+/** Gives the stack back the descriptors that came from it: on the same socket, and with the same message on new ones. */
+async function replayLife() {
+  const attach = encodeSocketMessage(request());
+  await requestWorker(path, request(), "fuzz", true, ({ socket, controlFd, segmentFd, waitFd, signalFd }) => {
+    const fds = [controlFd, segmentFd, waitFd, signalFd];
+    const sockets = [socket, ...Array.from({ length: random(3) }, () => SeqpacketSocket.connect(path))];
+    for (const each of sockets) {
+      each.onMessage = (_packet, more) => closeFds(more);
+      for (let i = random(3); i >= 0; i--) {
+        const again = { type: "SEND_FDS", segment: word() >>> 0, segmentBytes: random(1 << 30) };
+        each.send(random(2) === 0 ? attach : encodeSocketMessage(again), fds.slice(random(4)));
+      }
+    }
+    closeFds(fds);
+    setTimeout(() => sockets.forEach((each) => each.close()), random(20));
+  });
+  await sleep(20);
 }
 
 /** A value of a field's kind, right in form. */
@@ -214,9 +233,9 @@ async function suddenLife() {
   process.kill(process.pid, "SIGKILL");
 }
 
-const KINDS = { socketLife, descriptorLife, queueLife, memoryLife, suddenLife };
+const KINDS = { socketLife, descriptorLife, replayLife, queueLife, memoryLife, suddenLife };
 /** How often of 60 lives. */
-const SHARES = { socketLife: 15, descriptorLife: 1, queueLife: 20, memoryLife: 22, suddenLife: 2 };
+const SHARES = { socketLife: 12, descriptorLife: 1, replayLife: 3, queueLife: 20, memoryLife: 22, suddenLife: 2 };
 const DRAW = Object.entries(SHARES).flatMap(([name, share]) => Array.from({ length: share }, () => name));
 
 for (let life = 0; life < Number(lives); life++) {
