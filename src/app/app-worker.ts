@@ -38,6 +38,14 @@ export interface AppWorker {
    */
   take(session: Pick<Session, "handle">): Promise<Session>;
   /**
+   * Hears of another worker's session of the application by `subscribed`, after that worker: for instance to {@link take} it
+   * when something has come in. Ends when it takes it, or the session goes. Rejects with NOSESSION, OWNER (another
+   * application's), INVALID (its own, a listener), ALLOC (seven workers have subscribed).
+   */
+  subscribe(session: Pick<Session, "handle">): Promise<void>;
+  /** Hears of it no more. */
+  unsubscribe(session: Pick<Session, "handle">): Promise<void>;
+  /**
    * Sends a message of at most {@link MAX_RPC_BYTES} to a worker of the application, by its number, which hears it by `rpc`.
    * Rejects with INVALID, INVALID_APPWRK (known only in the stack's process).
    */

@@ -1,6 +1,7 @@
 import type { CleanupPhase } from "../session/application.js";
 import type { SessionError } from "../session/session-errors.js";
 import type { SessionStats } from "../session/session-stats.js";
+import type { SubscribedEvent } from "../session/subscribed-event.js";
 import type { SessionIndex } from "../transport/transport.js";
 import type { Listener } from "./listener.js";
 import type { Session } from "./session.js";
@@ -45,6 +46,8 @@ export interface AppCallbacks {
   fifoTuning?(session: Session, bytes: number): number | void;
   /** Unread bytes have passed `fifoHighMark`, or (false) gone down to `fifoLowMark` since. The latter comes within the call that reads. */
   fifoMark?(session: Session, isAbove: boolean): void;
+  /** Of a session of another worker that this one has subscribed to: something came in, there is room again, or it goes. */
+  subscribed?(session: Pick<Session, "handle">, event: SubscribedEvent): void;
   /** A message from another worker of the application, or from this one, by the number of who sent it. */
   rpc?(data: Uint8Array, from: number): void;
   /** In another process: the stack has gone. Its sessions were reset; the worker tries to attach again by itself. */

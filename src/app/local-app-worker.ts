@@ -102,6 +102,20 @@ export class LocalAppWorker implements AppWorker {
     return this.#objects.at(s);
   }
 
+  async subscribe(session: Pick<Session, "handle">): Promise<void> {
+    this.#subscribe(session, true);
+  }
+
+  async unsubscribe(session: Pick<Session, "handle">): Promise<void> {
+    this.#subscribe(session, false);
+  }
+
+  #subscribe(session: Pick<Session, "handle">, isOn: boolean): void {
+    const s = this.#sessions.table.find(session?.handle ?? -1);
+    const error = this.#sessions.subscribe(this.#app, s, this.#number, isOn);
+    if (error < 0) throw new SessionError(error, `${isOn ? "subscribe to" : "unsubscribe from"} session ${s}`);
+  }
+
   async rpc(worker: number, data: Uint8Array): Promise<void> {
     const what = `rpc to worker ${worker}`;
     if (!this.#isAttached) throw new SessionError(SESSION_E_NOAPP, what);
@@ -191,6 +205,7 @@ export class LocalAppWorker implements AppWorker {
       ...(callbacks.sessionStats === undefined ? {} : { sessionStats: (stats) => callbacks.sessionStats?.(stats) }),
       fifoTuning: (s, bytes) => callbacks.fifoTuning?.(objects.at(s), bytes),
       fifoMark: (s, isAbove) => callbacks.fifoMark?.(objects.at(s), isAbove),
+      subscribed: (s, event) => callbacks.subscribed?.({ handle: this.#sessions.table.handle(s) }, event),
       detached: (gone) => this.#detached(gone),
     };
   }

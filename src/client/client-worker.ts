@@ -13,6 +13,7 @@ import {
   SessionError,
 } from "../session/session-errors.js";
 import type { SessionHandle } from "../session/session-handle.js";
+import { SUBSCRIBED_EVENTS } from "../session/subscribed-event.js";
 import { parseUri } from "../session/uri.js";
 import type { SessionIndex } from "../transport/transport.js";
 import { ClientFlowHook, type FlowHookOwner } from "./client-flow-hook.js";
@@ -182,6 +183,21 @@ export class ClientWorker implements AppWorker {
     return io.answer(request, "WORKER_UPDATE_REPLY", what, (reply) => this.#sessions.adopt(io, reply));
   }
 
+  async subscribe(session: Pick<Session, "handle">): Promise<void> {
+    await this.#subscribe(session, true);
+  }
+
+  async unsubscribe(session: Pick<Session, "handle">): Promise<void> {
+    await this.#subscribe(session, false);
+  }
+
+  async #subscribe(session: Pick<Session, "handle">, isOn: boolean): Promise<void> {
+    const handle = session?.handle ?? -1;
+    const what = `${isOn ? "subscribe to" : "unsubscribe from"} session ${handle}`;
+    const io = this.#attached(what);
+    await io.answer({ type: "SUBSCRIBE", handle, isOn }, "SUBSCRIBE_REPLY", what, () => undefined);
+  }
+
   async rpc(worker: number, data: Uint8Array): Promise<void> {
     const what = `rpc to worker ${worker}`;
     this.#attached(what);
@@ -281,6 +297,12 @@ export class ClientWorker implements AppWorker {
       case "FLOW":
         this.#flowHook?.told(message);
         break;
+      case "SUBSCRIBED": {
+        const { handle } = message;
+        const event = SUBSCRIBED_EVENTS[message.what] ?? "gone";
+        this.#sessions.guard(undefined, () => this.#callbacks.subscribed?.({ handle }, event));
+        break;
+      }
       case "APP_ADD_SEGMENT":
         this.#sessions.guard(undefined, () => this.#callbacks.addSegment?.(message.segment));
         break;
@@ -297,6 +319,7 @@ export class ClientWorker implements AppWorker {
       case "WORKER_UPDATE_REPLY":
       case "TRANSPORT_ATTR_REPLY":
       case "STATISTICS_REPLY":
+      case "SUBSCRIBE_REPLY":
       case "FLOW_HOOK_REPLY":
       case "FLOW_ANSWER_REPLY":
         this.#requests.answer(message);

@@ -44,8 +44,10 @@ import {
   SF_KNOWN,
   SF_QUEUED,
   SF_SHARED_FIFOS,
+  SF_SUBSCRIBED,
   SF_TUNED,
 } from "./session-table.js";
+import { SessionSubscribers } from "./subscribers.js";
 import { SourceAddresses } from "./source-address.js";
 import { SourcePorts } from "./source-port.js";
 
@@ -93,6 +95,8 @@ export class SessionCore {
   nowMs = 0;
   /** Who is told of sessions that ended. */
   readonly collectors: EvtCollectors;
+  /** Workers that hear of sessions of others. */
+  readonly subscribers: SessionSubscribers;
   readonly #hooks: SessionHooks;
 
   /** Reserves the session rows. Throws RangeError when the window is full or a setting is out of range. */
@@ -117,6 +121,7 @@ export class SessionCore {
     this.sourceAddresses = new SourceAddresses(parts.addresses);
     this.events = new EventQueue(this.i32, this.table);
     this.collectors = new EvtCollectors(this);
+    this.subscribers = new SessionSubscribers(this);
   }
 
   /** Counts an error that is about to be answered, and returns it. */
@@ -249,6 +254,7 @@ export class SessionCore {
       i32[r + S_EVENTS] = EV_CLEANUP_SESSION;
       return;
     }
+    if ((i32[r + S_FLAGS] & SF_SUBSCRIBED) !== 0) this.subscribers.sessionGoes(s);
     const c = i32[r + S_CONNECTION];
     if (c >= 0) {
       // The transport goes on without a session (TIME_WAIT).

@@ -30,9 +30,11 @@ import {
   SF_KNOWN,
   SF_SOFT_ERROR,
   SF_SOFT_ERROR_SHIFT,
+  SF_SUBSCRIBED,
   SF_TUNED,
   SF_WANT_TX,
 } from "./session-table.js";
+import type { SubscribedEvent } from "./subscribed-event.js";
 
 /** Sessions whose events are told in one turn; the others wait for the next. */
 const MAX_SESSIONS_PER_TURN = 1024;
@@ -51,6 +53,8 @@ export interface SessionOwner {
   answered(s: SessionIndex, isTaken: boolean): void;
   /** Something came in for a session with SF_TUNED: its application may want to hear how full its fifo is. */
   tuneReceived(s: SessionIndex): void;
+  /** Workers that have subscribed to a session with SF_SUBSCRIBED hear of it. */
+  tellSubscribers(s: SessionIndex, event: SubscribedEvent): void;
   /** Frees a session that both ends are done with. */
   release(s: SessionIndex): void;
   /** A callback threw. */
@@ -103,6 +107,9 @@ export class SessionDelivery {
       } catch (error) {
         this.#owner.reportError(error, this.#table.handle(s));
         this.#owner.terminate(s);
+      }
+      if ((event & (EV_RX | EV_TX)) !== 0 && (i32[at - S_EVENTS + S_FLAGS] & SF_SUBSCRIBED) !== 0) {
+        this.#owner.tellSubscribers(s, event === EV_RX ? "rx" : "tx");
       }
       if (event === EV_CLEANUP_SESSION || !this.#table.isUsed(s)) {
         if (this.#table.isUsed(s)) this.#owner.release(s);

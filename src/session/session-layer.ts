@@ -55,8 +55,10 @@ import {
   type SessionTable,
   SF_KNOWN,
   SF_SPREAD,
+  SF_SUBSCRIBED,
   SF_WANT_TX,
 } from "./session-table.js";
+import type { SubscribedEvent } from "./subscribed-event.js";
 import type { SourcePorts } from "./source-port.js";
 import { StarvedWriters } from "./starved-writers.js";
 import { TransmitQueue } from "./transmit-queue.js";
@@ -312,6 +314,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   #endWorker(worker: AppWorker): void {
     this.applications.delWorker(worker);
     this.collectors.remove(worker);
+    this.#core.subscribers.workerEnded(worker);
     this.listeners.leaveAll(worker);
     const sessions = this.applications.sessionsOfWorker(worker);
     for (const s of sessions) this.#closes.close(s);
@@ -336,10 +339,17 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     if (i32[r + S_STATE] === SESSION_LISTENING) return this.#core.fail(SESSION_E_INVALID);
     if (i32[r + S_WORKER] === worker.index) return 0;
     this.applications.move(s, worker);
+    if ((i32[r + S_FLAGS] & SF_SUBSCRIBED) !== 0) this.#core.subscribers.taken(s, worker);
     const hasUnread = i32[r + S_RX_FIFO] !== 0 && this.fifos.maxDequeue(i32[r + S_RX_FIFO]) > 0;
     const events = (hasUnread ? EV_RX : 0) | ((i32[r + S_FLAGS] & SF_WANT_TX) === 0 ? 0 : EV_TX);
     if (events !== 0) this.#core.raise(s, events);
     return 0;
+  }
+
+  /** A worker hears of a session of another one from now on, or no more: NOAPP, or as {@link SessionSubscribers.set}. */
+  subscribe(appIndex: number, s: SessionIndex, number: number, isOn: boolean): SessionErrorValue {
+    const worker = this.#worker(appIndex, number);
+    return this.counted(typeof worker === "number" ? worker : this.#core.subscribers.set(worker, s, isOn));
   }
 
   // ---- Listening and connecting ----
@@ -398,6 +408,10 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     const r = this.table.row(s);
     const c = this.#i32[r + S_CONNECTION];
     if (c >= 0) this.transports[this.#i32[r + S_PROTO]]?.answered?.(c, isTaken);
+  }
+
+  tellSubscribers(s: SessionIndex, event: SubscribedEvent): void {
+    this.#core.subscribers.tell(s, event);
   }
 
   release(s: SessionIndex): void {

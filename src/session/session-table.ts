@@ -130,6 +130,8 @@ export const SF_SOFT_ERROR = 15 << SF_SOFT_ERROR_SHIFT;
 export const SF_TUNED = 1 << 15;
 /** Its unread bytes have passed the high mark, and were not under the low one since. */
 export const SF_ABOVE_MARK = 1 << 16;
+/** Other workers hear of it, too: see subscribers.ts. */
+export const SF_SUBSCRIBED = 1 << 17;
 
 /** The session rows of one engine: a pool in the window. */
 export class SessionTable {

@@ -192,6 +192,40 @@ test("workers share a listener, send messages, and take sessions over", async ()
   await expect(worker.take({ handle: -1 })).rejects.toMatchObject({ sessionError: "INVALID" });
 });
 
+test("workers hear of sessions of others, and take them when something comes", async () => {
+  const heard: string[] = [];
+  const hear = (who: string): AppCallbacks => ({
+    accept: () => true,
+    rx: (session) => void heard.push(`${who} ${session.drop(1000)}`),
+    subscribed: (session, event) => void heard.push(`${who} told ${event} ${session.handle === handle}`),
+    disconnect: (session) => void session.close(),
+  });
+  let handle = -1;
+  const app = await it.attach({ ...hear("first"), accept: (session) => void (handle = session.handle) });
+  const worker = await app.addWorker(hear("second"));
+  await app.listen("tcp://198.18.0.1:80");
+  const peer = await it.far.attach({ name: "peer" }, {});
+  const session = await peer.connect("tcp://198.18.0.1:80");
+  await until(() => handle >= 0);
+  await worker.subscribe({ handle });
+  await worker.subscribe({ handle });
+  session.write(pattern(100));
+  await until(() => heard.length === 2);
+  // Two queues: in whatever order.
+  expect(heard.sort()).toEqual(["first 100", "second told rx true"]);
+  await worker.unsubscribe({ handle });
+  session.write(pattern(50));
+  await until(() => heard.length === 3);
+  await worker.subscribe({ handle });
+  session.close();
+  await until(() => heard.includes("second told gone true"));
+  // Of room it may hear, too.
+  const told = heard.filter((each) => each.startsWith("second") && !each.includes("tx"));
+  expect(told).toEqual(["second told rx true", "second told gone true"]);
+  await expect(worker.subscribe({ handle })).rejects.toMatchObject({ sessionError: "NOSESSION" });
+  await expect(worker.subscribe({ handle: -1 })).rejects.toMatchObject({ sessionError: "INVALID" });
+});
+
 test("urgent data both ways", async () => {
   const marks: number[] = [];
   const server = await it.attach({

@@ -303,6 +303,18 @@ describe("an application in this process", () => {
     expect(everything()).toEqual(before);
   });
 
+  test.each([
+    ["stale", () => stale, "NOSESSION"],
+    ["another application's", () => session, "OWNER"],
+    ["nothing", () => undefined, "NOSESSION"],
+  ])("subscribing to a session that is %s", async (_, which, error) => {
+    const before = everything();
+    for (const call of ["subscribe", "unsubscribe"]) {
+      await expect(loose(other.workers[0])[call](which())).rejects.toMatchObject({ sessionError: error });
+    }
+    expect(everything()).toEqual(before);
+  });
+
   test("take of a listener", async () => {
     await expect(app.workers[0].take(app.listeners[0].session)).rejects.toMatchObject({ sessionError: "INVALID" });
   });

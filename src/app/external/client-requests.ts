@@ -163,6 +163,12 @@ export class ClientRequests {
       case "STATISTICS":
         this.#statistics(worker, message);
         break;
+      case "SUBSCRIBE": {
+        const s = this.#sessions.table.find(message.handle);
+        const retval = this.#sessions.subscribe(worker.app, s, worker.number, message.isOn);
+        worker.outbox.send({ type: "SUBSCRIBE_REPLY", context: message.context, retval });
+        break;
+      }
       case "FLOW_HOOK":
         this.#flowHooks.set(worker, message);
         break;

@@ -18,6 +18,7 @@ import {
   SESSION_LISTENING,
   SF_WANT_TX,
 } from "../../session/session-table.js";
+import { SUBSCRIBED_EVENTS, type SubscribedEvent } from "../../session/subscribed-event.js";
 import type { SessionIndex } from "../../transport/transport.js";
 import { IO_RX, IO_TX_ROOM } from "../messages/io-events.js";
 import { NO_SESSION_FIELDS, type SessionFields } from "../messages/message-table.js";
@@ -311,6 +312,11 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
 
   softError(s: SessionIndex, kind: number): void {
     if (this.sessions.has(s)) this.outbox.sendLast({ type: "SOFT_ERROR", session: s, kind });
+  }
+
+  subscribed(s: SessionIndex, event: SubscribedEvent): void {
+    const handle = this.#parts.sessions.table.handle(s);
+    this.outbox.sendLast({ type: "SUBSCRIBED", handle, what: SUBSCRIBED_EVENTS.indexOf(event) });
   }
 
   disconnect(s: SessionIndex): void {

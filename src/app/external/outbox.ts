@@ -12,7 +12,14 @@ interface WaitingEvent {
 }
 
 /** Of what may happen to a session again and again only the last is told. */
-type Repeatable = Extract<MessageTowards<"to-app">, { readonly type: "URGENT" | "SOFT_ERROR" }>;
+type Repeatable = Extract<MessageTowards<"to-app">, { readonly type: "URGENT" | "SOFT_ERROR" | "SUBSCRIBED" }>;
+
+/** What one of the same kind has in common with it. */
+function keyOf(message: Repeatable): string {
+  return message.type === "SUBSCRIBED"
+    ? `${message.type} ${message.handle} ${message.what}`
+    : `${message.type} ${message.session}`;
+}
 
 /** The last of its kind, which waits. */
 interface WaitingLast {
@@ -53,7 +60,7 @@ export class Outbox {
   /** Sends a message of which only the last counts: one of its kind that waits is replaced. */
   sendLast(message: Repeatable): void {
     if (this.#waiting.length === 0 && this.#put(message)) return;
-    const key = `${message.type} ${message.session}`;
+    const key = keyOf(message);
     const waits = this.#lasts.get(key);
     if (waits !== undefined) {
       waits.last = message;
@@ -78,7 +85,7 @@ export class Outbox {
   #put(message: MessageTowards<"to-app"> | WaitingEvent | WaitingLast): boolean {
     if ("last" in message) {
       if (!this.#put(message.last)) return false;
-      this.#lasts.delete(`${message.last.type} ${message.last.session}`);
+      this.#lasts.delete(keyOf(message.last));
       return true;
     }
     if ("io" in message) {

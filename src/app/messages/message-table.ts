@@ -7,7 +7,7 @@ import { IO_RX, IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "./io-events.js";
 // 2 to 7 VPP keeps to itself. Layouts are our own. What changes here changes MESSAGES_VERSION.
 
 /** Version of both tables of messages, of the queue and of the socket; both sides must have the same. */
-export const MESSAGES_VERSION = 2;
+export const MESSAGES_VERSION = 3;
 
 /** Smallest ring of a queue that takes the longest message, bytes. */
 export const MIN_MESSAGE_RING_BYTES = 32 * 1024;
@@ -414,6 +414,27 @@ export const MESSAGES = {
     argument: "context",
     fields: [RETVAL],
     doc: "the decision was taken; or not: NOSESSION, it came too late",
+  },
+  SUBSCRIBE: {
+    number: 53,
+    direction: "to-stack",
+    argument: "context",
+    fields: [HANDLE, { name: "isOn", kind: "flag", doc: "from now on, or no more" }],
+    doc: "the worker hears of another worker's session; SUBSCRIBE_REPLY answers",
+  },
+  SUBSCRIBE_REPLY: {
+    number: 54,
+    direction: "to-app",
+    argument: "context",
+    fields: [RETVAL],
+    doc: "the worker hears of the session, or not",
+  },
+  SUBSCRIBED: {
+    number: 55,
+    direction: "to-app",
+    argument: "none",
+    fields: [HANDLE, { name: "what", kind: "u32", doc: "0 rx, 1 tx, 2: the session goes" }],
+    doc: "something happened to a session of another worker",
   },
   APP_DETACH: {
     number: 27,
