@@ -1,13 +1,21 @@
 import { sessionAttribute, sessionStatistics, setSessionAttribute } from "../session/attributes.js";
 import type { SessionHandle } from "../session/session-handle.js";
 import { SESSION_E_NOSESSION } from "../session/session-errors.js";
-import type { DatagramInfo } from "../session/datagram-header.js";
+import type { DatagramBatch } from "../session/datagram-batch.js";
+import { type DatagramInfo, SESSION_DSCP } from "../session/datagram-header.js";
 import type { PeekCallback } from "../session/session-io.js";
 import { SESSION_STATE_NAMES, S_STATE } from "../session/session-table.js";
-import { type IpAddress, tryParseAddress } from "../ip/address.js";
+import type { IpAddress } from "../ip/address.js";
 import type { ConnectionAttribute, SessionIndex } from "../transport/transport.js";
 import type { AppContext } from "./context.js";
-import { addressOf, type Session, type SessionAddress, type SessionStatistics } from "./session.js";
+import {
+  addressOf,
+  sendAddresses,
+  type SendOptions,
+  type Session,
+  type SessionAddress,
+  type SessionStatistics,
+} from "./session.js";
 
 /** As a length: to the end of the array. */
 const ALL = 0x7fff_ffff;
@@ -111,20 +119,28 @@ export class LocalSession implements Session {
     return this.#context.io.readDatagram(this.#index, dst, at, len);
   }
 
-  writeDatagram(src: Uint8Array, from = 0, len = lengthOf(src) - from): number {
-    return this.#context.io.writeDatagram(this.#index, src, from, len);
+  writeDatagram(src: Uint8Array, from = 0, len = lengthOf(src) - from, dscp = SESSION_DSCP): number {
+    return this.#context.io.writeDatagram(this.#index, src, from, len, dscp);
   }
 
-  reply(src: Uint8Array, from = 0, len = lengthOf(src) - from): number {
+  reply(src: Uint8Array, from = 0, len = lengthOf(src) - from, dscp = SESSION_DSCP): number {
     const { remote, remotePort, local } = this.#context.io.datagram;
-    return this.#context.io.writeDatagram(this.#index, src, from, len, remote, remotePort, local);
+    return this.#context.io.writeDatagram(this.#index, src, from, len, dscp, remote, remotePort, local);
   }
 
-  sendTo(src: Uint8Array, address: string | IpAddress, port: number): number | undefined {
-    const to = typeof address === "string" ? tryParseAddress(address) : address;
-    return to === undefined
-      ? undefined
-      : this.#context.io.writeDatagram(this.#index, src, 0, lengthOf(src), to.words, port);
+  sendTo(src: Uint8Array, address: string | IpAddress, port: number, options: SendOptions = {}): number | undefined {
+    const ends = sendAddresses(address, options.from);
+    if (ends === undefined) return undefined;
+    const { dscp = SESSION_DSCP } = options;
+    return this.#context.io.writeDatagram(this.#index, src, 0, lengthOf(src), dscp, ends.to, port, ends.source);
+  }
+
+  readDatagrams(batch: DatagramBatch): number {
+    return this.#context.io.readDatagrams(this.#index, batch);
+  }
+
+  writeDatagrams(batch: DatagramBatch, from = 0): number {
+    return this.#context.io.writeDatagrams(this.#index, batch, from);
   }
 
   halfClose(): number {

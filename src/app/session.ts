@@ -1,5 +1,6 @@
-import { formatAddress, type IpAddress } from "../ip/address.js";
+import { formatAddress, type IpAddress, tryParseAddress } from "../ip/address.js";
 import type { SessionHandle } from "../session/session-handle.js";
+import type { DatagramBatch } from "../session/datagram-batch.js";
 import type { DatagramInfo } from "../session/datagram-header.js";
 import type { PeekCallback } from "../session/session-io.js";
 import type { ConnectionAttribute, Endpoint, SessionIndex } from "../transport/transport.js";
@@ -16,11 +17,33 @@ export function addressOf({ family, address, port }: Endpoint): SessionAddress {
   return { address: formatAddress({ family, words: address }), port, family };
 }
 
+/** Where a datagram is to go, and from where, as words; undefined when one is no address, or they are of two families. */
+export function sendAddresses(
+  address: string | IpAddress,
+  from: string | IpAddress | undefined,
+): { readonly to: Int32Array; readonly source: Int32Array | undefined } | undefined {
+  const to = typeof address === "string" ? tryParseAddress(address) : address;
+  const source = typeof from === "string" ? tryParseAddress(from) : from;
+  if (to === undefined || (from !== undefined && source?.family !== to.family)) return undefined;
+  return { to: to.words, source: source?.words };
+}
+
 /** What is there at once in the stack's process, and promised in another one: `await` takes both. Never rejects. */
 export type Answer<T> = T | Promise<T>;
 
 /** What the transport counts and knows of a connection. */
 export type SessionStatistics = Readonly<Record<string, number>>;
+
+/** How to send one datagram of a listener. */
+export interface SendOptions {
+  /** Its DSCP, 0 to 63; default: the session's. */
+  readonly dscp?: number;
+  /**
+   * Where from: an address of the host, or, of a table with an interface in spoofing mode, any host's. What is neither is as
+   * if it was not given: as bound, or as routing chooses.
+   */
+  readonly from?: string | IpAddress;
+}
 
 /**
  * A session in an application's hands: reading and writing are immediate, and return a count or a negative session error
@@ -68,12 +91,23 @@ export interface Session {
   readonly datagram: DatagramInfo;
   /** Reads one datagram, cut to `len` bytes; -1 when there is none. {@link datagram} tells who sent it. */
   readDatagram(dst: Uint8Array, at?: number, len?: number): number;
-  /** Writes one datagram to the peer of a connected session; 0 when there is no room. */
-  writeDatagram(src: Uint8Array, from?: number, len?: number): number;
+  /**
+   * Writes one datagram to the peer of a connected session; 0 when there is no room. Here and in what follows `dscp` (0 to 63)
+   * is that of this datagram alone; -1: the session's.
+   */
+  writeDatagram(src: Uint8Array, from?: number, len?: number, dscp?: number): number;
   /** Answers the datagram that was read last, from the address it came to. */
-  reply(src: Uint8Array, from?: number, len?: number): number;
-  /** Writes one datagram of a listener to any address; undefined when `address` is none. */
-  sendTo(src: Uint8Array, address: string | IpAddress, port: number): number | undefined;
+  reply(src: Uint8Array, from?: number, len?: number, dscp?: number): number;
+  /** Writes one datagram of a listener to any address; undefined when an address is none. */
+  sendTo(src: Uint8Array, address: string | IpAddress, port: number, options?: SendOptions): number | undefined;
+  /** Reads datagrams into a batch, as many as there are and it takes. Returns how many, or a negative session error. */
+  readDatagrams(batch: DatagramBatch): number;
+  /**
+   * Writes the datagrams of a batch from number `from` (0) on: a listener's go to the `remote` of each, from its `local`.
+   * Returns how many were taken, fewer when there is no room (tx follows); a negative session error when the first one
+   * cannot be sent.
+   */
+  writeDatagrams(batch: DatagramBatch, from?: number): number;
 
   /** Ends the writing direction, after what is written. 0 or a negative session error. */
   halfClose(): number;

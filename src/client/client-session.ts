@@ -1,11 +1,26 @@
 import { IO_RX_DEQUEUED, IO_TX } from "../app/messages/io-events.js";
 import type { SessionFields } from "../app/messages/message-table.js";
-import { addressOf, type Answer, type Session, type SessionAddress, type SessionStatistics } from "../app/session.js";
-import { type IpAddress, tryParseAddress } from "../ip/address.js";
+import {
+  addressOf,
+  type Answer,
+  sendAddresses,
+  type SendOptions,
+  type Session,
+  type SessionAddress,
+  type SessionStatistics,
+} from "../app/session.js";
+import type { IpAddress } from "../ip/address.js";
 import { DGRAM_DATA_LENGTH } from "../mem/fifo-datagram.js";
 import type { RemoteRxFifo, RemoteTxFifo } from "../mem/fifo-remote.js";
 import { readRemoteDatagram, remoteDatagramBytes, writeRemoteDatagram } from "../mem/fifo-remote-datagram.js";
-import { type DatagramInfo, readDatagramHeader, writeDatagramHeader } from "../session/datagram-header.js";
+import { DatagramBatch } from "../session/datagram-batch.js";
+import {
+  type DatagramInfo,
+  isDscp,
+  readDatagramHeader,
+  SESSION_DSCP,
+  writeDatagramHeader,
+} from "../session/datagram-header.js";
 import {
   SESSION_E_INVALID,
   SESSION_E_NOSESSION,
@@ -36,6 +51,8 @@ export class ClientSession implements Session {
   readonly isListener: boolean;
   readonly #io: ClientIo;
   readonly #isDatagram: boolean;
+  /** The datagram that was put last is in the fifo: one of no bytes, too. */
+  #isTaken = false;
   readonly #local: Endpoint | undefined;
   readonly #remote: Endpoint | undefined;
   #index: SessionIndex;
@@ -195,34 +212,77 @@ export class ClientSession implements Session {
     const rx = this.#rx;
     if (rx === undefined || !this.#isReadable) return SESSION_E_NOSESSION;
     if (!isBytes(dst)) return SESSION_E_INVALID;
-    const { window, header, datagram } = this.#io;
     const before = rx.readableBytes;
-    const n = readRemoteDatagram(window, rx, header, dst, at, len);
+    const n = this.#take(rx, dst, at, len, this.#io.datagram);
     if (before > 0) this.#dequeued(rx);
-    if (n < 0) return -1;
-    readDatagramHeader(header.dv, 0, datagram);
-    datagram.length = header.words[DGRAM_DATA_LENGTH >> 2];
     return n;
   }
 
-  writeDatagram(src: Uint8Array, from = 0, len = lengthOf(src) - from): number {
-    return this.#writeDatagram(src, from, len, undefined, 0, undefined);
+  readDatagrams(batch: DatagramBatch): number {
+    const rx = this.#rx;
+    if (rx === undefined || !this.#isReadable) return SESSION_E_NOSESSION;
+    if (!(batch instanceof DatagramBatch)) return SESSION_E_INVALID;
+    const { capacity, slotBytes, bytes, lengths, infos } = batch;
+    const before = rx.readableBytes;
+    let count = 0;
+    for (; count < capacity; count++) {
+      const n = this.#take(rx, bytes, count * slotBytes, slotBytes, infos[count]);
+      if (n < 0) break;
+      lengths[count] = n;
+    }
+    batch.count = count;
+    if (before > 0) this.#dequeued(rx);
+    return count;
   }
 
-  reply(src: Uint8Array, from = 0, len = lengthOf(src) - from): number {
+  #take(rx: RemoteRxFifo, dst: Uint8Array, at: number, len: number, info: DatagramInfo): number {
+    const { window, header } = this.#io;
+    const n = readRemoteDatagram(window, rx, header, dst, at, len);
+    if (n < 0) return -1;
+    readDatagramHeader(header.dv, 0, info);
+    info.length = header.words[DGRAM_DATA_LENGTH >> 2];
+    return n;
+  }
+
+  writeDatagram(src: Uint8Array, from = 0, len = lengthOf(src) - from, dscp = SESSION_DSCP): number {
+    return this.#writeDatagram(src, from, len, dscp, undefined, 0, undefined);
+  }
+
+  reply(src: Uint8Array, from = 0, len = lengthOf(src) - from, dscp = SESSION_DSCP): number {
     const { remote, remotePort, local } = this.#io.datagram;
-    return this.#writeDatagram(src, from, len, remote, remotePort, local);
+    return this.#writeDatagram(src, from, len, dscp, remote, remotePort, local);
   }
 
-  sendTo(src: Uint8Array, address: string | IpAddress, port: number): number | undefined {
-    const to = typeof address === "string" ? tryParseAddress(address) : address;
-    return to === undefined ? undefined : this.#writeDatagram(src, 0, lengthOf(src), to.words, port, undefined);
+  sendTo(src: Uint8Array, address: string | IpAddress, port: number, options: SendOptions = {}): number | undefined {
+    const ends = sendAddresses(address, options.from);
+    if (ends === undefined) return undefined;
+    return this.#writeDatagram(src, 0, lengthOf(src), options.dscp ?? SESSION_DSCP, ends.to, port, ends.source);
+  }
+
+  writeDatagrams(batch: DatagramBatch, from = 0): number {
+    const tx = this.#tx;
+    if (tx === undefined || !this.#isWritable) return SESSION_E_NOSESSION;
+    if (!(batch instanceof DatagramBatch && Number.isInteger(from) && from >= 0)) return SESSION_E_INVALID;
+    const { bytes, slotBytes, lengths, infos, dscps } = batch;
+    const end = Math.min(batch.count, batch.capacity);
+    let error = 0;
+    let i = from;
+    for (; i < end; i++) {
+      const { remote, remotePort, local } = infos[i];
+      const length = lengths[i];
+      if (length > slotBytes) error = SESSION_E_INVALID;
+      else error = this.#put(tx, bytes, i * slotBytes, length, dscps[i], remote, remotePort, local);
+      if (error < 0 || !this.#isTaken) break;
+    }
+    if (end > from) this.#enqueued(tx);
+    return i === from && error < 0 ? error : i - from;
   }
 
   #writeDatagram(
     src: Uint8Array,
     from: number,
     len: number,
+    dscp: number,
     remote: Int32Array | undefined,
     remotePort: number,
     local: Int32Array | undefined,
@@ -230,23 +290,35 @@ export class ClientSession implements Session {
     const tx = this.#tx;
     if (tx === undefined || !this.#isWritable) return SESSION_E_NOSESSION;
     if (!isBytes(src) || !this.#isDatagram) return SESSION_E_INVALID;
+    const n = this.#put(tx, src, from, len, dscp, remote, remotePort, local);
+    // Without room, too: the stack lends as much when it looks; without memory for it, it tells of what there is in a while.
+    if (n >= 0) this.#enqueued(tx);
+    return n;
+  }
+
+  /** Puts a datagram into the tx fifo, or nothing: {@link #isTaken}. The stack hears of it by {@link #enqueued}. */
+  #put(
+    tx: RemoteTxFifo,
+    src: Uint8Array,
+    from: number,
+    len: number,
+    dscp: number,
+    remote: Int32Array | undefined,
+    remotePort: number,
+    local: Int32Array | undefined,
+  ): number {
+    this.#isTaken = false;
     const isIp6 = (this.#local ?? this.#remote)?.family === 6;
     const most = isIp6 ? MAX_DATAGRAM6_BYTES : MAX_DATAGRAM4_BYTES;
     const bytes = remoteDatagramBytes(len);
-    if (!(len >= 0 && len <= most && bytes <= tx.capBytes)) return SESSION_E_INVALID;
-    if (!(from >= 0 && from + len <= src.length)) return SESSION_E_INVALID;
+    if (!this.#isDatagram || !(len >= 0 && len <= most && bytes <= tx.capBytes)) return SESSION_E_INVALID;
+    if (!(from >= 0 && from + len <= src.length) || !isDscp(dscp)) return SESSION_E_INVALID;
     if (this.isListener && (remote === undefined || !(remotePort > 0 && remotePort <= 65535))) return SESSION_E_INVALID;
     const { window, header } = this.#io;
-    writeDatagramHeader(header.dv, 0, isIp6, remote, remotePort, local);
-    const isWritten =
+    writeDatagramHeader(header.dv, 0, isIp6, remote, remotePort, local, dscp);
+    this.#isTaken =
       (tx.writableBytes >= bytes || tx.wantRoom(bytes)) && writeRemoteDatagram(window, tx, header, src, from, len);
-    if (!isWritten) {
-      // The stack lends as much when it looks; without memory for it, it tells of what there is in a while.
-      this.#enqueued(tx);
-      return 0;
-    }
-    this.#enqueued(tx);
-    return len;
+    return this.#isTaken ? len : 0;
   }
 
   // ---- Attributes ----

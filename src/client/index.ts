@@ -4,7 +4,9 @@ export type { AppWorker, ConnectOptions, ListenOptions } from "../app/app-worker
 export type { AppCallbacks } from "../app/callbacks.js";
 export type { FlowHookHandle, InboundFlow, OnFlow } from "../app/flow-hook.js";
 export type { Listener } from "../app/listener.js";
-export type { Answer, Session, SessionAddress, SessionStatistics } from "../app/session.js";
+export type { Answer, SendOptions, Session, SessionAddress, SessionStatistics } from "../app/session.js";
+export { DatagramBatch } from "../session/datagram-batch.js";
+export type { DatagramInfo } from "../session/datagram-header.js";
 export { startApp, type AppHandle, type AppOptions } from "../node/apps/index.js";
 export type { FlowDecision, FlowVerdict } from "../session/flow-record.js";
 export { SESSION_ERRORS, SessionError, type SessionErrorEntry } from "../session/session-errors.js";

@@ -7,7 +7,7 @@ import type { MemoryWindow } from "./window.js";
 // addresses and ports are as on the wire.
 
 /** Bytes of the header. */
-export const DGRAM_HEADER_BYTES = 48;
+export const DGRAM_HEADER_BYTES = 52;
 /** int32: bytes of the datagram, without this header. */
 export const DGRAM_DATA_LENGTH = 0;
 /** int32: bytes of the datagram already read. */
@@ -24,6 +24,14 @@ export const DGRAM_LOCAL_PORT = 42;
 export const DGRAM_IS_IP4 = 44;
 /** uint16, network order: segment size when the datagram is to be cut into several (UDP_SEGMENT), else 0. */
 export const DGRAM_GSO_SIZE = 46;
+/** uint8: traffic class, DSCP and ECN: that it came with, or is to be sent with. */
+export const DGRAM_TRAFFIC_CLASS = 48;
+/** uint8: 1 when a datagram to send has a traffic class of its own; 0: its session's. */
+export const DGRAM_HAS_TRAFFIC_CLASS = 49;
+/** uint16, network order: interface that it came in on; {@link DGRAM_NO_INTERFACE}: none. */
+export const DGRAM_INTERFACE = 50;
+/** {@link DGRAM_INTERFACE} of what this host sent itself. */
+export const DGRAM_NO_INTERFACE = 0xffff;
 
 /**
  * Appends a datagram, or nothing: the header at window offset `header` (its data length and offset are set here), then

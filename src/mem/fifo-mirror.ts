@@ -1,3 +1,4 @@
+import { DGRAM_HEADER_BYTES } from "./fifo-datagram.js";
 import { D_NEXT, D_START } from "./chunk-pool.js";
 import {
   type ChunkRef,
@@ -50,8 +51,8 @@ export const MIRROR_BROKEN = -1;
 /** Room that is lent to a writer at least, unless asked for more, and at most, bytes. */
 const LEND_LEAST_BYTES = 4096;
 const LEND_MOST_BYTES = 512 << 10;
-/** Wishes up to this may be for a datagram: 65,527 bytes and its header. */
-export const LARGEST_DATAGRAM_BYTES = 65_575;
+/** Wishes up to this may be for a datagram, over IPv6 (RFC 8200 3). */
+export const LARGEST_DATAGRAM_BYTES = 65_527 + DGRAM_HEADER_BYTES;
 /** A writer is lent an eighth of the memory that is left in its segment. */
 const LEND_SHARE_SHIFT = 3;
 

@@ -3,7 +3,15 @@ import type { FifoTable } from "../mem/fifo-table.js";
 import type { Offset } from "../mem/flavor.js";
 import type { MemoryWindow } from "../mem/window.js";
 import type { SessionIndex } from "../transport/transport.js";
-import { noDatagram, readDatagramHeader, writeDatagramHeader } from "./datagram-header.js";
+import { DatagramBatch } from "./datagram-batch.js";
+import {
+  type DatagramInfo,
+  isDscp,
+  noDatagram,
+  readDatagramHeader,
+  SESSION_DSCP,
+  writeDatagramHeader,
+} from "./datagram-header.js";
 import { SESSION_E_INVALID, SESSION_E_NOIP, SESSION_E_NOSESSION, SESSION_E_NOSUPPORT } from "./session-errors.js";
 import type { SessionLayer } from "./session-layer.js";
 import {
@@ -50,6 +58,8 @@ export class SessionIo {
   readonly #table: SessionTable;
   readonly #header: Offset;
   readonly #spans = new Int32Array(2 * MAX_SPANS);
+  /** The datagram that was written last is in its fifo: one of no bytes, too. */
+  #isTaken = false;
 
   /** Reserves a line of scratch. Throws RangeError when the window is full. */
   constructor(layer: SessionLayer) {
@@ -175,58 +185,119 @@ export class SessionIo {
     const rx = this.#rx(s);
     if (rx === 0) return SESSION_E_NOSESSION;
     if (!isBytes(dst)) return SESSION_E_INVALID;
+    const n = this.#take(rx, dst, at, len, this.datagram);
+    if (n >= 0) this.#dequeued(s);
+    return n;
+  }
+
+  /** Reads datagrams into a batch, as many as there are and it takes. Returns how many, NOSESSION after close. */
+  readDatagrams(s: SessionIndex, batch: DatagramBatch): number {
+    const rx = this.#rx(s);
+    if (rx === 0) return SESSION_E_NOSESSION;
+    if (!(batch instanceof DatagramBatch)) return SESSION_E_INVALID;
+    const { capacity, slotBytes, bytes, lengths, infos } = batch;
+    let count = 0;
+    for (; count < capacity; count++) {
+      const n = this.#take(rx, bytes, count * slotBytes, slotBytes, infos[count]);
+      if (n < 0) break;
+      lengths[count] = n;
+    }
+    batch.count = count;
+    if (count > 0) this.#dequeued(s);
+    return count;
+  }
+
+  #take(rx: number, dst: Uint8Array, at: number, len: number, info: DatagramInfo): number {
     const header = this.#header;
     const n = readDatagram(this.#fifos, this.#window, rx, header, dst, at, len);
     if (n < 0) return -1;
     const { dv, i32 } = this.#window;
-    readDatagramHeader(dv, header, this.datagram);
-    this.datagram.length = i32[(header + DGRAM_DATA_LENGTH) >> 2];
-    this.#dequeued(s);
+    readDatagramHeader(dv, header, info);
+    info.length = i32[(header + DGRAM_DATA_LENGTH) >> 2];
     return n;
   }
 
   /**
    * Writes one datagram, all of it or nothing. A listener's goes to `remote` (big-endian words) and `remotePort`, from
    * `local` when given, else from its own address or the one that routing chooses; a connected session's goes to its peer.
-   * Returns `len`; 0 when there is no room (tx follows); INVALID when it is too large or has no destination; NOIP when the
-   * namespace's interface has no address; NOSESSION.
+   * Returns `len`; 0 when there is no room (tx follows); INVALID when it is too large, has no destination, or no such DSCP;
+   * NOIP when the namespace's interface has no address; NOSESSION.
    */
   writeDatagram(
     s: SessionIndex,
     src: Uint8Array,
     from: number,
     len: number,
+    dscp = SESSION_DSCP,
     remote?: Int32Array,
     remotePort = 0,
     local?: Int32Array,
   ): number {
     if (!this.#layer.isWritable(s)) return SESSION_E_NOSESSION;
     if (!isBytes(src)) return SESSION_E_INVALID;
+    const n = this.#put(s, src, from, len, dscp, remote, remotePort, local);
+    if (n >= 0 && this.#isTaken) this.#wantTransmit(s);
+    return n;
+  }
+
+  /**
+   * Writes the datagrams of a batch from number `from` on, each as {@link writeDatagram}. Returns how many were taken; fewer
+   * when there is no room (tx follows), or one cannot be sent. When that is the first one, its error.
+   */
+  writeDatagrams(s: SessionIndex, batch: DatagramBatch, from: number): number {
+    if (!this.#layer.isWritable(s)) return SESSION_E_NOSESSION;
+    if (!(batch instanceof DatagramBatch)) return SESSION_E_INVALID;
+    const { bytes, slotBytes, lengths, infos, dscps } = batch;
+    const end = Math.min(batch.count, batch.capacity);
+    if (!(Number.isInteger(from) && from >= 0)) return SESSION_E_INVALID;
+    let error = 0;
+    let i = from;
+    for (; i < end; i++) {
+      const { remote, remotePort, local } = infos[i];
+      const length = lengths[i];
+      if (length > slotBytes) error = SESSION_E_INVALID;
+      else error = this.#put(s, bytes, i * slotBytes, length, dscps[i], remote, remotePort, local);
+      if (error < 0 || !this.#isTaken) break;
+    }
+    if (i > from) this.#wantTransmit(s);
+    return i === from && error < 0 ? error : i - from;
+  }
+
+  #put(
+    s: SessionIndex,
+    src: Uint8Array,
+    from: number,
+    len: number,
+    dscp: number,
+    remote: Int32Array | undefined,
+    remotePort: number,
+    local: Int32Array | undefined,
+  ): number {
     const { i32, dv } = this.#window;
     const r = this.#table.row(s);
     const flags = i32[r + S_FLAGS];
     const isIp6 = (flags & SF_IP6) !== 0;
     const isListener = i32[r + S_STATE] === SESSION_LISTENING;
+    this.#isTaken = false;
     if ((flags & SF_DATAGRAM) === 0 || !(len >= 0) || len > (isIp6 ? MAX_DATAGRAM6_BYTES : MAX_DATAGRAM4_BYTES)) {
       return SESSION_E_INVALID;
     }
     if (isListener && (remote === undefined || !(remotePort > 0 && remotePort <= 65535))) return SESSION_E_INVALID;
+    if (!isDscp(dscp)) return SESSION_E_INVALID;
     let source = local;
     if (isListener && (flags & SF_ON_INTERFACE) !== 0 && remote !== undefined) {
       source = this.#layer.listeners.sourceOn(s, remote, local);
       if (source === undefined) return SESSION_E_NOIP;
     }
     const header = this.#header;
-    writeDatagramHeader(dv, header, isIp6, remote, remotePort, source);
+    writeDatagramHeader(dv, header, isIp6, remote, remotePort, source, dscp);
     const tx = i32[r + S_TX_FIFO];
     if (len + DGRAM_HEADER_BYTES > this.#fifos.capBytes(tx) || !(from >= 0 && from + len <= src.length)) {
       return SESSION_E_INVALID;
     }
-    if (!writeDatagram(this.#fifos, this.#window, tx, header, src, from, len)) {
-      this.#layer.wantTx(s);
-      return 0;
-    }
-    this.#wantTransmit(s);
-    return len;
+    this.#isTaken = writeDatagram(this.#fifos, this.#window, tx, header, src, from, len);
+    if (this.#isTaken) return len;
+    this.#layer.wantTx(s);
+    return 0;
   }
 }

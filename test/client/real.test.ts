@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { AppCallbacks } from "../../src/app/callbacks.js";
 import type { Session } from "../../src/app/session.js";
+import { DatagramBatch } from "../../src/session/datagram-batch.js";
 import { realStacks } from "./real-stacks.js";
 import { eventually, noting, isPattern, pattern, readAll, until } from "./support.js";
 
@@ -156,6 +157,52 @@ test("datagrams: a connected session has one peer", async () => {
   expect(session.writeDatagram(pattern(50))).toBe(50);
   await until(() => got.length === 1);
   expect([got, session.datagram.isIp6, session.datagram.remotePort]).toEqual([[50], true, 7]);
+});
+
+test("datagrams: batches, DSCP and interface, in one process and the other", async () => {
+  const batch = new DatagramBatch(8, 1000);
+  const heard: unknown[] = [];
+  const app = await it.attach({
+    rx(session) {
+      while (session.readDatagrams(batch) > 0) {
+        const { ifIndex } = batch.infos[0];
+        heard.push([[...batch.lengths.subarray(0, batch.count)], batch.infos[0].dscp, ifIndex]);
+        batch.dscps.fill(33);
+        expect(session.writeDatagrams(batch)).toBe(batch.count);
+      }
+    },
+  });
+  await app.listen("udp://198.18.0.1:7");
+  let back = 0;
+  const own = new DatagramBatch(5, 1000);
+  const peer = await it.far.attach(
+    { name: "peer" },
+    {
+      rx(session) {
+        for (let n = session.readDatagrams(own); n > 0; n = session.readDatagrams(own)) {
+          expect(own.infos.slice(0, n).map(({ dscp }) => dscp)).toEqual(new Array(n).fill(33));
+          for (let i = 0; i < n; i++)
+            expect(isPattern(own.bytes.subarray(i * 1000, i * 1000 + own.lengths[i]))).toBe(true);
+          back += n;
+        }
+      },
+    },
+  );
+  const session = await peer.connect("udp://198.18.0.1:7");
+  const out = new DatagramBatch(5, 1000);
+  for (let i = 0; i < 5; i++) {
+    out.bytes.set(pattern(i * 200), i * 1000);
+    out.lengths[i] = i * 200;
+    out.dscps[i] = 7;
+  }
+  out.count = 5;
+  expect(session.writeDatagrams(out)).toBe(5);
+  await until(() => back === 5);
+  const lengths = heard.flatMap((each) => (each as [number[]])[0]);
+  expect(lengths).toEqual([0, 200, 400, 600, 800]);
+  const interfaces: { name: string; index: number }[] = JSON.parse(await it.near.cli("show interface --json"));
+  const index = interfaces.find(({ name }) => name === "w0")?.index;
+  expect(heard[0]).toEqual([expect.anything(), 7, index]);
 });
 
 test("workers share a listener, send messages, and take sessions over", async () => {

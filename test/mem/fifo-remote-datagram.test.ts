@@ -83,13 +83,13 @@ describe("writing", () => {
   test("all of a datagram or nothing", () => {
     const { window, fifos, mirrors, tx, writer, scratch, header } = setUp();
     const got = new Uint8Array(5000);
-    expect(writeRemoteDatagram(window, writer, header, pattern(4049, 1), 0, 4049)).toBe(false);
+    expect(writeRemoteDatagram(window, writer, header, pattern(4045, 1), 0, 4045)).toBe(false);
     expect(writer.writableBytes).toBe(4096);
-    expect(writeRemoteDatagram(window, writer, header, pattern(5000, 1), 900, 4048)).toBe(true);
+    expect(writeRemoteDatagram(window, writer, header, pattern(5000, 1), 900, 4044)).toBe(true);
     writer.publish();
     mirrors.acceptTail(tx);
-    expect(readDatagram(fifos, window, tx, scratch, got, 0, 5000)).toBe(4048);
-    expect(got.subarray(0, 4048)).toEqual(pattern(5000, 1).subarray(900, 4948));
+    expect(readDatagram(fifos, window, tx, scratch, got, 0, 5000)).toBe(4044);
+    expect(got.subarray(0, 4044)).toEqual(pattern(5000, 1).subarray(900, 4944));
   });
 
   test("a writer that asks is lent room for the longest, and told of it", () => {

@@ -188,7 +188,7 @@ describe.each([
   });
 
   test("a full fifo loses datagrams, whole ones, and counts them", async () => {
-    h = new UdpHarness({ rxFifoBytes: 1000 });
+    h = new UdpHarness({ rxFifoBytes: 1010 });
     const app = await attach();
     const { session } = await app.listen(any);
     for (let i = 0; i < 10; i++) h.arrive(udpPacket(peer, us, [i, 53], new Uint8Array(200)));

@@ -1,3 +1,4 @@
+import { SESSION_DSCP } from "../../src/session/datagram-header.js";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { NamespaceRecord } from "../../src/session/app-namespace.js";
 import { SESSION_ERRORS } from "../../src/session/session-errors.js";
@@ -140,7 +141,7 @@ describe("an interface", () => {
     const s = h.layer.listen(index, 1, parseUri("udp://0.0.0.0/53").endpoint);
     const to = Int32Array.of(0x0a000009, 0, 0, 0);
     for (const local of [undefined, Int32Array.of(IF0, 0, 0, 0), Int32Array.of(IF1, 0, 0, 0)]) {
-      expect(h.io.writeDatagram(s, new Uint8Array(4), 0, 4, to, 9, local)).toBe(4);
+      expect(h.io.writeDatagram(s, new Uint8Array(4), 0, 4, SESSION_DSCP, to, 9, local)).toBe(4);
     }
     const tx = h.window.i32[h.layer.table.row(s) + 5];
     const bytes = new Uint8Array(500);

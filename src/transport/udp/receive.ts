@@ -1,18 +1,22 @@
-import { M_DATA, M_GSO, M_L3, M_LEN, M_SLOT, M_TAIL, MAX_TAILS } from "../../graph/packet-pool.js";
+import { M_DATA, M_GSO, M_L3, M_LEN, M_RX_IF, M_SLOT, M_TAIL, MAX_TAILS } from "../../graph/packet-pool.js";
 import {
   DGRAM_GSO_SIZE,
+  DGRAM_HAS_TRAFFIC_CLASS,
   DGRAM_HEADER_BYTES,
+  DGRAM_INTERFACE,
   DGRAM_IS_IP4,
   DGRAM_LOCAL_IP,
   DGRAM_LOCAL_PORT,
+  DGRAM_NO_INTERFACE,
   DGRAM_REMOTE_IP,
   DGRAM_REMOTE_PORT,
+  DGRAM_TRAFFIC_CLASS,
   enqueueDatagram,
 } from "../../mem/fifo-datagram.js";
 import type { FifoTable } from "../../mem/fifo-table.js";
 import type { Offset } from "../../mem/flavor.js";
 import type { MemoryWindow } from "../../mem/window.js";
-import { IP4_DST, IP4_SRC } from "../../wire/ip4.js";
+import { IP4_DST, IP4_SRC, IP4_TOS } from "../../wire/ip4.js";
 import { IP6_DST, IP6_SRC } from "../../wire/ip6.js";
 import { UDP_DST_PORT, UDP_HEADER_LEN, UDP_SRC_PORT } from "../../wire/udp.js";
 import { C_RX_FIFO } from "../transport.js";
@@ -43,7 +47,7 @@ export class UdpReceiver {
   enqueue(r: number, m: number, length: number, isIp4: boolean): number {
     const { i32 } = this.#window;
     const rx = i32[r + C_RX_FIFO];
-    this.#writeHeader(i32[m + M_L3], i32[m + M_DATA], isIp4);
+    this.#writeHeader(i32[m + M_L3], i32[m + M_DATA], isIp4, i32[m + M_RX_IF]);
     const count = this.#listPayload(m);
     const total = length - UDP_HEADER_LEN;
     const gsoSize = i32[m + M_GSO] & 0xffff;
@@ -63,7 +67,7 @@ export class UdpReceiver {
     return lost;
   }
 
-  #writeHeader(ip: number, l4: number, isIp4: boolean): void {
+  #writeHeader(ip: number, l4: number, isIp4: boolean, rxIf: number): void {
     const { dv, u8, i32 } = this.#window;
     const header = this.#header;
     const remote = header + DGRAM_REMOTE_IP;
@@ -82,6 +86,9 @@ export class UdpReceiver {
     dv.setUint16(header + DGRAM_LOCAL_PORT, dv.getUint16(l4 + UDP_DST_PORT));
     u8[header + DGRAM_IS_IP4] = isIp4 ? 1 : 0;
     dv.setUint16(header + DGRAM_GSO_SIZE, 0);
+    u8[header + DGRAM_TRAFFIC_CLASS] = isIp4 ? u8[ip + IP4_TOS] : dv.getUint16(ip) >>> 4;
+    u8[header + DGRAM_HAS_TRAFFIC_CLASS] = 0;
+    dv.setUint16(header + DGRAM_INTERFACE, rxIf < 0 ? DGRAM_NO_INTERFACE : rxIf);
   }
 
   #listPayload(m: number): number {

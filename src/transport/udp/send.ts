@@ -17,10 +17,12 @@ import {
 import type { Ident } from "../../ip/ident.js";
 import {
   DGRAM_DATA_OFFSET,
+  DGRAM_HAS_TRAFFIC_CLASS,
   DGRAM_HEADER_BYTES,
   DGRAM_LOCAL_IP,
   DGRAM_REMOTE_IP,
   DGRAM_REMOTE_PORT,
+  DGRAM_TRAFFIC_CLASS,
   dropDatagram,
   peekDatagram,
 } from "../../mem/fifo-datagram.js";
@@ -143,7 +145,7 @@ export class UdpSender {
   /** The packet of the first datagram, or CONSUMED, counted, when it cannot be sent. */
   #build(c: ConnectionIndex, r: number, tx: FifoOffset, bytes: number): number {
     const { window, pool, fifos, ident } = this.#parts;
-    const { i32, dv } = window;
+    const { i32, u8, dv } = window;
     const header = this.#header;
     const flags = i32[r + C_FLAGS];
     const isIp6 = (flags & CF_IP6) !== 0;
@@ -170,13 +172,16 @@ export class UdpSender {
     const l4 = ip + ipLen;
     const fields = i32[r + C_IP_FIELDS];
     const hops = (fields >>> 8) & 0xff;
+    // ECN is not an application's to say (RFC 3168 6.1).
+    const trafficClass =
+      u8[header + DGRAM_HAS_TRAFFIC_CLASS] === 0 ? fields & 0xff : u8[header + DGRAM_TRAFFIC_CLASS] & 0xfc;
     if (isIp6) {
-      ip6Emit(dv, ip, fields & 0xff, 0, length, PROTOCOL_UDP, hops);
+      ip6Emit(dv, ip, trafficClass, 0, length, PROTOCOL_UDP, hops);
       ip6EmitAddress(dv, ip + IP6_SRC, local[0], local[1], local[2], local[3]);
       ip6EmitAddress(dv, ip + IP6_DST, remote[0], remote[1], remote[2], remote[3]);
     } else {
       const id = ident.next4(local[0], remote[0], PROTOCOL_UDP);
-      ip4Emit(dv, ip, fields & 0xff, ipLen + length, id, 0, hops, PROTOCOL_UDP, local[0], remote[0]);
+      ip4Emit(dv, ip, trafficClass, ipLen + length, id, 0, hops, PROTOCOL_UDP, local[0], remote[0]);
     }
     udpEmit(dv, l4, i32[r + C_PORTS] >>> 16, remotePort, length);
     const sum = isIp6 ? checksumPseudo6(dv, ip, PROTOCOL_UDP, length) : checksumPseudo4(dv, ip, PROTOCOL_UDP, length);

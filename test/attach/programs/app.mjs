@@ -1,8 +1,9 @@
 // An application in a process of its own: node app.mjs ROLE JSON. One line for everything that a test waits for; SIGUSR2
 // makes it write its counters.
-//   serve   listens at `uris` and does there what `mode` says: echo, sink (checks what comes), source (sends `bytes`), udp-echo
+//   serve   listens at `uris` and does there what `mode` says: echo, sink (checks what comes), source (sends `bytes`), udp-echo,
+//           udp-known (answers, by batches and with DSCP 20, what it knows of each datagram)
 //   connect makes `sessions` sessions to `uri` and does what `mode` says: echo (sends and checks what comes back), send, fetch, udp
-import { attach, attachWorker } from "../../../dist/src/client/index.js";
+import { attach, attachWorker, DatagramBatch } from "../../../dist/src/client/index.js";
 import { Check, patternAt, Source } from "./pattern.mjs";
 
 const [role, json = "{}"] = process.argv.slice(2);
@@ -48,6 +49,21 @@ function finished(session, got) {
   say(`done ${got}`);
 }
 
+const batch = new DatagramBatch(16, 1500);
+
+function answerWhatIsKnown(session) {
+  while (session.readDatagrams(batch) > 0) {
+    for (let i = 0; i < batch.count; i++) {
+      const { dscp, ecn, ifIndex, length } = batch.infos[i];
+      const text = Buffer.from(`${length} bytes, DSCP ${dscp}, ECN ${ecn}, interface ${ifIndex}`);
+      batch.bytes.set(text, i * batch.slotBytes);
+      batch.lengths[i] = text.length;
+      batch.dscps[i] = 20;
+    }
+    if (session.writeDatagrams(batch) !== batch.count) throw new Error("no room for answers");
+  }
+}
+
 const common = {
   rpc: (data, from) => say(`rpc ${Buffer.from(data).toString("latin1")} from ${from}`),
   addSegment: () => say(`segment ${++segments}`),
@@ -66,6 +82,7 @@ const server = {
   },
   rx(session) {
     if (mode === "udp-echo") for (let n = 0; (n = session.readDatagram(buffer)) >= 0; ) session.reply(buffer, 0, n);
+    else if (mode === "udp-known") answerWhatIsKnown(session);
     else if (mode === "echo") echo(session);
     else check(session);
   },
