@@ -50,6 +50,8 @@ export class ClientSession implements Session {
   data: unknown = undefined;
   readonly isListener: boolean;
   readonly #io: ClientIo;
+  /** One of the fifos is spoilt: by who has it in common with us, or by this process itself. */
+  readonly #spoilt: (session: ClientSession) => void;
   readonly #isDatagram: boolean;
   /** The datagram that was put last is in the fifo: one of no bytes, too. */
   #isTaken = false;
@@ -69,8 +71,9 @@ export class ClientSession implements Session {
   #isClosed = false;
 
   /** Throws RangeError when the fields cannot be. */
-  constructor(io: ClientIo, fields: SessionFields, isListener: boolean) {
+  constructor(io: ClientIo, fields: SessionFields, isListener: boolean, spoilt: (session: ClientSession) => void) {
     this.#io = io;
+    this.#spoilt = spoilt;
     this.isListener = isListener;
     this.#handle = fields.handle;
     this.#index = handleIndex(fields.handle);
@@ -115,7 +118,7 @@ export class ClientSession implements Session {
     if (rx === undefined || !this.#isReadable) return SESSION_E_NOSESSION;
     if (!isBytes(dst)) return SESSION_E_INVALID;
     const n = rx.read(this.#io.window, dst, at, len);
-    if (n > 0) this.#dequeued(rx);
+    if (n > 0 || rx.isSpoilt) this.#dequeued(rx);
     return n;
   }
 
@@ -133,7 +136,7 @@ export class ClientSession implements Session {
       if (n > 0 && this.#isReadable) consumed += rx.drop(n);
       if (!(n >= length)) break;
     }
-    if (consumed > 0 && this.#isReadable) this.#dequeued(rx);
+    if ((consumed > 0 || rx.isSpoilt) && this.#isReadable) this.#dequeued(rx);
     return consumed;
   }
 
@@ -141,11 +144,12 @@ export class ClientSession implements Session {
     const rx = this.#rx;
     if (rx === undefined || !this.#isReadable) return SESSION_E_NOSESSION;
     const dropped = rx.drop(n);
-    if (dropped > 0) this.#dequeued(rx);
+    if (dropped > 0 || rx.isSpoilt) this.#dequeued(rx);
     return dropped;
   }
 
   #dequeued(rx: RemoteRxFifo): void {
+    if (rx.isSpoilt) this.#spoilt(this);
     const before = rx.movedBytes;
     const isWanted = rx.publish();
     this.#io.readBytes += rx.movedBytes - before;
@@ -188,6 +192,7 @@ export class ClientSession implements Session {
   }
 
   #enqueued(tx: RemoteTxFifo): void {
+    if (tx.isSpoilt) this.#spoilt(this);
     const before = tx.movedBytes;
     const isFirst = tx.publish();
     this.#io.writtenBytes += tx.movedBytes - before;

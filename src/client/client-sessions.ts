@@ -1,7 +1,7 @@
 import type { AppCallbacks } from "../app/callbacks.js";
 import type { MessageOf, SessionFields } from "../app/messages/message-table.js";
 import { resetError } from "../app/reset-error.js";
-import type { SessionError } from "../session/session-errors.js";
+import { SESSION_E_UNKNOWN, SessionError } from "../session/session-errors.js";
 import { handleIndex, type SessionHandle } from "../session/session-handle.js";
 import { softErrorOf } from "../session/soft-error.js";
 import type { SessionIndex } from "../transport/transport.js";
@@ -46,10 +46,29 @@ export class ClientSessions {
 
   /** The object of a session, made now. Throws RangeError when its fields cannot be. */
   adopt(io: ClientIo, fields: SessionFields, isListener = false): ClientSession {
-    const session = new ClientSession(io, fields, isListener);
+    const session = new ClientSession(io, fields, isListener, (each) => this.#spoilt(each));
     this.#sessions.get(session.index)?.forget("gone");
     this.#sessions.set(session.index, session);
     return session;
+  }
+
+  /**
+   * The memory of a session is not what it should be: its peer by cut-through has written what it should not, perhaps. It
+   * would wait for ever, so it is reset; its application hears of it, though not within the call that has found it.
+   */
+  #spoilt(session: ClientSession): void {
+    queueMicrotask(() => {
+      if (!session.isOpen) return;
+      const { index } = session;
+      session.reset();
+      const error = new SessionError(
+        SESSION_E_UNKNOWN,
+        `session ${index}`,
+        "its shared memory is spoilt",
+        "ECONNRESET",
+      );
+      if (session.isKnown) this.guard(session, () => this.#callbacks.reset?.(session, error));
+    });
   }
 
   /** A session has gone. */

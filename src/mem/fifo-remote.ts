@@ -65,6 +65,8 @@ class RemoteFifo {
   readonly capBytes: number;
   /** Bytes by which the position has moved in all, as far as the stack was shown. */
   movedBytes = 0;
+  /** There were bytes, or room, that no chunk had: of a cut-through segment the other client has spoilt it. For good. */
+  isSpoilt = false;
   #shown: number;
   readonly #segment: RemoteSegment;
   /** Window offset of position p of the chunk entered last is `delta + p`; it ends at `end`. No chunk: end = position. */
@@ -95,7 +97,9 @@ class RemoteFifo {
   protected contiguous(): number {
     const left = (this.#end - this.position) | 0;
     if (left > 0) return left;
-    return this.#search(this.position) ? (this.#end - this.position) | 0 : 0;
+    if (this.#search(this.position)) return (this.#end - this.position) | 0;
+    this.isSpoilt = true;
+    return 0;
   }
 
   /** Window offset of the position. */

@@ -5,7 +5,7 @@ import { IO_RX } from "../../src/app/messages/io-events.js";
 import { NO_SESSION_FIELDS } from "../../src/app/messages/message-table.js";
 import { loadAddon } from "../../src/host/addon.js";
 import { Q_TAIL } from "../../src/mem/message-queue-layout.js";
-import { MIRROR_BYTES } from "../../src/mem/fifo-mirror-layout.js";
+import { MIRROR_BYTES, SEGMENT_HEADER_BYTES } from "../../src/mem/fifo-mirror-layout.js";
 import type { FakeSegment, FakeSession } from "./fake-parts.js";
 import type { FakeWorker } from "./fake-worker.js";
 import { eventually, fixture, noting, pattern, readAll, settle, until } from "./support.js";
@@ -148,15 +148,42 @@ describe("segments", () => {
   test("a descriptor of a segment that is there already ends the worker", async () => {
     const { heard, worker, app } = await attached();
     const { handle, bytes } = worker.segment;
-    sendFd(worker, { handle, bytes, index: 0, fd: loadAddon().createMemfd("again", bytes) });
+    sendFd(worker, { handle, bytes, base: 0, index: 0, fd: loadAddon().createMemfd("again", bytes) });
     await until(() => heard.includes("detached"));
     expect(app.workers).toEqual([]);
   });
 
   test("memory that is no segment ends the worker", async () => {
     const { heard, worker, app } = await attached();
-    sendFd(worker, { handle: 999, bytes: 65_536, index: 0, fd: loadAddon().createMemfd("empty", 65_536) });
+    sendFd(worker, { handle: 999, bytes: 65_536, base: 0, index: 0, fd: loadAddon().createMemfd("empty", 65_536) });
     await until(() => heard.includes("detached"));
     expect(app.workers).toEqual([]);
+  });
+});
+
+describe("a fifo whose chunks somebody has spoilt", () => {
+  /** Writes over the descriptors of all chunks of the client's segment. */
+  const spoil = (segment: FakeSegment): void => {
+    const from = (segment.base + SEGMENT_HEADER_BYTES) >> 2;
+    it.stack.window.i32.fill(0x7fff_fff0, from, from + 1024);
+  };
+
+  test.each<[string, (session: Session) => number]>([
+    ["read", (session) => session.read(new Uint8Array(100))],
+    ["peek", (session) => session.peek((_u8, _offset, length) => length)],
+    ["drop", (session) => session.drop(100)],
+    ["write", (session) => session.write(pattern(100))],
+  ])("resets its session, which would wait for ever: %s", async (_, call) => {
+    const { heard, worker, fake, session } = await attached();
+    worker.feed(fake, pattern(50));
+    await settle();
+    spoil(worker.segment);
+    const { handle } = session;
+    expect([call(session), call(session)]).toEqual([0, 0]);
+    await until(() => worker.said("TERMINATE").length === 1);
+    expect(worker.said("TERMINATE")).toMatchObject([{ handle }]);
+    await settle();
+    expect(heard.filter((each) => each.startsWith("reset"))).toEqual(["reset ECONNRESET closed"]);
+    expect(it.errors).toEqual([]);
   });
 });

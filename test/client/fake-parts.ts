@@ -31,6 +31,8 @@ export interface FakeSegment {
   readonly fd: number;
   readonly handle: number;
   readonly bytes: number;
+  /** Window offset. */
+  readonly base: number;
   /** Its number in the fifo table. */
   readonly index: number;
 }

@@ -156,7 +156,13 @@ export class FakeStack implements FakeParts {
   /** A segment of fifos; its descriptor is the caller's. */
   makeSegment(bytes = this.#options.segmentBytes): FakeSegment {
     const { fd, offset } = this.#memfd("segment", bytes, this.#areaRanges, this.#area);
-    return { fd, handle: ++this.#lastSegment, bytes, index: this.mirrors.addSegment(offset, bytes) };
+    return {
+      fd,
+      handle: ++this.#lastSegment,
+      bytes,
+      base: this.#area + offset,
+      index: this.mirrors.addSegment(offset, bytes),
+    };
   }
 
   /** Maps a new memfd; `offset` is where, as the ranges count. */
