@@ -40,7 +40,10 @@ export interface AppCallbacks {
   addSegment?(segment: number): void;
   /** A fifo segment is about to go. */
   delSegment?(segment: number): void;
-  /** In the stack's process: makes the application an event collector, which is told of sessions that ended. */
+  /**
+   * Makes the application an event collector, which is told of sessions that ended. In another process it is its first worker
+   * that hears, if `attach: { evtCollectors }` allows it; else attaching rejects with NOSUPPORT.
+   */
   sessionStats?(stats: SessionStats): void;
   /** The session's rx fifo is to grow to `bytes`: return another size for it, or nothing. It gets no more than `maxFifoBytes`. */
   fifoTuning?(session: Session, bytes: number): number | void;

@@ -107,6 +107,13 @@ export class ClientApp implements App {
       this.#forget(worker);
       throw error;
     }
+    if (callbacks.sessionStats === undefined || worker.number !== 0) return worker;
+    try {
+      await worker.collect();
+    } catch (error) {
+      await worker.delete();
+      throw error;
+    }
     return worker;
   }
 

@@ -24,6 +24,7 @@ import type { ClientSession } from "./client-session.js";
 import { ClientSessions } from "./client-sessions.js";
 import type { Attached } from "./handshake.js";
 import { Requests } from "./requests.js";
+import { statsOf } from "./session-stats.js";
 import { type LinkListener, WorkerLink } from "./worker-link.js";
 
 /** How long the stack may take to end a worker. */
@@ -226,6 +227,21 @@ export class ClientWorker implements AppWorker {
     return hook;
   }
 
+  /** Hears of sessions that ended, by `sessionStats`, from now on: NOSUPPORT if the stack's configuration does not allow it. */
+  async collect(): Promise<void> {
+    const what = "event collector";
+    await this.#attached(what).answer({ type: "EVT_COLLECTOR" }, "EVT_COLLECTOR_REPLY", what, () => undefined);
+  }
+
+  async #recollect(): Promise<void> {
+    if (this.#callbacks.sessionStats === undefined || this.#number !== 0) return;
+    try {
+      await this.collect();
+    } catch (error) {
+      this.#sessions.guard(undefined, () => this.#owner.reportError(error));
+    }
+  }
+
   async delete(): Promise<void> {
     const io = this.#io;
     if (this.#isEnding || (io === undefined && !this.#isLost)) {
@@ -297,6 +313,11 @@ export class ClientWorker implements AppWorker {
       case "FLOW":
         this.#flowHook?.told(message);
         break;
+      case "SESSION_STATS": {
+        const stats = statsOf(message.json);
+        if (stats !== undefined) this.#sessions.guard(undefined, () => this.#callbacks.sessionStats?.(stats));
+        break;
+      }
       case "SUBSCRIBED": {
         const { handle } = message;
         const event = SUBSCRIBED_EVENTS[message.what] ?? "gone";
@@ -320,6 +341,7 @@ export class ClientWorker implements AppWorker {
       case "TRANSPORT_ATTR_REPLY":
       case "STATISTICS_REPLY":
       case "SUBSCRIBE_REPLY":
+      case "EVT_COLLECTOR_REPLY":
       case "FLOW_HOOK_REPLY":
       case "FLOW_ANSWER_REPLY":
         this.#requests.answer(message);
@@ -361,7 +383,7 @@ export class ClientWorker implements AppWorker {
   /** Listens where it did before the stack had gone, and decides on flows if it did. */
   async reopened(): Promise<void> {
     const listening = [...this.#orphans].map((listener) => this.#relisten(listener));
-    await Promise.all([...listening, this.#rehook()]);
+    await Promise.all([...listening, this.#rehook(), this.#recollect()]);
     if (this.isAttached) this.#sessions.guard(undefined, () => this.#callbacks.reattached?.());
   }
 

@@ -17,6 +17,8 @@ export interface AttachConfig {
   readonly maxMemoryBytes: number;
   /** Namespaces whose applications in other processes may decide on new flows, by id. */
   readonly flowHooks: readonly string[];
+  /** Namespaces whose applications in other processes may be event collectors, by id. */
+  readonly evtCollectors: readonly string[];
 }
 
 /** The defaults, but for the directory. */
@@ -29,4 +31,5 @@ export const DEFAULT_ATTACH_CONFIG: Omit<AttachConfig, "directory"> = {
   maxSessions: 65_536,
   maxMemoryBytes: 64 << 20,
   flowHooks: [],
+  evtCollectors: [],
 };

@@ -64,8 +64,8 @@ export class AttachServer implements AttachService {
     this.#attempts = new TokenBucket(config.attemptsPerSecond);
     this.#complaints = new TokenBucket(config.attemptsPerSecond);
     this.memory = new MemfdHost(native);
-    const { maxWorkers, maxSessions, flowHooks } = config;
-    this.apps = new ExternalApps(sessions, this.memory, random, { maxWorkers, maxSessions, flowHooks });
+    const { maxWorkers, maxSessions, flowHooks, evtCollectors } = config;
+    this.apps = new ExternalApps(sessions, this.memory, random, { maxWorkers, maxSessions, flowHooks, evtCollectors });
     if (!config.directory.startsWith("@")) mkdirSync(config.directory, { recursive: true, mode: 0o755 });
     try {
       this.#update();

@@ -207,6 +207,7 @@ export function configSchema(z: ZodModule): Zod.ZodType {
         maxSessions: maybe(intLeaf(1, 1 << 20)),
         maxMemoryBytes: maybe(intLeaf(1 << 20, 1 << 30)),
         flowHooks: list(leaf(nameLeaf(64))),
+        evtCollectors: list(leaf(nameLeaf(64))),
       })
       .optional(),
     metrics: z.strictObject({ listen: leaf(metricsListenLeaf) }).optional(),

@@ -51,6 +51,8 @@ export interface ApplicationCallbacks {
   delSegment?(segment: number): void;
   /** Of the default worker: makes the application an event collector, which is told of sessions that ended. */
   sessionStats?(stats: SessionStats): void;
+  /** Whether the worker cannot be told more now: records of sessions wait. */
+  isCongested?(): boolean;
   /** The session's rx fifo is to grow to `bytes`: returns another size for it, or nothing. It gets no more than `maxFifoBytes`. */
   fifoTuning?(session: SessionIndex, bytes: number): number | void;
   /** Unread bytes have passed `fifoHighMark`, or (false) gone down to `fifoLowMark` since. The latter comes within the call that reads. */

@@ -178,16 +178,26 @@ export class EvtCollectors {
     }
   }
 
+  /** Whether there is something to tell a collector that listens. */
+  get isDue(): boolean {
+    return this.#queued > 0 && this.#collectors.some((each) => each.queue.length > 0 && isListening(each));
+  }
+
   /** Tells collectors of what waits for them, some of it in one turn. Returns how much. */
   deliver(): number {
     if (this.#queued === 0) return 0;
     let told = 0;
     for (const collector of this.#collectors) {
-      const records = collector.queue.splice(0, MAX_TOLD_PER_TURN);
-      this.#queued -= records.length;
-      collector.collected += records.length;
-      told += records.length;
-      for (const record of records) this.#tell(collector, record);
+      const { queue } = collector;
+      let count = 0;
+      while (count < queue.length && count < MAX_TOLD_PER_TURN && isListening(collector)) {
+        this.#tell(collector, queue[count++]);
+      }
+      // Who was told may have been removed, and its queue with it.
+      const gone = queue.splice(0, count).length;
+      this.#queued -= gone;
+      collector.collected += count;
+      told += count;
     }
     return told;
   }
@@ -200,4 +210,8 @@ export class EvtCollectors {
       this.#layer.reportError(error, record.session);
     }
   }
+}
+
+function isListening({ worker }: EvtCollector): boolean {
+  return worker.callbacks.isCongested?.() !== true;
 }

@@ -537,9 +537,9 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
 
   /** The work of session-input: asks about new flows, tells applications what happened. Returns how much there was. */
   deliver(): number {
-    const count = this.flows.ask() + this.#delivery.run();
+    const count = this.flows.ask() + this.#delivery.run() + this.collectors.deliver();
     if (count > 0) this.delivered();
-    return count + this.collectors.deliver();
+    return count;
   }
 
   setNow(tick: number): void {
@@ -561,7 +561,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   }
 
   nextExpiry(tick: number): number {
-    const isDue = this.#core.events.length > 0 || this.transmitQueue.length > 0 || this.collectors.queued > 0;
+    const isDue = this.#core.events.length > 0 || this.transmitQueue.length > 0 || this.collectors.isDue;
     if (isDue) return 0;
     const ticks = this.#starved.nextExpiry(tick);
     const flowTicks = this.flows.nextExpiry();

@@ -42,7 +42,10 @@ export function realStacks(): RealStacks {
     const addresses = [`198.18.0.${i + 1}/24`, `2001:db8:18::${i + 1}/64`];
     const interfaces = [{ name: "w0", kind: "wire" as const, device: ends[i], addresses }];
     // Tests attach more often than clients do.
-    const attaching = i === 0 ? { attach: { directory, attemptsPerSecond: 1000, flowHooks: ["default"] } } : {};
+    const attaching =
+      i === 0
+        ? { attach: { directory, attemptsPerSecond: 1000, flowHooks: ["default"], evtCollectors: ["default"] } }
+        : {};
     return createStack({ interfaces, limits: LIMITS, ...attaching }, { onError });
   };
   const stop = async (): Promise<void> => {

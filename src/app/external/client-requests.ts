@@ -16,7 +16,9 @@ import type { Endpoint, SessionIndex } from "../../transport/transport.js";
 import { decodeMessage } from "../messages/decode.js";
 import { IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "../messages/io-events.js";
 import { type MessageOf, type MessageTowards, NO_SESSION_FIELDS } from "../messages/message-table.js";
+import { ClientCollectors } from "./client-collectors.js";
 import { ClientFlowHooks } from "./client-flow-hook.js";
+import type { ClientRights } from "./client-rights.js";
 import type { ExternalSession } from "./external-session.js";
 import type { ExternalWorker } from "./external-worker.js";
 
@@ -42,13 +44,14 @@ export class ClientRequests {
   readonly #mirrors: FifoMirrors;
   readonly #findWorker: FindWorker;
   readonly #flowHooks: ClientFlowHooks;
+  readonly #collectors: ClientCollectors;
 
-  /** `flowHooks`: namespaces whose applications may decide on new flows. */
-  constructor(sessions: SessionLayer, mirrors: FifoMirrors, findWorker: FindWorker, flowHooks: readonly string[]) {
+  constructor(sessions: SessionLayer, mirrors: FifoMirrors, findWorker: FindWorker, rights: ClientRights) {
     this.#sessions = sessions;
     this.#mirrors = mirrors;
     this.#findWorker = findWorker;
-    this.#flowHooks = new ClientFlowHooks(sessions, flowHooks);
+    this.#flowHooks = new ClientFlowHooks(sessions, rights.flowHooks);
+    this.#collectors = new ClientCollectors(sessions, rights.evtCollectors);
   }
 
   /** Does what a worker has asked for since the last call. Returns how many messages it took. */
@@ -162,6 +165,9 @@ export class ClientRequests {
         break;
       case "STATISTICS":
         this.#statistics(worker, message);
+        break;
+      case "EVT_COLLECTOR":
+        this.#collectors.add(worker, message);
         break;
       case "SUBSCRIBE": {
         const s = this.#sessions.table.find(message.handle);

@@ -23,17 +23,16 @@ import {
   type SharedMemory,
   type SharedMemoryHost,
 } from "./client-segments.js";
+import type { ClientRights } from "./client-rights.js";
 import { type ControlLayout, controlLayout, ControlSegment } from "./control-segment.js";
 import { type ClientLink, ExternalWorker } from "./external-worker.js";
 
 /** Bounds of what clients may ask for. */
-export interface ExternalLimits {
+export interface ExternalLimits extends ClientRights {
   /** Client workers at most. */
   readonly maxWorkers: number;
   /** Sessions of one worker at most: two mirrors of 128 bytes each. */
   readonly maxSessions: number;
-  /** Namespaces whose applications may decide on new flows, by id. */
-  readonly flowHooks: readonly string[];
 }
 
 /** What a fifo begins with: the room that a writer is lent at first. */
@@ -97,12 +96,7 @@ export class ExternalApps implements Timed {
     this.#limits = limits;
     this.#mirrors = new FifoMirrors(sessions.window, sessions.fifos);
     this.#segments = new ClientSegmentTable(sessions.fifos, this.#mirrors, host);
-    this.#requests = new ClientRequests(
-      sessions,
-      this.#mirrors,
-      (app, number) => this.#find(app, number),
-      limits.flowHooks,
-    );
+    this.#requests = new ClientRequests(sessions, this.#mirrors, (app, number) => this.#find(app, number), limits);
     sessions.delivered = () => this.flush();
     sessions.clients = () => this.#views();
   }

@@ -7,6 +7,7 @@ import type { ActiveFlowHook } from "../../session/flow-hooks.js";
 import type { SessionErrorValue } from "../../session/session-errors.js";
 import type { SessionHandle } from "../../session/session-handle.js";
 import type { SessionLayer } from "../../session/session-layer.js";
+import type { SessionStats } from "../../session/session-stats.js";
 import {
   S_CONNECTION,
   S_FLAGS,
@@ -68,6 +69,8 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
   detachContext = 0;
   /** The client has asked for the end of a listener, and will be answered. */
   isUnlistening = false;
+  /** Only of an event collector. */
+  sessionStats?: (stats: SessionStats) => void;
   /** The hook that it has set. */
   flowHook: ActiveFlowHook | undefined;
   /** Sessions that were reset because the client claimed what cannot be. */
@@ -312,6 +315,10 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
 
   softError(s: SessionIndex, kind: number): void {
     if (this.sessions.has(s)) this.outbox.sendLast({ type: "SOFT_ERROR", session: s, kind });
+  }
+
+  isCongested(): boolean {
+    return this.outbox.waiting > 0;
   }
 
   subscribed(s: SessionIndex, event: SubscribedEvent): void {

@@ -7,7 +7,7 @@ import { IO_RX, IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "./io-events.js";
 // 2 to 7 VPP keeps to itself. Layouts are our own. What changes here changes MESSAGES_VERSION.
 
 /** Version of both tables of messages, of the queue and of the socket; both sides must have the same. */
-export const MESSAGES_VERSION = 3;
+export const MESSAGES_VERSION = 4;
 
 /** Smallest ring of a queue that takes the longest message, bytes. */
 export const MIN_MESSAGE_RING_BYTES = 32 * 1024;
@@ -435,6 +435,34 @@ export const MESSAGES = {
     argument: "none",
     fields: [HANDLE, { name: "what", kind: "u32", doc: "0 rx, 1 tx, 2: the session goes" }],
     doc: "something happened to a session of another worker",
+  },
+  EVT_COLLECTOR: {
+    number: 56,
+    direction: "to-stack",
+    argument: "context",
+    fields: [],
+    doc: "the worker wants to hear of sessions that ended; EVT_COLLECTOR_REPLY answers",
+  },
+  EVT_COLLECTOR_REPLY: {
+    number: 57,
+    direction: "to-app",
+    argument: "context",
+    fields: [RETVAL],
+    doc: "the worker hears of them, until it ends, or does not",
+  },
+  SESSION_STATS: {
+    number: 58,
+    direction: "to-app",
+    argument: "none",
+    fields: [
+      {
+        name: "json",
+        kind: "text",
+        max: 8192,
+        doc: "what is known of it: SessionStats of src/session/session-stats.ts",
+      },
+    ],
+    doc: "a session has ended",
   },
   APP_DETACH: {
     number: 27,

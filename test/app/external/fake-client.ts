@@ -73,6 +73,7 @@ export class ExternalStack {
       maxWorkers: 8,
       maxSessions: 64,
       flowHooks: ["default"],
+      evtCollectors: ["default"],
     });
     this.stack.engine.addTimed(this.apps);
     this.#before = this.pools();
