@@ -320,7 +320,9 @@ export class ClientSession implements Session {
     if (!(from >= 0 && from + len <= src.length) || !isDscp(dscp)) return SESSION_E_INVALID;
     if (this.isListener && (remote === undefined || !(remotePort > 0 && remotePort <= 65535))) return SESSION_E_INVALID;
     const { window, header } = this.#io;
-    writeDatagramHeader(header.dv, 0, isIp6, remote, remotePort, local, dscp);
+    // A connected session's addresses are its connection's.
+    if (this.isListener) writeDatagramHeader(header.dv, 0, isIp6, remote, remotePort, local, dscp);
+    else writeDatagramHeader(header.dv, 0, isIp6, undefined, 0, undefined, dscp);
     this.#isTaken =
       (tx.writableBytes >= bytes || tx.wantRoom(bytes)) && writeRemoteDatagram(window, tx, header, src, from, len);
     return this.#isTaken ? len : 0;

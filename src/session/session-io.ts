@@ -284,13 +284,17 @@ export class SessionIo {
     }
     if (isListener && (remote === undefined || !(remotePort > 0 && remotePort <= 65535))) return SESSION_E_INVALID;
     if (!isDscp(dscp)) return SESSION_E_INVALID;
-    let source = local;
-    if (isListener && (flags & SF_ON_INTERFACE) !== 0 && remote !== undefined) {
-      source = this.#layer.listeners.sourceOn(s, remote, local);
-      if (source === undefined) return SESSION_E_NOIP;
-    }
     const header = this.#header;
-    writeDatagramHeader(dv, header, isIp6, remote, remotePort, source, dscp);
+    // A connected session's addresses are its connection's.
+    if (!isListener) writeDatagramHeader(dv, header, isIp6, undefined, 0, undefined, dscp);
+    else {
+      let source = local;
+      if ((flags & SF_ON_INTERFACE) !== 0 && remote !== undefined) {
+        source = this.#layer.listeners.sourceOn(s, remote, local);
+        if (source === undefined) return SESSION_E_NOIP;
+      }
+      writeDatagramHeader(dv, header, isIp6, remote, remotePort, source, dscp);
+    }
     const tx = i32[r + S_TX_FIFO];
     if (len + DGRAM_HEADER_BYTES > this.#fifos.capBytes(tx) || !(from >= 0 && from + len <= src.length)) {
       return SESSION_E_INVALID;
