@@ -77,6 +77,7 @@ try {
     }
     const accepted = await client.measure(0);
     if (accepted !== (WARM_UP + ROUNDS) * SESSIONS) throw new Error(`${accepted} were accepted`);
+    await host.checkCounters();
     printValue(name, Math.round(median(rates)), "sessions/s");
     await host.endClients();
   }

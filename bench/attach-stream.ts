@@ -37,7 +37,8 @@ try {
       for (const [peer, measure] of peers) {
         await measure();
         const result = await measurePairs(PAIRS, ours, measure);
-        printValue(peer === "unix" ? name : `${name}-again`, result.ours, "GB/s"); // Beside the second peer it was measured again.
+        await host.checkCounters();
+        printValue(`${name}-beside-${peer}`, result.ours, "GB/s");
         printValue(`${name}-${peer}`, result.peer, "GB/s");
         printRatio(name, peer, result.ratio);
       }

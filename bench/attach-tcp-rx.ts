@@ -38,6 +38,7 @@ try {
     );
     printValue(name, ours, "Gbit/s");
     printValue(`${name}-within`, peer, "Gbit/s");
+    await host.checkCounters();
     printRatio(name, "within", ratio);
     await host.endClients();
   }

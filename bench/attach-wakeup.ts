@@ -56,6 +56,7 @@ try {
       const besideC = await measurePairs(PAIRS, ours, c);
       printValue(`${name}${kind}-c`, besideC.peer, "us");
       printRatio(`${name}${kind}`, "c", besideC.ratio);
+      await host.checkCounters();
     }
     await host.endClients();
   }

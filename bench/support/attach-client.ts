@@ -6,6 +6,8 @@
 //   source               connects; asked for MS, sends for so long; answers with bytes per second
 //   ping                 connects; asked for COUNT, sends a byte and waits for it so often; answers with the median, nanoseconds
 //
+// Asked for "counters" it answers with what its worker has counted.
+//
 // It says "ready" to its parent, and is ended by it.
 import { attach, type AppCallbacks, type Session } from "../../src/client/index.js";
 import { protect } from "./protect.js";
@@ -119,12 +121,15 @@ if (directory !== undefined) {
     let accepted = 0;
     const app = await attach(options, { accept: () => ++accepted > 0, rx });
     await app.listen(uri);
-    process.on("message", () => process.send?.(accepted));
+    process.on("message", (what) => process.send?.(what === "counters" ? app.workers[0].counters : accepted));
   } else {
     const asks = mode === "ping" ? new Ping() : new Source();
     const app = await attach(options, asks.callbacks);
     const session = await app.connect(uri);
-    process.on("message", (amount) => asks.measure(session, Number(amount)));
+    process.on("message", (what) => {
+      if (what === "counters") process.send?.(app.workers[0].counters);
+      else asks.measure(session, Number(what));
+    });
   }
   process.on("disconnect", () => process.exit());
   process.send?.("ready");
