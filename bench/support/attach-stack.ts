@@ -79,13 +79,17 @@ export class AttachStack {
     const memory: MethodResult<"statistics.segments"> = JSON.parse(await this.stack.cli("show segment-manager --json"));
     const clients = apps.filter(({ clients: each }) => each.length > 0);
     const names = new Set(clients.map(({ name }) => name));
+    // A listener of both scopes has a session in each.
+    const keys = sessions
+      .filter(({ app }) => app !== null && names.has(app))
+      .map(({ session, state, app, local }) => (state === "listening" ? `${app} ${local}` : session));
     const segments = memory.managers.flatMap((each) => each.segments);
     for (const key of ["fifos", "bytesInUse", "capacityBytes"] as const) {
       const sum = segments.reduce((total, each) => total + each[key], 0);
       if (sum !== memory[key]) throw new Error(`show segment-manager: ${key} ${memory[key]}, of all segments ${sum}`);
     }
     const { readBytes, writtenBytes } = sumOf(clients.flatMap((each) => each.clients));
-    return { sessions: sessions.filter(({ app }) => app !== null && names.has(app)).length, readBytes, writtenBytes };
+    return { sessions: new Set(keys).size, readBytes, writtenBytes };
   }
 
   /** Starts `unix-client.js`: the same over a unix socket of Node's. */
