@@ -1,4 +1,4 @@
-// An application in a process of its own, for the benchmarks attach-*: node attach-client.js MODE URI CPU DIRECTORY
+// An application in a process of its own, for the benchmarks attach-*: node attach-client.js MODE URI CPU DIRECTORY RX_FIFO_BYTES
 //
 //   sink, sink-read      listens, and looks at what comes where it lies, or copies it out
 //   pong                 listens, and sends each byte back
@@ -14,7 +14,7 @@ import { protect } from "./protect.js";
 import { median } from "./report.js";
 
 /** As in the other benchmarks of streams. */
-const FIFO_BYTES = 512 * 1024;
+const TX_FIFO_BYTES = 512 * 1024;
 /** Written to, or all its pages would be the one page of zeros. */
 const CHUNK = new Uint8Array(128 * 1024).fill(1);
 const INTO = new Uint8Array(CHUNK.length).fill(1);
@@ -105,15 +105,15 @@ class Ping {
   }
 }
 
-const [, , mode, uri, cpu, directory] = process.argv;
+const [, , mode, uri, cpu, directory, rxFifoBytes] = process.argv;
 if (directory !== undefined) {
   protect(Number(cpu));
   const options = {
     name: `${mode} ${process.pid}`,
     directory,
     scope: ["local", "global"],
-    rxFifoBytes: FIFO_BYTES,
-    txFifoBytes: FIFO_BYTES,
+    rxFifoBytes: Number(rxFifoBytes),
+    txFifoBytes: TX_FIFO_BYTES,
     segmentBytes: 16 << 20,
   } as const;
   const rx = SERVERS[mode];

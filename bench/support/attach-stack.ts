@@ -13,6 +13,8 @@ import { onCpu } from "./protect.js";
 /** An interface with nobody at the other end: there has to be one. */
 const NOWHERE: InterfaceConfig = { name: "wire0", kind: "wire", device: wire()[0], addresses: ["198.18.0.1/24"] };
 
+/** As in the other benchmarks of streams. */
+const RX_FIFO_BYTES = 512 * 1024;
 /** How often it is looked whether counters agree, and how long in between, milliseconds. */
 const AGREE_TRIES = 100;
 const AGREE_PAUSE_MS = 20;
@@ -47,9 +49,11 @@ export class AttachStack {
   }
 
   /** Starts a client on a processor. Resolves when it listens or is connected. */
-  async client(mode: ClientMode, uri: string, cpu: number): Promise<AttachClient> {
+  async client(mode: ClientMode, uri: string, cpu: number, rxFifoBytes = RX_FIFO_BYTES): Promise<AttachClient> {
     const program = join(import.meta.dirname, "attach-client.js");
-    const child = fork(program, [mode, uri, String(cpu), this.#directory], { stdio: "inherit" });
+    const child = fork(program, [mode, uri, String(cpu), this.#directory, String(rxFifoBytes)], {
+      stdio: "inherit",
+    });
     const client = await this.#started(child);
     this.#clients.push(client);
     return client;
