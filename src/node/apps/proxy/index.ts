@@ -1,5 +1,6 @@
 import type { App } from "../../../app/app.js";
 import type { InboundFlow } from "../../../app/flow-hook.js";
+import type { Listener } from "../../../app/listener.js";
 import type { Session } from "../../../app/session.js";
 import { parseProxyTo, type ProxyTo } from "../../../host/proxy-config.js";
 import { isAssignable, tryParseAddress } from "../../../ip/address.js";
@@ -20,6 +21,9 @@ import { dialThrough } from "./socks-handshake.js";
 
 /** Bytes of a fifo: what is under way in a direction. */
 const FIFO_BYTES = 1 << 20;
+
+/** Why a flow is refused that comes from the proxy. */
+const OWN = "it is the proxy's own";
 
 /** What a proxy does. */
 export interface ProxyOptions {
@@ -56,20 +60,27 @@ export async function startProxy(
   const decide = (flow: InboundFlow): FlowDecision | "later" => {
     const why = whyRefused(flow);
     if (why !== undefined) {
-      policy.refused(flow, why);
+      policy.refused(flow.proto, flow, why);
       return "reset";
     }
     return exits[flow.proto].decide(flow);
   };
   const whyRefused = (flow: InboundFlow): string | undefined => {
-    if (own.has(flow)) return "the proxy's own";
+    if (own.has(flow)) return OWN;
     if (target.kind !== "session" && !isHost(flow.local.address)) return "not the address of a host";
     return policy.allows(flow.local) ? undefined : "not allowed";
   };
   const callbacks = {
     ...RELAY_CALLBACKS,
-    accept: (session: Session, listener: { readonly uri: string }) =>
-      exits[listener.uri.startsWith("udp") ? "udp" : "tcp"].accept(session),
+    accept(session: Session, { uri }: Listener): boolean {
+      const proto = uri.startsWith("udp") ? "udp" : "tcp";
+      // Within the stack the hook was asked before the connect was over, and could not know it.
+      if (own.has(session)) {
+        policy.refused(proto, session, OWN);
+        return false;
+      }
+      return exits[proto].accept(session);
+    },
     connected(session: Session | undefined): void {
       if (session === undefined) return;
       session.data = new Untied();

@@ -1,10 +1,9 @@
-import type { InboundFlow } from "../../../app/flow-hook.js";
 import type { SessionAddress } from "../../../app/session.js";
 import { type Allowed, parseAllowed } from "../../../host/proxy-config.js";
 import { prefixCovers, tryParseAddress } from "../../../ip/address.js";
 import { BoundedSet } from "./bounded-set.js";
 import type { Log } from "./exit.js";
-import { formatDestination } from "./flow-key.js";
+import { type FlowEnds, formatDestination } from "./flow-key.js";
 
 /** Refused destinations that are remembered, so that each is logged once. */
 export const MAX_LOGGED = 1024;
@@ -32,9 +31,10 @@ export class ProxyPolicy {
   }
 
   /** Logs why a flow is refused, once for each destination. */
-  refused({ proto, local, remote }: InboundFlow, why: string): void {
+  refused(proto: "tcp" | "udp", { local, remote }: FlowEnds, why: string): void {
+    if (local === undefined) return;
     const destination = formatDestination(proto, local);
-    if (this.#logged.add(destination)) this.#log(`proxy: ${destination} refused to ${remote.address}: ${why}`);
+    if (this.#logged.add(destination)) this.#log(`proxy: ${destination} refused to ${remote?.address}: ${why}`);
   }
 }
 
