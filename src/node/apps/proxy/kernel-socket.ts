@@ -88,9 +88,10 @@ export class KernelSocket {
     this.#socket.end();
   }
 
-  /** Ends it at once, with a reset when it is connected. */
+  /** Ends it at once, with a reset when it is connected and not ending already: libuv would keep that handle for good. */
   reset(): void {
-    if (this.#socket.connecting) this.#socket.destroy();
+    const { connecting, writableEnded, writableFinished } = this.#socket;
+    if (connecting || (writableEnded && !writableFinished)) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
   }
 }
