@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Session } from "../../../src/app/session.js";
 import type { AppHandle } from "../../../src/node/apps/index.js";
 import { startProxy } from "../../../src/node/apps/proxy/index.js";
 import type { Socket } from "../../../src/node/net/socket.js";
@@ -279,5 +280,80 @@ describe("SOCKS5", () => {
     await startSocks({});
     peer.close();
     await expect(connect(pair, 81)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
+});
+
+describe("datagrams to a URI", () => {
+  interface Client {
+    readonly session: Session;
+    readonly got: string[];
+  }
+  let seen: string[];
+  const scratch = Buffer.alloc(65_535);
+
+  beforeEach(async () => {
+    seen = [];
+    const app = await pair.a.attach(
+      { name: "server" },
+      {
+        rx(session) {
+          for (let n = session.readDatagram(scratch); n >= 0; n = session.readDatagram(scratch)) {
+            seen.push(hash(scratch.subarray(0, n)));
+            session.reply(scratch, 0, n);
+          }
+        },
+      },
+    );
+    await app.listen("udp://198.18.0.1/53");
+  });
+
+  async function client(name: string, to: string): Promise<Client> {
+    const got: string[] = [];
+    const app = await pair.a.attach(
+      { name },
+      {
+        rx(session) {
+          for (let n = session.readDatagram(scratch); n >= 0; n = session.readDatagram(scratch)) {
+            got.push(hash(scratch.subarray(0, n)));
+          }
+        },
+      },
+    );
+    return { session: await app.connect(to), got };
+  }
+
+  test("keep their bounds, and answers go to who asked, from where they asked", async () => {
+    await start("udp://198.18.0.1/53", ["udp://0.0.0.0/53", "udp://[::]:53"]);
+    const clients = [await client("one", "udp://198.18.0.2/53"), await client("two", "udp://[2001:db8:18::2]:53")];
+    const datagrams = [Buffer.from("one"), Buffer.alloc(0), body(8192, 7), Buffer.from("four")];
+    for (const { session, got } of clients) {
+      session.writeDatagram(datagrams[0]);
+      await eventually(() => got.length === 1, "the first is answered");
+      for (const each of datagrams.slice(1)) session.writeDatagram(each);
+      await eventually(() => got.length === datagrams.length, "all are answered");
+      expect(got).toEqual(datagrams.map((each) => hash(each)));
+    }
+    expect(seen).toHaveLength(8);
+    // Two listeners, and two flows of two sessions each.
+    expect(pair.b.sessionCount).toBe(6);
+  });
+
+  test("what is not allowed is refused, and logged once", async () => {
+    await start("udp://198.18.0.1/53", ["udp://0.0.0.0/53"], ["198.18.0.2:54"]);
+    const { session } = await client("one", "udp://198.18.0.2/53");
+    for (let i = 0; i < 3; i++) session.writeDatagram(Buffer.from("?"));
+    await eventually(() => log.length > 0, "it is logged");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(log).toEqual(["proxy: udp 198.18.0.2:53 refused to 198.18.0.1: not allowed"]);
+    expect([seen, pair.b.sessionCount]).toEqual([[], 1]);
+  });
+
+  test("a flow to the proxy itself is no flow", async () => {
+    await start("udp://198.18.0.2/53", ["udp://0.0.0.0/53"]);
+    const { session } = await client("one", "udp://198.18.0.2/53");
+    session.writeDatagram(Buffer.from("?"));
+    await eventually(() => log.length > 0, "it is logged");
+    expect(log).toEqual(["proxy: udp 198.18.0.2:53 refused to 198.18.0.2: it is the proxy's own"]);
+    await eventually(() => pair.b.sessionCount === 1, "only the listener is left");
   });
 });

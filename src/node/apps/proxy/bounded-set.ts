@@ -18,8 +18,4 @@ export class BoundedSet<T> {
     this.#members.add(member);
     return true;
   }
-
-  get size(): number {
-    return this.#members.size;
-  }
 }

@@ -55,8 +55,6 @@ export async function startProxy(
   const policy = new ProxyPolicy(allow, log);
   const gate = FlowGate.of(stack);
   const own = new OwnFlows();
-  const connect: Connect = (uri, options) => app.connect(uri, options);
-  const exits = exitsOf(target, connect, own, gate);
   const decide = (flow: InboundFlow): FlowDecision | "later" => {
     const why = whyRefused(flow);
     if (why !== undefined) {
@@ -88,6 +86,8 @@ export async function startProxy(
     },
   };
   const app: App = await attachAs(stack, "proxy", callbacks, { rxFifoBytes: FIFO_BYTES, txFifoBytes: FIFO_BYTES });
+  const connect: Connect = (uri, options) => app.connect(uri, options);
+  const exits = exitsOf(target, connect, own, gate);
   const { name } = app;
   const stop = (): void => {
     void gate.remove(name);

@@ -20,8 +20,8 @@ export interface SocketEvents {
   drained(): void;
   /** The peer sends no more. */
   finished(): void;
-  /** It is gone, whoever ended it. */
-  closed(): void;
+  /** It is gone, whoever ended it; `hasFailed`: by an error. */
+  closed(hasFailed: boolean): void;
 }
 
 /** A TCP socket of the kernel, seen without streams: it reads into one buffer, and a write is taken at once or waits. */
@@ -56,9 +56,9 @@ export class KernelSocket {
       .on("end", () => this.events.finished())
       // `close` follows.
       .on("error", () => undefined)
-      .on("close", () => {
+      .on("close", (hasFailed) => {
         own.delete(this);
-        this.events.closed();
+        this.events.closed(hasFailed);
       });
     // The kernel chooses our end in the next tick, and the SYN cannot come back before that.
     process.nextTick(() => {

@@ -16,9 +16,8 @@ export class KernelSplice implements Relay, SocketEvents {
   #lent: Uint8Array | undefined;
   /** What came from the socket and found no room in the fifo. */
   #rest: Uint8Array | undefined;
-  /** The session's peer, and the socket's, send no more. */
+  /** The session's peer sends no more. */
   #sessionEnded = false;
-  #socketEnded = false;
   /** Nothing more is written to the session, and to the socket. */
   #sessionShut = false;
   #socketShut = false;
@@ -56,9 +55,7 @@ export class KernelSplice implements Relay, SocketEvents {
     const rest = this.#rest;
     if (rest === undefined) return;
     this.#rest = undefined;
-    if (!this.received(rest)) return;
-    if (this.#socketEnded) this.#shutSession();
-    else this.#socket.resume();
+    if (this.received(rest)) this.#socket.resume();
   }
 
   ended(): void {
@@ -95,13 +92,15 @@ export class KernelSplice implements Relay, SocketEvents {
   }
 
   finished(): void {
-    this.#socketEnded = true;
-    if (this.#rest === undefined) this.#shutSession();
+    // Nothing waits for room: the end is not read before what came before it is written.
+    this.#sessionShut = true;
+    this.#session.halfClose();
+    if (this.#socketShut) this.#session.close();
   }
 
-  closed(): void {
+  closed(hasFailed: boolean): void {
     this.#isClosed = true;
-    if (!this.#isOver) this.#session.reset();
+    if (hasFailed || !this.#isOver) this.#session.reset();
     this.#onClosed();
   }
 
@@ -117,12 +116,6 @@ export class KernelSplice implements Relay, SocketEvents {
     this.#socketShut = true;
     this.#socket.end();
     if (this.#sessionShut) this.#session.close();
-  }
-
-  #shutSession(): void {
-    this.#sessionShut = true;
-    this.#session.halfClose();
-    if (this.#socketShut) this.#session.close();
   }
 
   #abort(): void {

@@ -125,8 +125,8 @@ class SocksHandshake implements SocketEvents {
     this.socket?.reset();
   }
 
-  closed(): void {
-    this.#next.closed();
+  closed(hasFailed: boolean): void {
+    this.#next.closed(hasFailed);
   }
 }
 
