@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { KernelSocket, type SocketEvents } from "../../../src/node/apps/proxy/kernel-socket.js";
 import { OwnFlows } from "../../../src/node/apps/proxy/own-flows.js";
@@ -63,7 +63,7 @@ test("its flow is known from before its SYN can come back until it has closed", 
   const accepted = once(server, "connection");
   let mine: KernelSocket | undefined;
   const closed = open(port(), (socket) => (mine = socket));
-  const [socket] = (await accepted) as [import("node:net").Socket];
+  const [socket] = (await accepted) as [Socket];
   const flow = {
     local: { address: "127.0.0.1", port: port(), family: 4 as const },
     remote: { address: "127.0.0.1", port: socket.remotePort ?? 0, family: 4 as const },

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import type { Socket as KernelEnd } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Session } from "../../../src/app/session.js";
 import type { AppHandle } from "../../../src/node/apps/index.js";
@@ -50,7 +51,7 @@ interface Behind {
 }
 
 /** The far end of a proxied connection: a socket of the stack's, or of the kernel's. */
-type Far = Socket | import("node:net").Socket;
+type Far = Socket | KernelEnd;
 
 async function overStack(): Promise<Behind> {
   const waiting: Socket[] = [];
@@ -76,7 +77,7 @@ async function overSocks(): Promise<Behind> {
     to: `socks5://127.0.0.1:${peer.port}`,
     async next() {
       await eventually(() => peer.through.length > 0, "the server is connected");
-      return peer.through.shift() as import("node:net").Socket;
+      return peer.through.shift() as KernelEnd;
     },
     close: () => peer.close(),
   };
@@ -190,6 +191,9 @@ test("a client that goes before the other side is there takes it along", async (
   const client = await connect(pair, 81);
   client.resetAndDestroy();
   await eventually(() => pair.b.sessionCount === 1, "only the listener is left");
+  // Whether the server has been connected or not: if so, it is not any more.
+  await eventually(() => pair.a.sessionCount === 2, "only the server's listeners are left");
+  expect(pair.b.errors).toEqual([]);
   behind.close();
 });
 
