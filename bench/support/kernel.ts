@@ -114,9 +114,9 @@ export class Kernel {
     return { ended, end: () => child.kill() };
   }
 
-  /** Starts a server, `sink`, `source` or `pong`, in a namespace. Resolves when it listens on {@link PORT}. */
-  async serve(namespace: string, cpu: number, mode: string): Promise<void> {
-    await this.start(namespace, cpu, [this.#peer, mode, String(PORT)]);
+  /** Starts a server, `sink`, `source` or `pong`, in a namespace. Resolves when it listens. */
+  async serve(namespace: string, cpu: number, mode: string, port = PORT): Promise<void> {
+    await this.start(namespace, cpu, [this.#peer, mode, String(port)]);
   }
 
   /** Runs a client, `send`, `receive` or `ping`, against `address`; its figure. */

@@ -1,6 +1,9 @@
 import { addressEqual, formatAddress, type IpAddress, parseAddress, parsePrefix } from "../ip/address.js";
 import { ConfigError, quoteValue } from "./config-error.js";
-import type { InterfaceConfig, StackConfig } from "./config-types.js";
+import type { AppConfig, InterfaceConfig, StackConfig } from "./config-types.js";
+import { defaultListen } from "./default-listen.js";
+import { leads } from "./proxy-config.js";
+import { isAnyAddress, parseUri } from "../session/uri.js";
 
 // Checks of what must fit together; single values are right already.
 
@@ -36,12 +39,32 @@ export function checkConfig(config: StackConfig, source: ConfigSource): void {
     if (root !== undefined && kind !== "http") throw new ConfigError(`apps[${i}].root`, `kind ${kind} has no files`);
     if (listen?.length === 0) throw new ConfigError(`apps[${i}].listen`, "empty");
   }
+  for (const [i, app] of apps.entries()) checkProxy(app, `apps[${i}]`, config);
   const { minSrcPort = 1024, maxSrcPort = 65_535 } = config.session ?? {};
   if (minSrcPort > maxSrcPort) {
     throw new ConfigError("session.minSrcPort", `more than maxSrcPort: ${minSrcPort} > ${maxSrcPort}`);
   }
   const { rtoMinMs = 200, rtoMaxMs = 60_000 } = config.tcp ?? {};
   if (rtoMinMs > rtoMaxMs) throw new ConfigError("tcp.rtoMinMs", `more than rtoMaxMs: ${rtoMinMs} > ${rtoMaxMs}`);
+}
+
+function checkProxy({ kind, namespace, listen, to, allow }: AppConfig, where: string, config: StackConfig): void {
+  if (kind !== "proxy") {
+    if (to !== undefined) throw new ConfigError(`${where}.to`, `kind ${kind} leads nowhere`);
+    if (allow !== undefined) throw new ConfigError(`${where}.allow`, `kind ${kind} leads nowhere`);
+    return;
+  }
+  if (to === undefined) throw new ConfigError(`${where}.to`, "is missing");
+  const hasInterface = config.namespaces?.some(({ id, interface: name }) => id === namespace && name !== undefined);
+  const mayTakeAll = config.session?.anyProxy === true || hasInterface === true;
+  for (const [j, uri] of (listen ?? defaultListen(kind, to)).entries()) {
+    const { protocol, endpoint } = parseUri(uri);
+    const at = listen === undefined ? where : `${where}.listen[${j}]`;
+    if (!leads(to, protocol)) throw new ConfigError(at, `${protocol} does not go on to there: ${quoteValue(uri)}`);
+    if (endpoint.port === 0 && isAnyAddress(endpoint) && !mayTakeAll) {
+      throw new ConfigError(at, `needs session.anyProxy, or a namespace with an interface: ${quoteValue(uri)}`);
+    }
+  }
 }
 
 function checkNamespaces({ interfaces, namespaces = [], apps = [] }: StackConfig): void {

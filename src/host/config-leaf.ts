@@ -4,6 +4,7 @@ import { SessionError } from "../session/session-errors.js";
 import { parseUri } from "../session/uri.js";
 import { quoteValue } from "./config-error.js";
 import { parseMetricsListen } from "./metrics/metrics-listen.js";
+import { parseAllowed, parseProxyTo } from "./proxy-config.js";
 
 // Checks of single values: each says what is wrong with one, or nothing.
 
@@ -103,6 +104,18 @@ export const collectorLeaf: Leaf = (value) => {
   const isTcp = typeof value === "string" && /^tcp:/i.test(value);
   return isTcp ? uriLeaf(value) : `not an absolute path or a tcp URI: ${quoteValue(value)}`;
 };
+
+/** Where a proxy leads to. */
+export const proxyToLeaf: Leaf = (value) =>
+  typeof value === "string" && parseProxyTo(value) !== undefined
+    ? undefined
+    : `not direct, a tcp or udp URI with a port, or socks5://[USER:PASSWORD@]HOST:PORT: ${quoteValue(value)}`;
+
+/** A destination that a proxy may reach. */
+export const allowedLeaf: Leaf = (value) =>
+  typeof value === "string" && parseAllowed(value) !== undefined
+    ? undefined
+    : `not an address or prefix, with or without a port: ${quoteValue(value)}`;
 
 /** Where metrics are served. */
 export const metricsListenLeaf: Leaf = (value) =>

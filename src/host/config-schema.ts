@@ -6,6 +6,7 @@ import { MAX_AUTO_SDL_THRESHOLD, MAX_AUTO_SDL_TIMEOUT_S, SDL_ACTIONS } from "../
 import {
   actionLeaf,
   addressLeaf,
+  allowedLeaf,
   booleanLeaf,
   collectorLeaf,
   interfaceNameLeaf,
@@ -17,6 +18,7 @@ import {
   netnsLeaf,
   pathLeaf,
   prefixLeaf,
+  proxyToLeaf,
   secretLeaf,
   tagLeaf,
   textLeaf,
@@ -186,6 +188,8 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     namespace: maybe(nameLeaf(64)),
     listen: list(leaf(uriLeaf)),
     root: maybe(pathLeaf),
+    to: maybe(proxyToLeaf),
+    allow: list(leaf(allowedLeaf)),
   });
   return z.strictObject({
     engine: section({ driver: wordLeaf(["inline"], ["worker"]), workers: intLeaf(0, 0) }),

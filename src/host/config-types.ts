@@ -14,7 +14,10 @@ export const INTERFACE_KINDS = ["tap", "af-packet", "wire"] as const;
 export type InterfaceKind = (typeof INTERFACE_KINDS)[number];
 
 /** Demo applications. */
-export const APP_KINDS = ["echo", "discard", "chargen", "http", "iperf3", "check"] as const;
+export const DEMO_KINDS = ["echo", "discard", "chargen", "http", "iperf3", "check"] as const;
+
+/** Built-in applications: those, and the proxy. */
+export const APP_KINDS = [...DEMO_KINDS, "proxy"] as const;
 
 /** One of them. */
 export type AppKind = (typeof APP_KINDS)[number];
@@ -92,15 +95,22 @@ export type RuleConfig = SessionRule;
 /** An entry of the source deny list. Needs `session.rtBackend: sdl`. */
 export type SdlConfig = SdlEntry;
 
-/** A demo application. */
+/** A built-in application. */
 export interface AppConfig {
   readonly kind: AppKind;
   /** Namespace by id. Default: the default namespace. */
   readonly namespace?: string;
-  /** URIs; default: the kind's own port on any address of both families. */
+  /** URIs; default: the kind's own port on any address of both families. Kind `proxy`: port 0 is every port. */
   readonly listen?: readonly string[];
   /** Kind `http`: directory of files to serve. Default: a built-in page. */
   readonly root?: string;
+  /**
+   * Kind `proxy`, which needs it: the URI that sessions go on to through the stack; `direct`, to where they wanted to go, by
+   * sockets of the kernel; or `socks5://[USER:PASSWORD@]HOST:PORT`, through that server.
+   */
+  readonly to?: string;
+  /** Kind `proxy`: destinations that may be reached, as `prefix`, `address` or either with `:port`. Default: all. */
+  readonly allow?: readonly string[];
 }
 
 /** The IP layer. */
@@ -201,12 +211,14 @@ export interface ResolvedRoute {
   readonly table: number;
 }
 
-/** A demo application with its defaults filled in. */
+/** A built-in application with its defaults filled in. */
 export interface ResolvedApp {
   readonly kind: AppKind;
   readonly namespace: string | undefined;
   readonly listen: readonly string[];
   readonly root: string | undefined;
+  readonly to: string | undefined;
+  readonly allow: readonly string[] | undefined;
 }
 
 /** A configuration that was checked, with its defaults filled in. */

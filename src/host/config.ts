@@ -10,9 +10,9 @@ import { DEFAULT_UDP_CONFIG } from "../transport/udp/config.js";
 import { checkConfig, type ConfigSource } from "./config-check.js";
 import { ConfigError, formatPath } from "./config-error.js";
 import { configSchema } from "./config-schema.js";
+import { defaultListen } from "./default-listen.js";
 import type {
   AppConfig,
-  AppKind,
   InterfaceConfig,
   LimitsConfig,
   ResolvedApp,
@@ -29,21 +29,6 @@ const DEFAULTS: Required<LimitsConfig> = {
   neighbors: 1024,
   adjacencies: 4096,
 };
-
-const APP_PORTS: Readonly<Record<AppKind, readonly [port: number, ...protocols: string[]]>> = {
-  echo: [7, "tcp", "udp"],
-  discard: [9, "tcp", "udp"],
-  chargen: [19, "tcp"],
-  http: [80, "tcp"],
-  iperf3: [5201, "tcp"],
-  check: [7001, "tcp"],
-};
-
-/** Where a demo application listens when nothing is said: its port on any address of both families. */
-export function defaultListen(kind: AppKind): string[] {
-  const [port, ...protocols] = APP_PORTS[kind];
-  return protocols.flatMap((protocol) => [`${protocol}://0.0.0.0/${port}`, `${protocol}://[::]:${port}`]);
-}
 
 /** Checks a configuration and fills in its defaults. Rejects with {@link ConfigError}, which names the key at fault. */
 export async function resolveConfig(value: unknown, source: ConfigSource = "program"): Promise<ResolvedConfig> {
@@ -145,8 +130,8 @@ function fillAttach({ attach, cli }: StackConfig): AttachConfig {
   return { directory, ...DEFAULT_ATTACH_CONFIG, ...defined(attach) };
 }
 
-function fillApp({ kind, namespace, listen, root }: AppConfig): ResolvedApp {
-  return { kind, namespace, listen: listen ?? defaultListen(kind), root };
+function fillApp({ kind, namespace, listen, root, to, allow }: AppConfig): ResolvedApp {
+  return { kind, namespace, listen: listen ?? defaultListen(kind, to), root, to, allow };
 }
 
 /** Reads a YAML (or JSON) text. Throws {@link ConfigError} that names `where` and the line. */

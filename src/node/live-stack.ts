@@ -141,12 +141,13 @@ export class LiveStack {
   #within(namespace: string): AppStack {
     const { secret: defaultSecret } = this.config.session;
     const isDefault = namespace === DEFAULT_NAMESPACE;
-    if (isDefault && defaultSecret === "") return this;
     let within = this.#scopes.get(namespace);
     if (within === undefined) {
       const known = this.config.namespaces.find(({ id }) => id === namespace);
       const secret = isDefault ? defaultSecret : (known?.secret ?? "");
-      within = namespaceScope(this, namespace, secret);
+      within = this.namespace(namespace, secret);
+      // Without `@default` in their names.
+      if (isDefault && secret === "") within = { ...within, attach: this.attach.bind(this), net: this.net };
       this.#scopes.set(namespace, within);
     }
     return within;

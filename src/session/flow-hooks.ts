@@ -54,6 +54,11 @@ export const FLOW_WAITS = -5;
 /** Not an answer to nodes: a flow like one that is over. */
 const FLOW_NEW_AGAIN = -6;
 
+/**
+ * Datagrams of an undecided flow that are kept: many programs send more than one before they have heard anything, as a
+ * resolver its questions for both families.
+ */
+const MAX_KEPT_DATAGRAMS = 4;
 /** Flows that hooks are asked about in one turn; the others wait for the next. */
 const MAX_ASKED_PER_TURN = 1024;
 /** Ticks of 100 us in a millisecond. */
@@ -243,13 +248,24 @@ export class FlowHooks {
     return key;
   }
 
-  /** Keeps the packet for the flow of row `r`, in place of the one that it has; one that cannot be kept is one too many. */
+  /** Keeps the packet for the flow of row `r`, in place of what it has; one that cannot be kept is one too many. */
   #keep(r: number, b: BufferIndex): number {
     const { i32 } = this.#core;
     const kept = this.#packets.keep(b);
     if (kept < 0) return FLOW_WAITS;
     if (i32[r + FL_BUFFER] >= 0) this.#packets.free(i32[r + FL_BUFFER]);
     i32[r + FL_BUFFER] = kept;
+    return FLOW_KEPT;
+  }
+
+  /** Keeps a further datagram of a flow. */
+  #keepAnother(r: number, b: BufferIndex): number {
+    const first = this.#core.i32[r + FL_BUFFER];
+    if (first < 0) return this.#keep(r, b);
+    if (!this.#packets.hasRoom || this.#packets.count(first) >= MAX_KEPT_DATAGRAMS) return FLOW_WAITS;
+    const kept = this.#packets.keep(b);
+    if (kept < 0) return FLOW_WAITS;
+    this.#packets.append(first, kept);
     return FLOW_KEPT;
   }
 
@@ -260,8 +276,9 @@ export class FlowHooks {
     const isTcp = i32[r + FL_NAME] >> 1 === TRANSPORT_TCP;
     const state = i32[r + FL_STATE];
     if (state === FLOW_NEW || state === FLOW_ASKED) {
+      if (!isTcp) return this.#keepAnother(r, b);
       // The last SYN is the one to be answered: the peer may have begun anew.
-      if (!isTcp || this.#keep(r, b) === FLOW_WAITS) return FLOW_WAITS;
+      if (this.#keep(r, b) === FLOW_WAITS) return FLOW_WAITS;
       i32[r + FL_SEQ] = seq;
       return FLOW_KEPT;
     }

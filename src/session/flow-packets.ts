@@ -1,5 +1,6 @@
 import {
   type BufferIndex,
+  M_CONN,
   M_DATA,
   M_FLAGS,
   M_L3,
@@ -16,8 +17,12 @@ import { ETH_HEADER_LEN } from "../wire/ethernet.js";
 /** Part of the small packets that undecided flows may keep. */
 const KEPT_SHIFT = 2;
 
-/** First packets of flows, from when the hook is asked until it has decided. A flow keeps at most one, in a small slot. */
+/**
+ * First packets of flows, from when the hook is asked until it has decided, each in a small slot. Those of one flow are a
+ * chain, by their M_CONN, which the node that gets them back writes anew.
+ */
 export class FlowPackets {
+  #kept = 0;
   readonly #pool: PacketPool;
   readonly #inject: (node: string, b: BufferIndex) => void;
 
@@ -33,10 +38,46 @@ export class FlowPackets {
   }
 
   /**
-   * Takes over a packet from its node, in a small slot of its own. Returns the buffer; -1 when it is too large or there is no
-   * slot: then it is still the node's.
+   * Takes over a packet from its node, in a small slot of its own, a chain of one. Returns the buffer; -1 when it is too large,
+   * there is no slot, or as many are kept as may be: then it is still the node's.
    */
   keep(b: BufferIndex): BufferIndex {
+    if (this.#kept >= this.limit) return -1;
+    const kept = this.#inSlot(b);
+    if (kept < 0) return -1;
+    this.#pool.window.i32[this.#next(kept)] = -1;
+    this.#kept++;
+    return kept;
+  }
+
+  /** Whether there is room for more than flows' first packets, which go before. */
+  get hasRoom(): boolean {
+    return this.#kept < this.limit >> 1;
+  }
+
+  /** Puts a packet that is kept behind the last one of a chain. */
+  append(first: BufferIndex, b: BufferIndex): void {
+    const { i32 } = this.#pool.window;
+    let last = first;
+    while (i32[this.#next(last)] >= 0) last = i32[this.#next(last)];
+    i32[this.#next(last)] = b;
+  }
+
+  /** Packets of a chain. */
+  count(first: BufferIndex): number {
+    const { i32 } = this.#pool.window;
+    let count = 0;
+    for (let b = first; b >= 0; b = i32[this.#next(b)]) count++;
+    return count;
+  }
+
+  /** Where the packet behind a packet is named. */
+  #next(b: BufferIndex): number {
+    return this.#pool.meta + (b << 4) + M_CONN;
+  }
+
+  /** The packet in a small slot of its own, -1 when it is too large or there is none. */
+  #inSlot(b: BufferIndex): BufferIndex {
     const pool = this.#pool;
     const { i32 } = pool.window;
     const m = pool.meta + (b << 4);
@@ -58,13 +99,25 @@ export class FlowPackets {
     return c;
   }
 
-  /** Lets go of a packet. */
-  free(b: BufferIndex): void {
-    this.#pool.free(b);
+  /** Lets go of a chain. */
+  free(first: BufferIndex): void {
+    const { i32 } = this.#pool.window;
+    for (let b = first; b >= 0; ) {
+      const next = i32[this.#next(b)];
+      this.#pool.free(b);
+      this.#kept--;
+      b = next;
+    }
   }
 
-  /** Sends a packet on: to the node that it was taken from. */
-  resume(node: string, b: BufferIndex): void {
-    this.#inject(node, b);
+  /** Sends a chain on, in order: to the node that its packets were taken from. */
+  resume(node: string, first: BufferIndex): void {
+    const { i32 } = this.#pool.window;
+    for (let b = first; b >= 0; ) {
+      const next = i32[this.#next(b)];
+      this.#inject(node, b);
+      this.#kept--;
+      b = next;
+    }
   }
 }

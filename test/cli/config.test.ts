@@ -26,6 +26,48 @@ function tap(keys: object, rest: object = {}): object {
 
 const RULE = { proto: "tcp", remote: "9.0.0.0/8", action: "drop" };
 
+/** Lines about proxies. */
+function wrongProxies(): (readonly [line: string, config: unknown])[] {
+  const proxy = (keys: object, session: object = { anyProxy: true }): object =>
+    tap({}, { session, apps: [{ kind: "proxy", ...keys }] });
+  const noWay = "not direct, a tcp or udp URI with a port, or socks5://[USER:PASSWORD@]HOST:PORT";
+  const nobody = "needs session.anyProxy, or a namespace with an interface";
+  const bad = ["", "Direct", "tcp://0.0.0.0/80", "tcp://198.18.0.9/0", "tls://198.18.0.9/443", "socks5://198.18.0.9"];
+  bad.push("socks5://:1080", "socks5://user@h:1080", "socks5://h:99999", "socks5://h:1080/x", "socks5://%zz:a@h:1080");
+  const places = ["198.18.0.9/33", "198.18.0.9:0", "198.18.0.9:65536", "host:80", "[198.18.0.9]:80", "1.2:80", ""];
+  return [
+    ["apps[0].to: is missing", proxy({})],
+    ...bad.map((to) => [`apps[0].to: ${noWay}: ${JSON.stringify(to)}`, proxy({ to })] as const),
+    ["apps[0].to: kind echo leads nowhere", tap({}, { apps: [{ kind: "echo", to: "direct" }] })],
+    ["apps[0].allow: kind echo leads nowhere", tap({}, { apps: [{ kind: "echo", allow: [] }] })],
+    ["apps[0].allow: not a list", proxy({ to: "direct", allow: "198.18.0.9" })],
+    ...places.map(
+      (place) =>
+        [
+          `apps[0].allow[1]: not an address or prefix, with or without a port: ${JSON.stringify(place)}`,
+          proxy({ to: "direct", allow: ["198.18.0.9", place] }),
+        ] as const,
+    ),
+    [`apps[0]: ${nobody}: "tcp://0.0.0.0/0"`, proxy({ to: "direct" }, {})],
+    [
+      `apps[0].listen[1]: ${nobody}: "tcp://[::]:0"`,
+      proxy({ to: "direct", listen: ["tcp://[::1]:0", "tcp://[::]:0"] }, {}),
+    ],
+    [
+      'apps[0].listen[0]: udp does not go on to there: "udp://0.0.0.0/53"',
+      proxy({ to: "tcp://198.18.0.9/53", listen: ["udp://0.0.0.0/53"] }),
+    ],
+    [
+      'apps[0].listen[0]: udp does not go on to there: "udp://0.0.0.0/53"',
+      proxy({ to: "socks5://[2001:db8::1]:1080", listen: ["udp://0.0.0.0/53"] }),
+    ],
+    [
+      'apps[0].listen[0]: tls does not go on to there: "tls://0.0.0.0/443"',
+      proxy({ to: "direct", listen: ["tls://0.0.0.0/443"] }),
+    ],
+  ];
+}
+
 /** Lines about the source deny list. */
 function wrongDenyLists(): (readonly [line: string, config: unknown])[] {
   const session = { rtBackend: "sdl" };
@@ -201,6 +243,7 @@ const WRONG: readonly (readonly [line: string, config: unknown])[] = [
   ["namespaces[0].table4: no interface has this table: 7", tap({}, { namespaces: [{ id: "a", table4: 7 }] })],
   ...wrongRules(),
   ...wrongDenyLists(),
+  ...wrongProxies(),
   ['apps[0].namespace: no such namespace: "red"', tap({}, { apps: [{ kind: "echo", namespace: "red" }] })],
   ["attach.directory: not a path: 7", tap({}, { attach: { directory: 7 } })],
   ["attach.mode: not a whole number from 0 to 511: 4096", tap({}, { attach: { mode: 4096 } })],
@@ -210,7 +253,10 @@ const WRONG: readonly (readonly [line: string, config: unknown])[] = [
   ['session.flowDefault: not one of accept, reset, drop: "later"', tap({}, { session: { flowDefault: "later" } })],
   ["attach.host: unknown key", tap({}, { attach: { host: "x" } })],
   ["apps[0].kind: is missing", tap({}, { apps: [{}] })],
-  ['apps[0].kind: not one of echo, discard, chargen, http, iperf3, check: "ftp"', tap({}, { apps: [{ kind: "ftp" }] })],
+  [
+    'apps[0].kind: not one of echo, discard, chargen, http, iperf3, check, proxy: "ftp"',
+    tap({}, { apps: [{ kind: "ftp" }] }),
+  ],
   ["apps[0].listen: empty", tap({}, { apps: [{ kind: "echo", listen: [] }] })],
   ["apps[0].root: kind echo has no files", tap({}, { apps: [{ kind: "echo", root: "." }] })],
   [
@@ -283,6 +329,22 @@ describe("configuration", () => {
     expect(config.tcp).toEqual({ ...DEFAULT_TCP_CONFIG, timeWaitMs: 0 });
     expect(config.session).toEqual(DEFAULT_SESSION_CONFIG);
     expect(config.limits.smallPackets).toBe(8192);
+  });
+
+  it("says where proxies listen, by where they lead", async () => {
+    const listensOf = async (to: string): Promise<unknown> => {
+      const allow = ["198.18.0.9", "198.18.0.0/24:80", "2001:db8::/32", "[2001:db8::9]:53", "::1"];
+      const config = await resolveConfig(
+        tap({}, { session: { anyProxy: true }, apps: [{ kind: "proxy", to, allow }] }),
+      );
+      return config.apps[0].listen;
+    };
+    const tcp = ["tcp://0.0.0.0/0", "tcp://[::]:0"];
+    const udp = ["udp://0.0.0.0/0", "udp://[::]:0"];
+    expect(await listensOf("direct")).toEqual([...tcp, ...udp]);
+    expect(await listensOf("socks5://user:pass%20word@proxy.example:1080")).toEqual(tcp);
+    expect(await listensOf("tcp://198.18.0.9/80")).toEqual(tcp);
+    expect(await listensOf("udp://[2001:db8::9]:53")).toEqual(udp);
   });
 
   it("keeps a device as it is, and reads a hardware address", async () => {

@@ -58,7 +58,7 @@ const WRONG: readonly (readonly [args: string, line: string])[] = [
   ["run --tap tap0 --mtu big", '--mtu: not a whole number from 68 to 65521: "big"'],
   ["run --tap tap0 --address 198.18.0.2/24 10.0.0.300/8", '--address: not an address prefix: "10.0.0.300/8"'],
   ["run --tap tap0 --host-address 198.18.0.1", '--host-address: not an address prefix: "198.18.0.1"'],
-  ["run --tap tap0 --app ftp", '--app: not one of echo, discard, chargen, http, iperf3, check: "ftp"'],
+  ["run --tap tap0 --app ftp", '--app: not one of echo, discard, chargen, http, iperf3, check, proxy: "ftp"'],
   ["run --tap tap0 --app echo=tcp://x", expect.stringMatching(/^--app: not a URI: "tcp:\/\/x": not an address/)],
   ["run --tap tap0 --config x.yaml", "--tap: not together with --config"],
   ["run --config /nowhere.yaml", "/nowhere.yaml: cannot be read (ENOENT)"],

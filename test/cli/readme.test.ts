@@ -7,16 +7,19 @@ import { parseConfigText, resolveConfig } from "../../src/host/config.js";
 
 const README = readFileSync(join(import.meta.dirname, "..", "..", "README.md"), "utf8");
 
-/** The text of a fenced block. */
-function block(language: string): string {
-  return new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "s").exec(README)?.[1] ?? "";
+/** The texts of fenced blocks. */
+function blocks(language: string): string[] {
+  return [...README.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs"))].map(([, text]) => text);
 }
 
 describe("the README", () => {
-  it("shows a configuration that is right", async () => {
-    const config = await resolveConfig(await parseConfigText(block("yaml"), "README.md"), "file");
-    expect(config.interfaces[0].netns).toBe("lab");
-    expect(config.apps.map(({ kind }) => kind)).toEqual(["http", "echo"]);
+  it("shows configurations that are right", async () => {
+    const texts = blocks("yaml");
+    const configs = await Promise.all(
+      texts.map(async (text) => resolveConfig(await parseConfigText(text, "README.md"), "file")),
+    );
+    expect(configs.map(({ interfaces }) => interfaces[0].netns)).toEqual(["lab", "sandbox"]);
+    expect(configs.map(({ apps }) => apps.map(({ kind }) => kind))).toEqual([["http", "echo"], ["proxy"]]);
   });
 
   it("names commands that there are", () => {

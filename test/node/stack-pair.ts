@@ -1,6 +1,7 @@
 import type { App } from "../../src/app/app.js";
 import { AppServer } from "../../src/app/attach.js";
 import type { AppCallbacks } from "../../src/app/callbacks.js";
+import { type FlowHookHandle, type OnFlow, setFlowHook } from "../../src/app/flow-hook.js";
 import { wire } from "../../src/device/wire-device.js";
 import { SystemClock } from "../../src/host/system-clock.js";
 import { MemoryWindow } from "../../src/mem/window.js";
@@ -38,6 +39,10 @@ export class PairedHost implements AppStack {
 
   attach(options: ApplicationOptions, callbacks: AppCallbacks): Promise<App> {
     return this.#apps.attach(options, callbacks);
+  }
+
+  async onFlow(onFlow: OnFlow): Promise<FlowHookHandle> {
+    return setFlowHook(this.core.host.sessions, "default", "", onFlow);
   }
 
   /** Sessions there are, listeners counted. */

@@ -461,16 +461,32 @@ describe.each([
     expect(drain()).toEqual([]);
   });
 
-  test("later: one datagram waits, those that come meanwhile are lost and counted", () => {
+  test("later: four datagrams wait, in order, those that come meanwhile are lost and counted", () => {
     decide("later");
-    for (const text of ["one", "two", "three"]) arrive(text);
+    for (const text of ["one", "two", "three", "four", "five", "six"]) arrive(text);
     expect(h.counters(input)).toEqual({ undecided: 2 });
-    expect(h.pool.inUse()).toHaveLength(1);
+    expect(h.pool.inUse()).toHaveLength(4);
     expect(answer("accept")).toBe("NONE");
-    expect(drain()).toEqual(["one"]);
-    arrive("four");
-    expect(drain()).toEqual(["four"]);
+    expect(drain()).toEqual(["one", "two", "three", "four"]);
+    expect(h.pool.inUse()).toEqual([]);
+    arrive("seven");
+    expect(drain()).toEqual(["seven"]);
     expect(asked).toHaveLength(1);
+  });
+
+  test("all that waits is let go with a drop, and with the hook; a reset answers each", () => {
+    for (const [i, decision] of (["drop", "reset"] as const).entries()) {
+      decide("later");
+      for (const text of ["one", "two"]) arrive(text, 53, 2000 + i);
+      expect(answer(decision)).toBe("NONE");
+      expect(h.caught(`${family}-icmp-error`)).toHaveLength(2 * i);
+      void hook.close();
+    }
+    decide("later");
+    for (const text of ["one", "two"]) arrive(text, 53, 3000);
+    void hook.close();
+    h.run();
+    expect([drain(), h.pool.inUse()]).toEqual([[], []]);
   });
 
   test("without an answer in time: by default, which holds for the flow", async () => {
@@ -502,9 +518,10 @@ describe.each([
     await start({}, { connected: true });
     decide("later");
     arrive("one");
+    arrive("and");
     expect(answer("accept")).toBe("NONE");
     arrive("two");
-    expect(accepted.map((session) => drain(session))).toEqual([["one", "two"]]);
+    expect(accepted.map((session) => drain(session))).toEqual([["one", "and", "two"]]);
     expect(h.sessions.flows.decided).toBe(0);
     accepted[0].close();
     h.run();
@@ -583,15 +600,16 @@ describe.each([
     expect(h.caught(`${family}-icmp-error`)).toEqual([]);
   });
 
-  test("a new vector of many flows: in order, none twice", () => {
+  test("a new vector of many flows: in order, none twice; first datagrams go before further ones", () => {
     decide("accept");
-    for (let port = 1; port <= 50; port++) {
+    for (let port = 1; port <= 40; port++) {
       h.arrive(udpPacket(peer, us, [port, 53], Uint8Array.of(port)));
       h.arrive(udpPacket(peer, us, [port, 53], Uint8Array.of(port)));
     }
     h.run();
-    expect(asked.map(({ remote }) => remote.port)).toEqual(Array.from({ length: 50 }, (_, i) => i + 1));
-    expect(drain()).toHaveLength(50);
-    expect(h.counters(input)).toEqual({ undecided: 50 });
+    expect(asked.map(({ remote }) => remote.port)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+    // A quarter of 256 packets may be kept, and half of that by further ones.
+    expect(drain()).toHaveLength(40 + 16);
+    expect(h.counters(input)).toEqual({ undecided: 24 });
   });
 });

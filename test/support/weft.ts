@@ -52,12 +52,15 @@ export class RunningStack {
     this.#directory = directory;
   }
 
-  /** Starts a stack and waits until it is ready. */
-  static async start(config: Configuration): Promise<RunningStack> {
+  /** Starts a stack, its process in `netns` or in this one's namespace, and waits until it is ready. */
+  static async start(config: Configuration, netns?: Netns): Promise<RunningStack> {
     const directory = mkdtempSync(join(tmpdir(), "weft-test-"));
     const file = join(directory, "weft.json");
     writeFileSync(file, JSON.stringify({ cli: { socket: join(directory, "cli.sock") }, ...config }));
-    const stack = new RunningStack(new Program(process.execPath, [WEFT, "run", "--config", file]), directory);
+    const command = [WEFT, "run", "--config", file];
+    const program =
+      netns === undefined ? new Program(process.execPath, command) : netns.start(process.execPath, ...command);
+    const stack = new RunningStack(program, directory);
     try {
       await stack.program.waitFor(/^weft: ready$/m, 30_000);
     } catch (error) {

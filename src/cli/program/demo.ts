@@ -1,7 +1,7 @@
 import { existsSync, readlinkSync } from "node:fs";
 import { relative } from "node:path";
 import { loadAddon } from "../../host/addon.js";
-import { APP_KINDS } from "../../host/config-types.js";
+import { DEMO_KINDS } from "../../host/config-types.js";
 import { createStack, type StackConfig, wire } from "../../index.js";
 import { defaultSocketPath } from "../socket-path.js";
 import { CliSocket } from "../socket-server.js";
@@ -16,7 +16,7 @@ const NETNS = "weft-demo";
 const STACK = ["198.18.0.2", "2001:db8:18::2"] as const;
 const PREFIXES = ["198.18.0.2/24", "2001:db8:18::2/64"];
 const KERNEL_PREFIXES = ["198.18.0.1/24", "2001:db8:18::1/64"];
-const APPS = APP_KINDS.map((kind) => ({ kind }));
+const APPS = DEMO_KINDS.map((kind) => ({ kind }));
 /** What the system says where there can be no TAP. */
 const REFUSALS = ["EPERM", "EACCES", "ENOENT", "ENODEV", "EROFS"];
 

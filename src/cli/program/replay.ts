@@ -162,8 +162,12 @@ async function startApps(stack: Stack, config: ResolvedConfig): Promise<AppHandl
   const server = new AppServer(stack.host.sessions);
   const point = { attach: server.attach.bind(server) };
   const net = createNet(point);
+  // Nothing in a replay decides on flows.
+  const onFlow = async (): Promise<never> => {
+    throw new Error("a replay has no flow hooks");
+  };
   const apps: AppHandle[] = [];
-  for (const { kind, listen } of config.apps) apps.push(await startApp({ ...point, net }, { kind, listen }));
+  for (const { kind, listen } of config.apps) apps.push(await startApp({ ...point, net, onFlow }, { kind, listen }));
   return apps;
 }
 

@@ -1,5 +1,7 @@
 import type { App } from "../../app/app.js";
+import type { ListenOptions } from "../../app/app-worker.js";
 import type { AppCallbacks } from "../../app/callbacks.js";
+import type { FlowHookHandle, OnFlow } from "../../app/flow-hook.js";
 import type { AppConfig } from "../../host/config-types.js";
 import type { ApplicationOptions } from "../../session/application.js";
 import type { AttachPoint } from "../attach-point.js";
@@ -8,6 +10,12 @@ import type { Net } from "../net/index.js";
 /** What a demo application needs of a stack. */
 export interface AppStack extends AttachPoint {
   readonly net: Net;
+  /**
+   * Asks `onFlow`, once each, about new flows from outside: TCP's SYNs before they are answered, and the first datagrams of
+   * UDP. Rejects with SessionError: INVALID_NS, WRONG_NS_SECRET, OWNER (the namespace has a hook), NOSUPPORT (from another
+   * process, and the configuration does not allow it: `attach.flowHooks`), ALLOC.
+   */
+  onFlow(onFlow: OnFlow): Promise<FlowHookHandle>;
 }
 
 /** A running demo application. */
@@ -34,7 +42,20 @@ export async function startNative(
   options: Omit<ApplicationOptions, "name"> = {},
   stop: () => void = () => {},
 ): Promise<AppHandle> {
-  const app = await attachAs(stack, kind, callbacks, options);
+  return listenAs(await attachAs(stack, kind, callbacks, options), kind, listen, stop);
+}
+
+/**
+ * Lets an attached application listen on every URI; rejects, with nothing left attached, when one fails. `stop` runs once,
+ * before it leaves the stack.
+ */
+export async function listenAs(
+  app: App,
+  kind: AppHandle["kind"],
+  listen: readonly string[],
+  stop: () => void,
+  optionsOf: (uri: string) => ListenOptions = () => ({}),
+): Promise<AppHandle> {
   let isClosed = false;
   const close = async (): Promise<void> => {
     if (isClosed) return;
@@ -46,7 +67,7 @@ export async function startNative(
   try {
     const uris: string[] = [];
     for (const uri of listen) {
-      const { local } = await app.listen(uri);
+      const { local } = await app.listen(uri, optionsOf(uri));
       const protocol = uri.slice(0, uri.indexOf(":"));
       uris.push(local === undefined ? uri : formatUri(protocol, local.address, local.port));
     }
@@ -58,7 +79,7 @@ export async function startNative(
 }
 
 /** Applications of one kind may run more than once: the second is `echo-2`. */
-async function attachAs(
+export async function attachAs(
   stack: AttachPoint,
   kind: string,
   callbacks: AppCallbacks,

@@ -1,7 +1,7 @@
 import type { Session } from "../../app/session.js";
 import type { AttachPoint } from "../attach-point.js";
 import { type AppHandle, MAX_CONNECTIONS, startNative } from "./app-host.js";
-import { dropReadable } from "./echo-session.js";
+import { dropReadable } from "./move-bytes.js";
 
 /** Characters of a line, its CR LF aside. */
 const LINE_CHARACTERS = 72;

@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import type { Session } from "../../app/session.js";
 import type { AttachPoint } from "../attach-point.js";
 import { type AppHandle, MAX_CONNECTIONS, startNative } from "./app-host.js";
-import { dropReadable, echoSession } from "./echo-session.js";
+import { dropReadable, moveBytes } from "./move-bytes.js";
 import { PATTERN_PERIOD_BYTES, patternBytes } from "./pattern.js";
 
 /** Longest command line, its newline aside. */
@@ -124,7 +124,7 @@ export function startCheck(stack: AttachPoint, listen: readonly string[]): Promi
       }
     }
     if (it.phase === "send") send(session, it);
-    if (it.phase === "echo" && echoSession(session) && it.ended) close(session, it);
+    if (it.phase === "echo" && moveBytes(session, session) && it.ended) close(session, it);
     else if (it.phase === "sent" && (dropReadable(session) > 0 || it.ended)) close(session, it);
     else if (it.phase === "count") count(session, it);
   };

@@ -1,7 +1,7 @@
 import type { AttachPoint } from "../attach-point.js";
 import { type AppHandle, MAX_CONNECTIONS, startNative } from "./app-host.js";
 import { DatagramScratch } from "./datagram.js";
-import { dropReadable } from "./echo-session.js";
+import { dropReadable } from "./move-bytes.js";
 
 const STREAM = Symbol("stream");
 

@@ -2,7 +2,7 @@ import type { AttachPoint } from "../attach-point.js";
 import type { Session } from "../../app/session.js";
 import { type AppHandle, MAX_CONNECTIONS, startNative } from "./app-host.js";
 import { DatagramScratch } from "./datagram.js";
-import { echoSession } from "./echo-session.js";
+import { moveBytes } from "./move-bytes.js";
 
 /** Of a TCP session: whether the peer has ended. */
 class Echoing {
@@ -16,7 +16,7 @@ export function startEcho(stack: AttachPoint, listen: readonly string[]): Promis
   const advance = (session: Session): void => {
     const { data } = session;
     if (!(data instanceof Echoing)) datagrams.echo(session);
-    else if (echoSession(session) && data.ended) session.close();
+    else if (moveBytes(session, session) && data.ended) session.close();
   };
   return startNative(stack, "echo", listen, {
     accept(session) {

@@ -1,5 +1,5 @@
 import type { Session } from "../../app/session.js";
-import { dropReadable } from "./echo-session.js";
+import { dropReadable } from "./move-bytes.js";
 import {
   CLIENT_TERMINATE,
   CREATE_STREAMS,

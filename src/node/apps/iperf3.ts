@@ -1,7 +1,7 @@
 import type { Session } from "../../app/session.js";
 import type { AttachPoint } from "../attach-point.js";
 import { type AppHandle, MAX_CONNECTIONS, startNative } from "./app-host.js";
-import { dropReadable } from "./echo-session.js";
+import { dropReadable } from "./move-bytes.js";
 import { ACCESS_DENIED, COOKIE_BYTES } from "./iperf3-protocol.js";
 import { Iperf3Stream, Iperf3Test } from "./iperf3-test.js";
 

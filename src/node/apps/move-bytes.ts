@@ -1,14 +1,14 @@
 import type { Session } from "../../app/session.js";
 
 /**
- * Moves what a session received to what it sends, from fifo to fifo, until one side runs out; a full tx fifo asks for
- * `tx`. Returns whether everything received has been moved.
+ * Moves what one session received to what another sends, or the same one, from fifo to fifo, until one side runs out; a full
+ * tx fifo asks for `tx`. Returns whether everything received has been moved.
  */
-export function echoSession(session: Session): boolean {
-  for (let before = session.readableBytes; before > 0; ) {
-    session.peek((u8, offset, length) => session.write(u8, offset, length));
-    const left = session.readableBytes;
-    if (left > 0 && session.writableBytes === 0) return false;
+export function moveBytes(from: Session, to: Session): boolean {
+  for (let before = from.readableBytes; before > 0; ) {
+    from.peek((u8, offset, length) => to.write(u8, offset, length));
+    const left = from.readableBytes;
+    if (left > 0 && to.writableBytes === 0) return false;
     // Neither moved nor full: there is no memory for chunks, or nothing may be written any more.
     if (left === before) return false;
     before = left;
