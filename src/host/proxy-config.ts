@@ -39,7 +39,7 @@ export function parseProxyTo(text: string): ProxyTo | undefined {
 export function leads(to: string, protocol: string): boolean {
   const exit = parseProxyTo(to);
   if (exit?.kind === "session") return exit.protocol === protocol;
-  return protocol === "tcp" || (protocol === "udp" && exit?.kind === "direct");
+  return exit !== undefined && (protocol === "tcp" || protocol === "udp");
 }
 
 function parseSocks(text: string): ProxyTo | undefined {

@@ -58,10 +58,6 @@ function wrongProxies(): (readonly [line: string, config: unknown])[] {
       proxy({ to: "tcp://198.18.0.9/53", listen: ["udp://0.0.0.0/53"] }),
     ],
     [
-      'apps[0].listen[0]: udp does not go on to there: "udp://0.0.0.0/53"',
-      proxy({ to: "socks5://[2001:db8::1]:1080", listen: ["udp://0.0.0.0/53"] }),
-    ],
-    [
       'apps[0].listen[0]: tls does not go on to there: "tls://0.0.0.0/443"',
       proxy({ to: "direct", listen: ["tls://0.0.0.0/443"] }),
     ],
@@ -342,7 +338,7 @@ describe("configuration", () => {
     const tcp = ["tcp://0.0.0.0/0", "tcp://[::]:0"];
     const udp = ["udp://0.0.0.0/0", "udp://[::]:0"];
     expect(await listensOf("direct")).toEqual([...tcp, ...udp]);
-    expect(await listensOf("socks5://user:pass%20word@proxy.example:1080")).toEqual(tcp);
+    expect(await listensOf("socks5://user:pass%20word@proxy.example:1080")).toEqual([...tcp, ...udp]);
     expect(await listensOf("tcp://198.18.0.9/80")).toEqual(tcp);
     expect(await listensOf("udp://[2001:db8::9]:53")).toEqual(udp);
   });

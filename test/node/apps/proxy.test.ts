@@ -287,13 +287,78 @@ describe("SOCKS5", () => {
   });
 });
 
+/** A session of datagrams, and hashes of what came to it. */
+interface Client {
+  readonly session: Session;
+  readonly got: string[];
+}
+
+const scratch = Buffer.alloc(65_535);
+
+async function client(name: string, to: string): Promise<Client> {
+  const got: string[] = [];
+  const app = await pair.a.attach(
+    { name },
+    {
+      rx(session) {
+        for (let n = session.readDatagram(scratch); n >= 0; n = session.readDatagram(scratch)) {
+          got.push(hash(scratch.subarray(0, n)));
+        }
+      },
+    },
+  );
+  return { session: await app.connect(to), got };
+}
+
+describe("datagrams through a SOCKS5 server", () => {
+  let peer: SocksPeer;
+  const through = async (manners: SocksManners = {}): Promise<AppHandle> => {
+    peer = await SocksPeer.listen(manners);
+    return start(`socks5://127.0.0.1:${peer.port}`, ["udp://0.0.0.0/53", "udp://[::]:53"]);
+  };
+  afterEach(() => peer.close());
+
+  test("are led to their destination and back, each flow by an association of its own", async () => {
+    const proxy = await through();
+    const clients = [await client("one", "udp://198.18.0.2/53"), await client("two", "udp://[2001:db8:18::2]:53")];
+    const datagrams = [Buffer.from("one"), Buffer.alloc(0)];
+    const large = body(8192, 7);
+    for (const { session, got } of clients) {
+      for (const each of datagrams) session.writeDatagram(each);
+      await eventually(() => got.length === datagrams.length, "all are answered");
+      session.writeDatagram(large);
+      await eventually(() => got.length > datagrams.length, "the large one is answered");
+      expect(got).toEqual([...datagrams, large].map((each) => hash(each)));
+    }
+    const wanted = ["01c61200020035", "0420010db80018000000000000000000020035"].map((each) => `udp ${each}`);
+    expect(peer.asked).toEqual(wanted.flatMap((each) => [each, each, each]));
+    expect(peer.relays).toBe(2);
+    await proxy.close();
+    await eventually(() => peer.relays === 0, "the associations end");
+  });
+
+  test("a server that ends an association ends the flow", async () => {
+    await through();
+    const { session, got } = await client("one", "udp://198.18.0.2/53");
+    session.writeDatagram(Buffer.from("?"));
+    await eventually(() => got.length === 1, "it is answered");
+    expect(pair.b.sessionCount).toBe(3);
+    peer.close();
+    await eventually(() => pair.b.sessionCount === 2, "only the listeners are left");
+  });
+
+  test("a server that refuses an association ends the flow", async () => {
+    await through({ reply: 1 });
+    const { session } = await client("one", "udp://198.18.0.2/53");
+    session.writeDatagram(Buffer.from("?"));
+    await eventually(() => peer.relaysEver === 1, "it is asked");
+    await eventually(() => pair.b.sessionCount === 2, "only the listeners are left");
+    await eventually(() => peer.relays === 0, "nothing is left of it");
+  });
+});
+
 describe("datagrams to a URI", () => {
-  interface Client {
-    readonly session: Session;
-    readonly got: string[];
-  }
   let seen: string[];
-  const scratch = Buffer.alloc(65_535);
 
   beforeEach(async () => {
     seen = [];
@@ -310,21 +375,6 @@ describe("datagrams to a URI", () => {
     );
     await app.listen("udp://198.18.0.1/53");
   });
-
-  async function client(name: string, to: string): Promise<Client> {
-    const got: string[] = [];
-    const app = await pair.a.attach(
-      { name },
-      {
-        rx(session) {
-          for (let n = session.readDatagram(scratch); n >= 0; n = session.readDatagram(scratch)) {
-            got.push(hash(scratch.subarray(0, n)));
-          }
-        },
-      },
-    );
-    return { session: await app.connect(to), got };
-  }
 
   test("keep their bounds, and answers go to who asked, from where they asked", async () => {
     await start("udp://198.18.0.1/53", ["udp://0.0.0.0/53", "udp://[::]:53"]);

@@ -1,3 +1,4 @@
+import { createSocket as createRelay } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 
@@ -20,6 +21,9 @@ export class SocksPeer {
   readonly through: Socket[] = [];
   /** What was asked for, `address:port`. */
   readonly asked: string[] = [];
+  /** Associations that are there, and those there ever were. */
+  relays = 0;
+  relaysEver = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #manners: SocksManners;
@@ -67,13 +71,41 @@ export class SocksPeer {
       const isRight = String(name) === user && String(word) === password;
       await this.#say(socket, Buffer.of(1, isRight ? 0 : 1));
     }
-    const [, , , type] = await take(socket, 4);
+    const [, command, , type] = await take(socket, 4);
     const address = await take(socket, type === 4 ? 16 : 4);
     const port = (await take(socket, 2)).readUInt16BE();
+    if (command === 3) {
+      await this.#associate(socket);
+      return;
+    }
     this.asked.push(`${type === 4 ? address.toString("hex") : address.join(".")}:${port}`);
     const bound = type === 4 ? Buffer.of(4, ...address) : Buffer.of(3, 4, ...Buffer.from("here"));
     await this.#say(socket, Buffer.concat([Buffer.of(5, reply, 0), bound, Buffer.of(0, 80), Buffer.from(early)]));
     if (reply === 0) this.through.push(socket);
+  }
+
+  /** Sends datagrams back as if they came from where they go, while the connection is there; before each what is none. */
+  async #associate(socket: Socket): Promise<void> {
+    const { reply = 0 } = this.#manners;
+    const relay = createRelay("udp4").on("message", (datagram, { address, port }) => {
+      const header = datagram.subarray(0, datagram[3] === 4 ? 22 : 10);
+      this.asked.push(`udp ${header.subarray(3).toString("hex")}`);
+      const fragment = Buffer.of(0, 0, 1, ...datagram.subarray(3));
+      for (const each of [Buffer.of(0, 0, 0), fragment, Buffer.of(0, 0, 0, 9, 1), datagram])
+        relay.send(each, port, address);
+    });
+    relay.bind(0, "127.0.0.1");
+    await once(relay, "listening");
+    this.relays++;
+    this.relaysEver++;
+    socket.resume().on("close", () => {
+      this.relays--;
+      relay.close();
+    });
+    // Any address: the server's own.
+    const port = Buffer.alloc(2);
+    port.writeUInt16BE(relay.address().port);
+    await this.#say(socket, Buffer.concat([Buffer.of(5, reply, 0, 1, 0, 0, 0, 0), port]));
   }
 
   async #say(socket: Socket, bytes: Buffer): Promise<void> {

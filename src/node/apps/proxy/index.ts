@@ -7,6 +7,7 @@ import { isAssignable, tryParseAddress } from "../../../ip/address.js";
 import type { FlowDecision } from "../../../session/flow-record.js";
 import { type AppHandle, type AppStack, attachAs, listenAs } from "../app-host.js";
 import { DatagramFlows } from "./datagram-flows.js";
+import { type OpenOutlet, UdpOutlet } from "./datagram-outlet.js";
 import type { Exit, Log } from "./exit.js";
 import { FlowGate } from "./flow-gate.js";
 import { KernelDatagrams } from "./kernel-datagrams.js";
@@ -18,6 +19,7 @@ import { RELAY_CALLBACKS, Untied } from "./relay.js";
 import { type Connect, SessionExit } from "./session-exit.js";
 import { SessionDatagrams } from "./session-datagrams.js";
 import { dialThrough } from "./socks-handshake.js";
+import { outletsThrough } from "./socks-outlet.js";
 
 /** Bytes of a fifo: what is under way in a direction. */
 const FIFO_BYTES = 1 << 20;
@@ -115,15 +117,21 @@ function exitsOf(target: ProxyTo, connect: Connect, own: OwnFlows, gate: FlowGat
       udp: new SessionDatagrams(target.uri, connect, own, flows),
     };
   }
-  const dial = target.kind === "socks5" ? dialThrough(target, own) : dialDirect(own);
+  const isDirect = target.kind === "direct";
+  const dial = isDirect ? dialDirect(own) : dialThrough(target, own);
+  const open = isDirect ? outletsDirect(own) : outletsThrough(target, own);
   return {
     tcp: new KernelExit(dial, (token, decision) => gate.answer(token, decision)),
-    udp: new KernelDatagrams(own, flows),
+    udp: new KernelDatagrams(open, flows),
   };
 }
 
 function dialDirect(own: OwnFlows): ConstructorParameters<typeof KernelExit>[0] {
   return ({ address, port }, events) => new KernelSocket(address, port, events, own);
+}
+
+function outletsDirect(own: OwnFlows): OpenOutlet {
+  return ({ address, port, family }, events) => new UdpOutlet(address, port, family, events, own);
 }
 
 /** Whether an address may be one of another host: not loopback, a group, or an IPv4 address in disguise. */
