@@ -14,6 +14,7 @@ import { makeDevice } from "../host/make-device.js";
 import { NativeWindow } from "../host/native-window.js";
 import { NetworkNamespace } from "../host/netns.js";
 import type { PollableDevice } from "../host/poller.js";
+import { opensslEngine } from "../host/openssl-engine.js";
 import { SystemClock } from "../host/system-clock.js";
 import { SystemRandom } from "../host/system-random.js";
 import { MemoryWindow } from "../mem/window.js";
@@ -248,6 +249,7 @@ function makeCore(
     session: config.session,
     tcp: config.tcp,
     udp: config.udp,
+    ...(native === undefined ? {} : { tls: { engine: opensslEngine(native) } }),
   });
 }
 
