@@ -44,6 +44,11 @@ export class TlsLower {
     return app;
   }
 
+  /** Whether an application is one of these. */
+  owns(app: number): boolean {
+    return [...this.#apps.values()].includes(app);
+  }
+
   /** The application of TLS that a session of TCP belongs to. */
   appOf(lower: SessionIndex): number {
     const { applications, table } = this.#sessions;

@@ -165,6 +165,11 @@ export class TlsTransport implements Transport, Timed {
     );
   }
 
+  /** Whether an application is TLS itself, which others need to end well. */
+  owns(app: number): boolean {
+    return this.#lower.owns(app);
+  }
+
   // ---- Opening ----
 
   startListen(
