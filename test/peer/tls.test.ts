@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, createStack, type CryptoStore, type LiveStack, type Session } from "../../src/index.js";
 import { lacks } from "../needs.js";
 import { Netns } from "../support/netns.js";
-import { Program, mustRun } from "../support/program.js";
+import { mustRun, type Program } from "../support/program.js";
 import { KERNEL4, KERNEL6, STACK4, STACK6 } from "../support/weft.js";
 
 const FAMILIES = [
@@ -68,19 +68,10 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl", "openssl"))("TLS with other 
   describe.each(FAMILIES)("over $family", ({ connect, resolve }) => {
     it.each(["1.2", "1.3"])("curl verifies the certificate and gets every byte, TLS %s", async (version) => {
       const out = join(directory, `page-${version}`);
-      const said = await netns.must("curl", [
-        ...["-gsS", "--http1.1", "--max-time", "20", "--cacert", trusted, "--resolve", resolve],
-        ...[
-          `--tlsv${version}`,
-          "--tls-max",
-          version,
-          "-o",
-          out,
-          "-w",
-          "%{http_code} %{ssl_verify_result} %{size_download}",
-        ],
-        "https://localhost/",
-      ]);
+      const trust = ["--cacert", trusted, "--resolve", resolve];
+      const how = ["-gsS", "--http1.1", "--max-time", "20", `--tlsv${version}`, "--tls-max", version];
+      const what = ["-o", out, "-w", "%{http_code} %{ssl_verify_result} %{size_download}", "https://localhost/"];
+      const said = await netns.must("curl", [...trust, ...how, ...what]);
       expect(said).toBe(`200 0 ${BODY.length}`);
       expect(readFileSync(out).equals(BODY)).toBe(true);
     });

@@ -49,9 +49,19 @@ function isIndex(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0x7fff_ffff;
 }
 
+const ASCII = /^[\x20-\x7e]*$/;
+/** Longest name of a host. */
+const MAX_HOSTNAME = 253;
+
 function asciiBytes(text: string): Uint8Array | undefined {
-  const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
-  return /^[\x20-\x7e]*$/.test(text) ? bytes : undefined;
+  return ASCII.test(text) ? Uint8Array.from(text, (char) => char.charCodeAt(0)) : undefined;
+}
+
+/** Whether bytes are names with a length, not 0, before each. */
+function areNames(bytes: Uint8Array): boolean {
+  let at = 0;
+  while (at < bytes.length && bytes[at] > 0) at += 1 + bytes[at];
+  return at === bytes.length;
 }
 
 function alpnBytes(names: readonly string[]): Uint8Array | undefined {
@@ -79,7 +89,7 @@ export function cryptoExtConfig(options: TlsOptions, hostname = ""): Uint8Array 
   const names = Array.isArray(alpn) ? alpnBytes(alpn) : undefined;
   if (names === undefined) return "tls: alpn is no list of names of 1 to 255 characters, 255 with a byte for each";
   const host = asciiBytes(hostname);
-  if (host === undefined || host.length > 253) return "tls: no such hostname";
+  if (host === undefined || host.length > MAX_HOSTNAME) return "tls: no such hostname";
   const part = new Uint8Array(FIXED_BYTES + 2 + names.length + host.length);
   const view = new DataView(part.buffer);
   [pair, trust, profile].forEach((value, i) => view.setInt32(4 * i, value ?? -1));
@@ -106,12 +116,15 @@ export function parseCryptoConfig(chunk: Uint8Array | undefined): CryptoConfig |
   if (hostAt >= part.length || hostAt + 1 + part[hostAt] !== part.length) return SESSION_E_INVALID;
   const verify = view.getInt8(12);
   if (verify < -1 || verify > TLS_VERIFY_REQUIRE) return SESSION_E_INVALID;
+  const alpn = part.slice(FIXED_BYTES + 1, hostAt);
+  const hostname = String.fromCharCode(...part.subarray(hostAt + 1));
+  if (!areNames(alpn) || !ASCII.test(hostname) || hostname.length > MAX_HOSTNAME) return SESSION_E_INVALID;
   return {
     pair: view.getInt32(0),
     trust: view.getInt32(4),
     profile: view.getInt32(8),
     verify,
-    alpn: part.slice(FIXED_BYTES + 1, hostAt),
-    hostname: String.fromCharCode(...part.subarray(hostAt + 1)),
+    alpn,
+    hostname,
   };
 }

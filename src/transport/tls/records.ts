@@ -147,7 +147,9 @@ export class TlsRecords {
     }
     if (written > 0) this.#sessions.wantTransmit(i32[l + S_PROTO], i32[l + S_CONNECTION]);
     if (got > 0) this.#upcalls.received(i32[r + C_SESSION]);
-    if ((bits & TLS_OUT_BLOCKED) !== 0 && cipherTx !== 0) this.#sessions.wantTx(lower);
+    // Room in the fifo but no memory for it: nobody will read, so it is tried again as a starved writer does.
+    const isStarved = incoming > 0 && !hasClearRoom && clearRx !== 0 && fifos.maxEnqueue(clearRx) > 0;
+    if (((bits & TLS_OUT_BLOCKED) !== 0 || isStarved) && cipherTx !== 0) this.#sessions.wantTx(lower);
     const isWaiting = (bits & TLS_OUT_PENDING) !== 0 || taken < incoming || !isAllCipher || (isEnd && !hasClearRoom);
     i32[r + C_FLAGS] = isWaiting ? i32[r + C_FLAGS] | TLSF_RX_WAITS : i32[r + C_FLAGS] & ~TLSF_RX_WAITS;
     this.hasMoved = taken + written + sent + got > 0;

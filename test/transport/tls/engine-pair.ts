@@ -62,14 +62,22 @@ export class End {
   readonly cipherIn: Pipe;
   readonly cipherOut: Pipe;
 
-  constructor(engine: TlsEngine, window: MemoryWindow, connection: number, cipherIn: Pipe, cipherOut: Pipe) {
+  /** `clear`: a pipe for the clear text of both directions; absent: each has its own. */
+  constructor(
+    engine: TlsEngine,
+    window: MemoryWindow,
+    connection: number,
+    cipherIn: Pipe,
+    cipherOut: Pipe,
+    clear: Pipe | undefined = undefined,
+  ) {
     this.engine = engine;
     this.window = window;
     this.connection = connection;
     this.cipherIn = cipherIn;
     this.cipherOut = cipherOut;
-    this.clearIn = new Pipe(window, "clear in");
-    this.clearOut = new Pipe(window, "clear out");
+    this.clearIn = clear ?? new Pipe(window, "clear in");
+    this.clearOut = clear ?? new Pipe(window, "clear out");
   }
 
   #spans(direction: number, start: number, length: number): void {
