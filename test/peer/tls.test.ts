@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { attach } from "../../src/client/client-app.js";
 import { type App, createStack, type CryptoStore, type LiveStack, type Session } from "../../src/index.js";
 import { lacks } from "../needs.js";
 import { Netns } from "../support/netns.js";
@@ -33,6 +34,7 @@ function serve(session: Session): void {
 describe.skipIf(lacks("netns", "tun", "ip", "curl", "openssl"))("TLS with other implementations", () => {
   const directory = mkdtempSync(join(tmpdir(), "weft-tls-"));
   const trusted = join(directory, "stack.pem");
+  const sockets = join(directory, "attach");
   let netns: Netns;
   let stack: LiveStack;
   let store: CryptoStore;
@@ -50,6 +52,8 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl", "openssl"))("TLS with other 
           host: { addresses: [`${KERNEL4}/24`, `${KERNEL6}/64`] },
         },
       ],
+      attach: { directory: sockets },
+      limits: { appSegmentBytes: 128 << 20 },
     });
     if (stack.cryptoStore === undefined) throw new Error("no TLS");
     store = stack.cryptoStore;
@@ -157,5 +161,50 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl", "openssl"))("TLS with other 
     const wrong = client.connect(`tls://[mine.test]${KERNEL4}/4434`, { tls: { trust: otherTrust } });
     await expect(wrong).rejects.toThrow("certificate verify failed: hostname mismatch (TLS_HANDSHAKE)");
     await other.stop();
+  });
+
+  it("a certificate that was revoked is refused, and one whose issuer has no list, too", async () => {
+    const [key, own] = await certificate("revoked.test");
+    const config = ["-config", join(directory, "ca.cnf"), "-keyfile", key, "-cert", own];
+    const list = (name: string): Promise<string> =>
+      mustRun("openssl", ["ca", ...config, "-gencrl", "-crldays", "30", "-out", join(directory, name)]);
+    await list("none.crl");
+    await mustRun("openssl", ["ca", ...config, "-revoke", own]);
+    await list("one.crl");
+    const [, other] = await certificate("unlisted.test");
+    const text = (name: string): Buffer => readFileSync(join(directory, name));
+    const program = netns.start("openssl", "s_server", "-accept", "4435", "-key", key, "-cert", own, "-rev");
+    await program.waitFor(/ACCEPT/, 10_000);
+    const connect = async (crl: string, trusts = own): Promise<string> => {
+      const trust = store.addTrust(readFileSync(trusts), text(crl));
+      const session = await client.connect(`tls://[revoked.test]${KERNEL4}/4435`, { tls: { trust } });
+      const { version = "" } = session.tlsInfo() ?? {};
+      // The server has one client at a time.
+      session.close();
+      return version;
+    };
+    expect(await connect("none.crl")).toBe("TLSv1.3");
+    await expect(connect("one.crl")).rejects.toThrow("certificate verify failed: certificate revoked (TLS_HANDSHAKE)");
+    await expect(connect("none.crl", other)).rejects.toThrow("certificate verify failed");
+    await program.stop();
+  });
+
+  it("an application in another process serves and connects, with the defaults", async () => {
+    const outside = await attach(
+      { name: "outside", directory: sockets },
+      { accept: () => true, rx: serve, tx: serve, disconnect: (session) => void session.close() },
+    );
+    const listener = await outside.listen("tls://0.0.0.0/8443");
+    const trust = ["--cacert", trusted, "--resolve", `localhost:8443:${STACK4}`];
+    const what = ["-gsS", "--http1.1", "--max-time", "20", "-w", "%{http_code} %{size_download}", "-o", "/dev/null"];
+    expect(await netns.must("curl", [...trust, ...what, "https://localhost:8443/"])).toBe(`200 ${BODY.length}`);
+    await expect(outside.listen("tls://0.0.0.0/8444", { tls: { pair: 0 } })).rejects.toThrow("NOSUPPORT");
+    const [program] = await openssl(4436, "peer.test", false);
+    // Node's root certificates do not know it.
+    await expect(outside.connect(`tls://[peer.test]${KERNEL4}/4436`)).rejects.toThrow("TLS_HANDSHAKE");
+    await program.waitFor(/alert unknown ca/, 10_000);
+    await program.stop();
+    await listener.close();
+    await outside.detach();
   });
 });
