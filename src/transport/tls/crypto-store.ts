@@ -29,7 +29,13 @@ const MAX_IDLE_CONTEXTS = 64;
 /** Pairs, and stores, and profiles, at most. */
 const MAX_THINGS = 4096;
 
-/** Numbers of the engine by index of ours; index 0 is there from the start. */
+/** A certificate in PEM, and the engine's number of it with its key. */
+interface Pair {
+  readonly number: number;
+  readonly certificate: Uint8Array;
+}
+
+/** Things by index; index 0 is there from the start. */
 class Things<T> {
   readonly #list: (T | undefined)[] = [undefined];
   readonly #name: string;
@@ -58,8 +64,8 @@ class Things<T> {
   }
 
   /** Those there are, by index. */
-  indices(): number[] {
-    return [...this.#list.keys()].filter((index) => this.#list[index] !== undefined);
+  entries(): [index: number, thing: T][] {
+    return this.#list.flatMap((thing, index) => (thing === undefined ? [] : [[index, thing] as [number, T]]));
   }
 }
 
@@ -75,7 +81,7 @@ export class CryptoStore {
    * when it rejects, the handshake fails.
    */
   onServerName: ((serverName: string) => Promise<number>) | undefined;
-  readonly #pairs = new Things<number>("certificate");
+  readonly #pairs = new Things<Pair>("certificate");
   readonly #trust = new Things<number>("trust");
   readonly #profiles = new Things<TlsProfile>("profile");
   readonly #contexts = new Map<number, Context>();
@@ -95,12 +101,12 @@ export class CryptoStore {
   /** Index of a certificate (PEM, its chain after it) with its key. */
   addPair({ certificate, key }: TlsPairText): number {
     const number = this.#must(this.engine.addPair(certificate, key), "certificate");
-    return this.#pairs.add(number);
+    return this.#pairs.add({ number, certificate: certificate.slice() });
   }
 
   /** Takes a certificate away; 0, the test certificate, stays. */
   delPair(index: number): void {
-    this.engine.removePair(this.#pairs.remove(index));
+    this.engine.removePair(this.#pairs.remove(index).number);
     this.#forget(({ pair }) => pair === index);
   }
 
@@ -128,9 +134,15 @@ export class CryptoStore {
     this.#forget(({ profile }) => profile === index);
   }
 
-  /** Indices of the certificates there are, 0 not counted. */
-  get pairs(): readonly number[] {
-    return this.#pairs.indices();
+  /** The certificates there are (PEM), by index; 0 once it was wanted. */
+  certificates(): readonly (readonly [index: number, certificate: Uint8Array])[] {
+    const test = this.#testPair === undefined ? [] : [[0, this.#testPair.certificate] as const];
+    return [...test, ...this.#pairs.entries().map(([index, { certificate }]) => [index, certificate] as const)];
+  }
+
+  /** The profiles there are, by index; 0, the defaults, is empty. */
+  profiles(): readonly (readonly [index: number, profile: TlsProfile])[] {
+    return [[0, {}], ...this.#profiles.entries()];
   }
 
   /** Certificate 0: a fresh one for `localhost`, made when it is wanted first. */
@@ -140,7 +152,7 @@ export class CryptoStore {
 
   /** The engine's number of a certificate, undefined when there is none. */
   #pairNumber(index: number): number | undefined {
-    if (index !== 0) return index < 0 ? -1 : this.#pairs.get(index);
+    if (index !== 0) return index < 0 ? -1 : this.#pairs.get(index)?.number;
     if (this.#testNumber < 0) {
       const { certificate, key } = this.testPair;
       this.#testNumber = this.#must(this.engine.addPair(certificate, key), "certificate 0");

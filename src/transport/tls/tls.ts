@@ -642,6 +642,16 @@ export class TlsTransport implements Transport, Timed {
 
   // ---- What is known ----
 
+  /** Handshakes under way, active opens that wait for TCP not counted. */
+  get handshakes(): number {
+    return this.#handshakes.count;
+  }
+
+  /** The engine that does the cryptography, by its name. */
+  get engineName(): string {
+    return this.#engine.name;
+  }
+
   /** Version, cipher, ALPN, the peer's certificate; undefined before the handshake is done. */
   info(c: ConnectionIndex): TlsInfo | undefined {
     const r = this.rows.row(c);
