@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { App } from "../../../src/app/app.js";
 import type { TlsOptions } from "../../../src/transport/tls/crypto-config.js";
 import { TLS_1_2, TLS_1_3 } from "../../../src/transport/tls/engine.js";
+import { SeededRandom } from "../../../src/random/seeded.js";
 import { pattern, TlsStacks } from "./two-stacks.js";
 
 let net: TlsStacks;
@@ -75,6 +76,36 @@ describe("a handshake fails with its reason, at both ends", () => {
     expect(await refusal()).toBe("wrong version number (TLS_HANDSHAKE)");
     await net.pass(300);
     expect(net.tls(0).rows.used).toBe(0);
+  });
+
+  test("a server whose chain of certificates is longer than 64 KiB", async () => {
+    // TLS 1.2, ECDHE-ECDSA-AES128-GCM-SHA256, secure renegotiation; then the head of a certificate message.
+    const hello = [2, 0, 0, 45, 3, 3, ...pattern(32), 0, 0xc0, 0x2b, 0, 0, 5, 0xff, 1, 0, 1, 0];
+    const bytes = Uint8Array.of(
+      22,
+      3,
+      3,
+      0,
+      hello.length,
+      ...hello,
+      22,
+      3,
+      3,
+      0,
+      8,
+      11,
+      1,
+      0x11,
+      0x70,
+      1,
+      0x11,
+      0x6d,
+      0,
+    );
+    const app = await net.attach(1, { rx: (session) => void (session.drop(1e6) > 0 && session.write(bytes)) });
+    await app.listen("tcp://0.0.0.0/443");
+    const profile = net.tls(0).store.addProfile({ maxVersion: TLS_1_2 });
+    expect(await refusal(SERVER, { profile })).toBe("excessive message size (TLS_HANDSHAKE)");
   });
 
   test("a server that closes in the middle, and one that resets", async () => {
@@ -206,6 +237,12 @@ describe("what comes over the wire", () => {
       "tlsv1 alert record overflow",
     ],
     [
+      "an alert in the clear",
+      Uint8Array.of(21, 3, 3, 0, 2, 2, 40),
+      "bad record type",
+      "sslv3 alert unexpected message",
+    ],
+    [
       "a client hello in the clear",
       Uint8Array.of(22, 3, 1, 0, 4, 1, 0, 0, 0),
       "bad record type",
@@ -221,6 +258,50 @@ describe("what comes over the wire", () => {
     expect(net.ears[1].heard[1]).toContain(`reset TLS_PROTOCOL: ${mine}`);
     expect(net.ears[0].heard[0]).toContain(`reset TLS_PROTOCOL: ${theirs}`);
     expect(await net.leftovers()).toEqual([]);
+  });
+
+  test("half a record, and then the end, is a truncation", async () => {
+    const { lower } = await below();
+    inject(lower[0], Uint8Array.of(23, 3, 3, 0, 200, ...pattern(50)));
+    net.stacks[0].host.sessions.halfClose(lower[0]);
+    await net.pass();
+    expect(net.ears[1].heard[1]).toBe("reset TLS_TRUNCATED: tls stream ended without close_notify (TLS_TRUNCATED)");
+    expect(net.ears[1].read).toHaveLength(0);
+  });
+
+  test("random bytes at any moment end the one session, and leave nothing", async () => {
+    const server = await net.attach(1);
+    await server.listen("tls://0.0.0.0/443");
+    const app = await net.attach(0);
+    const random = new SeededRandom(5);
+    const trust = net.trustServer();
+    const { host } = net.stacks[0];
+    for (let round = 0; round < 60; round++) {
+      const connecting = app.connect(SERVER, { tls: { trust } });
+      connecting.catch(() => {});
+      const turns = random.nextBelow(12);
+      for (let i = 0; i < turns; i++) for (const { engine } of net.stacks) engine.turn();
+      // The session of TCP below is the newest that has a fifo to write to.
+      const lower = [...host.sessions.table].filter((s) => host.sessions.isWritable(s)).at(-1);
+      const bytes = Uint8Array.from({ length: 1 + random.nextBelow(300) }, () => random.nextBelow(256));
+      // Half of them look like a record.
+      if (round % 2 === 0) bytes.set([20 + random.nextBelow(5), 3, 3, 0, random.nextBelow(100)].slice(0, bytes.length));
+      if (lower !== undefined) inject(lower, bytes);
+      await net.pass(3);
+      for (const { sessions } of net.ears) for (const session of sessions.splice(0)) session.reset();
+      void connecting.then(
+        (session) => session.reset(),
+        () => {},
+      );
+      await net.pass(3);
+    }
+    // Of those who never finished their handshake the time is over.
+    for (let i = 0; i < 11; i++) {
+      net.clock.advanceUs(1_000_000);
+      await net.pass(1);
+    }
+    expect(await net.leftovers()).toEqual([]);
+    expect(reasons(1).length).toBeGreaterThan(2);
   });
 
   test("the end of TCP's stream without close_notify is a truncation, told after what came before", async () => {
