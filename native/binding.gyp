@@ -20,6 +20,7 @@
         "tls-context.c",
         "tls-connection.c",
         "tls-bio.c",
+        "tls-keylog.c",
         "tls-step.c"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],

@@ -43,6 +43,7 @@ static napi_value connection_open(napi_env env, napi_callback_info info) {
   struct tls_connection *connection = calloc(1, sizeof *connection);
   int32_t made = -1;
   if (connection != NULL && (connection->ssl = SSL_new(context->ctx)) != NULL) {
+    connection->engine = engine;
     BIO *bio = tls_bio_new(connection);
     if (bio != NULL) SSL_set_bio(connection->ssl, bio, bio);
     SSL_set_app_data(connection->ssl, connection);

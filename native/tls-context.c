@@ -89,6 +89,7 @@ static const char *apply(const struct profile *profile, const struct tls_engine 
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(ctx, 0);
   SSL_CTX_set_max_cert_list(ctx, TLS_PEM_MAX);
+  SSL_CTX_set_keylog_callback(ctx, tls_log_line);
   if (SSL_CTX_set_min_proto_version(ctx, (int)profile->min_version) != 1 ||
       SSL_CTX_set_max_proto_version(ctx, (int)profile->max_version) != 1 || profile->min_version > profile->max_version)
     return "version";

@@ -11,6 +11,7 @@ static void engine_destroy(struct shared *self) {
   handles_clear(&engine->contexts, tls_context_drop);
   handles_clear(&engine->pairs, tls_pair_drop);
   handles_clear(&engine->stores, tls_store_drop);
+  tls_forget_keys(engine);
   shared_release(&engine->window->shared);
   free(engine);
 }
@@ -32,7 +33,8 @@ napi_value tls_engine_create(napi_env env, napi_callback_info info) {
   engine->area = offset;
   shared_retain(&window->shared);
   bool built = napi_create_object(env, &object) == napi_ok && tls_credential_methods(env, object, engine) &&
-               tls_context_methods(env, object, engine) && tls_connection_methods(env, object, engine);
+               tls_context_methods(env, object, engine) && tls_connection_methods(env, object, engine) &&
+               tls_keylog_methods(env, object, engine);
   shared_release(&engine->shared); /* the functions hold it now */
   if (!built) return throw_error(env, ENOMEM, "cannot build the TLS engine");
   return object;

@@ -58,6 +58,7 @@ struct tls_context {
 void tls_context_drop(void *context);
 
 struct tls_connection {
+  struct tls_engine *engine; /* whose table it is in */
   SSL *ssl;
   struct tls_context *context, *answer; /* the second has the certificate that was asked for */
   /* Valid within a step only. */
@@ -74,6 +75,8 @@ struct tls_engine {
   struct window *window;
   int64_t area;
   struct handles pairs, stores, contexts, connections;
+  char *keys; /* NULL: not kept */
+  size_t keys_length;
 };
 
 /* The BIO of a connection: reads from its cipher_in, writes to its cipher_out. NULL without memory. */
@@ -87,6 +90,10 @@ void tls_take_reason(char *out, size_t room, const char *otherwise);
 /* The same as a JavaScript string: how a control call says why it refuses. */
 napi_value tls_refusal(napi_env env, const char *what, const char *otherwise);
 
+/* The callback of every context. */
+void tls_log_line(const SSL *ssl, const char *line);
+void tls_forget_keys(struct tls_engine *engine);
+
 void tls_pair_drop(void *pair);
 void tls_store_drop(void *store);
 void tls_connection_drop(void *connection);
@@ -95,6 +102,7 @@ void tls_connection_drop(void *connection);
 bool tls_credential_methods(napi_env env, napi_value object, struct tls_engine *engine);
 bool tls_context_methods(napi_env env, napi_value object, struct tls_engine *engine);
 bool tls_connection_methods(napi_env env, napi_value object, struct tls_engine *engine);
+bool tls_keylog_methods(napi_env env, napi_value object, struct tls_engine *engine);
 napi_value tls_step(napi_env env, napi_callback_info info);
 
 #endif

@@ -14,6 +14,7 @@ import { makeDevice } from "../host/make-device.js";
 import { NativeWindow } from "../host/native-window.js";
 import { NetworkNamespace } from "../host/netns.js";
 import type { PollableDevice } from "../host/poller.js";
+import { keylogFile } from "../host/keylog-file.js";
 import { opensslEngine } from "../host/openssl-engine.js";
 import { SystemClock } from "../host/system-clock.js";
 import { SystemRandom } from "../host/system-random.js";
@@ -223,6 +224,7 @@ export async function openStack(
     core = makeCore(config, native, () => stack?.wake(), reportError);
     const driver = new InlineDriver(core.engine);
     stack = new LiveStack(core, driver, config, namespaces, runCommand);
+    if (config.tls.keylog !== undefined) core.host.tls?.logKeys(keylogFile(config.tls.keylog));
     for (const each of config.interfaces) addInterface(core, driver, each, native, namespaces);
     for (const route of config.routes) addRoute(core, route);
     applySessionConfig(core, config);
@@ -262,7 +264,7 @@ function makeCore(
     session: config.session,
     tcp: config.tcp,
     udp: config.udp,
-    ...(native === undefined ? {} : { tls: { engine: opensslEngine(native) } }),
+    ...(native === undefined ? {} : { tls: { engine: opensslEngine(native), config: config.tls } }),
   });
 }
 

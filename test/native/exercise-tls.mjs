@@ -68,6 +68,7 @@ export function exerciseTls(addon, refused, feedNonsense) {
     const trusted = engine.addStore(other, NONE);
     if (typeof trusted === "number") engine.removeStore(trusted);
   }
+  engine.logKeys(true);
   const client = engine.addContext({ server: false, store, verify: 2, alpn: Uint8Array.of(2, 104, 50) });
   const old = engine.addContext({
     server: false,
@@ -115,6 +116,11 @@ export function exerciseTls(addon, refused, feedNonsense) {
     }
     ends.close();
   }
+  // 300 handshakes have more secrets than are kept.
+  const keys = engine.takeKeys();
+  assert.ok(keys.length > 60_000 && keys.length <= 65_536 && keys.endsWith("\n"), String(keys.length));
+  engine.logKeys(false);
+  engine.logKeys(true);
   const words = new Int32Array(window.buffer, AREA, 256);
   const connection = engine.open(client, {});
   for (const [count, offset, length] of [

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -34,6 +34,7 @@ function serve(session: Session): void {
 describe.skipIf(lacks("netns", "tun", "ip", "curl", "openssl"))("TLS with other implementations", () => {
   const directory = mkdtempSync(join(tmpdir(), "weft-tls-"));
   const trusted = join(directory, "stack.pem");
+  const keys = join(directory, "stack.keys");
   const sockets = join(directory, "attach");
   let netns: Netns;
   let stack: LiveStack;
@@ -54,6 +55,7 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl", "openssl"))("TLS with other 
       ],
       attach: { directory: sockets },
       limits: { appSegmentBytes: 128 << 20 },
+      tls: { keylog: keys },
     });
     if (stack.cryptoStore === undefined) throw new Error("no TLS");
     store = stack.cryptoStore;
@@ -88,6 +90,17 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl", "openssl"))("TLS with other 
       expect(stdout).toContain("ALPN protocol: http/1.1");
       expect(stdout).toContain("TLSv1.3");
     });
+  });
+
+  it("the secrets of a handshake are in the file that was asked for, as curl has them", async () => {
+    const theirs = join(directory, "curl.keys");
+    const what = ["-gsS", "--http1.1", "-o", "/dev/null", "--cacert", trusted, "--resolve", FAMILIES[0].resolve];
+    await netns.must("env", [`SSLKEYLOGFILE=${theirs}`, "curl", ...what, "https://localhost/"]);
+    const ours = new Set(readFileSync(keys, "latin1").split("\n"));
+    const wanted = readFileSync(theirs, "latin1").split("\n");
+    expect(wanted.length).toBeGreaterThan(4);
+    expect(wanted.filter((line) => !ours.has(line))).toEqual([]);
+    expect(statSync(keys).mode & 0o777).toBe(0o600);
   });
 
   it("older versions get the alert for that", async () => {

@@ -128,4 +128,8 @@ export interface TlsEngine {
   reason(connection: number): string;
   info(connection: number): TlsInfo;
   close(connection: number): boolean;
+  /** Whether secrets of handshakes are kept for {@link takeKeys} from now on. */
+  logKeys(on: boolean): void;
+  /** Lines of the NSS key log format since the last call. */
+  takeKeys(): string;
 }

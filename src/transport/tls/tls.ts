@@ -131,6 +131,7 @@ export class TlsTransport implements Transport, Timed {
   readonly #openings = new Map<ConnectionIndex, Opening>();
   /** Handshakes that wait for a certificate. */
   readonly #asked = new Map<ConnectionIndex, object>();
+  #onKeys: ((lines: string) => void) | undefined;
   #tick = 0;
 
   /** Reserves the rows. Throws RangeError when the window is full. */
@@ -163,6 +164,12 @@ export class TlsTransport implements Transport, Timed {
       },
       config.fifoBytes,
     );
+  }
+
+  /** Hands out the secrets of all handshakes to come, as lines of the NSS key log format, by which a capture can be decrypted. */
+  logKeys(onKeys: (lines: string) => void): void {
+    this.#onKeys = onKeys;
+    this.#engine.logKeys(true);
   }
 
   /** Whether an application is TLS itself, which others need to end well. */
@@ -353,12 +360,18 @@ export class TlsTransport implements Transport, Timed {
 
   /** After a step of the handshake. Returns whether another one may do something. */
   #shook(c: ConnectionIndex, bits: number): boolean {
+    if (this.#onKeys !== undefined) this.#handOutKeys(this.#onKeys);
     if ((bits & TLS_OUT_FAILED) !== 0) {
       this.#failHandshake(c, SESSION_E_TLS_HANDSHAKE, this.#engine.reason(this.#i32[this.rows.row(c) + TLS_ENGINE]));
       return false;
     }
     if ((bits & TLS_OUT_ASKS) !== 0) this.#ask(c);
     return (bits & TLS_OUT_OPEN) !== 0 && this.#opened(c);
+  }
+
+  #handOutKeys(onKeys: (lines: string) => void): void {
+    const lines = this.#engine.takeKeys();
+    if (lines !== "") onKeys(lines);
   }
 
   #opened(c: ConnectionIndex): boolean {

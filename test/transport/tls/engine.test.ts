@@ -252,6 +252,23 @@ describe("the end", () => {
   });
 });
 
+describe("secrets", () => {
+  test("are kept on request, and taken once", () => {
+    const silent = make().open();
+    expect(silent.engine.takeKeys()).toBe("");
+    const pair = make();
+    pair.engine.logKeys(true);
+    pair.open();
+    const lines = pair.engine.takeKeys().split("\n");
+    // Both ends are of one engine, so each secret is there twice.
+    expect(new Set(lines.slice(0, -1)).size).toBe((lines.length - 1) / 2);
+    expect(lines[0]).toMatch(/^[A-Z_0-9]+ [0-9a-f]{64} [0-9a-f]{64,96}$/);
+    expect(pair.engine.takeKeys()).toBe("");
+    pair.engine.logKeys(false);
+    expect(pair.engine.takeKeys()).toBe("");
+  });
+});
+
 describe("credentials", () => {
   test("each defect of a text has its reason", () => {
     const { engine } = make();
