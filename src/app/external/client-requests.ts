@@ -13,7 +13,7 @@ import type { SessionLayer } from "../../session/session-layer.js";
 import { S_CONNECTION, S_PROTO, S_WORKER } from "../../session/session-table.js";
 import { parseUri, type SessionUri } from "../../session/uri.js";
 import { cryptoExtConfig } from "../../transport/tls/crypto-config.js";
-import type { Endpoint, SessionIndex } from "../../transport/transport.js";
+import { type Endpoint, type SessionIndex, TRANSPORT_TLS } from "../../transport/transport.js";
 import { decodeMessage } from "../messages/decode.js";
 import { IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "../messages/io-events.js";
 import { type MessageOf, type MessageTowards, NO_SESSION_FIELDS } from "../messages/message-table.js";
@@ -260,7 +260,11 @@ export class ClientRequests {
     if (retval === 0 && typeof where !== "number") {
       const chunk = extConfig.length > 0 ? extConfig : where.extConfig;
       const options = { local, attributes, worker: worker.number, extConfig: chunk };
-      retval = this.#sessions.connect(worker.app, where.proto, where.endpoint, options);
+      // Certificates have no owner yet, so those of others are not for it to name.
+      const isRefused = where.proto === TRANSPORT_TLS && extConfig.length > 0;
+      retval = isRefused
+        ? this.#sessions.counted(SESSION_E_NOSUPPORT)
+        : this.#sessions.connect(worker.app, where.proto, where.endpoint, options);
     }
     if (retval < 0) worker.outbox.send({ type: "CONNECTED", context, retval, ...NO_SESSION_FIELDS });
     else worker.connecting.set(retval, context);

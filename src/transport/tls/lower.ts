@@ -34,10 +34,9 @@ export class TlsLower {
     const { applications, table } = this.#sessions;
     const namespace = applications.workerAt(this.#i32[table.row(session) + S_WORKER])?.app.namespace;
     if (namespace === undefined) return SESSION_E_NOAPP;
-    const name = `tls-${namespace.index}`;
-    const known = applications.attached(this.#apps.get(namespace) ?? -1);
-    if (known?.name === name && known.namespace === namespace) return known.index;
-    const options = { name, namespace: namespace.id, secret: namespace.secret };
+    const known = this.#apps.get(namespace);
+    if (known !== undefined) return known;
+    const options = { name: `tls-${namespace.index}`, namespace: namespace.id, secret: namespace.secret };
     const fifos = { rxFifoBytes: this.#fifoBytes, txFifoBytes: this.#fifoBytes };
     const app = this.#sessions.attach({ ...options, ...fifos, evtCollector: false }, this.#callbacks);
     if (app >= 0) this.#apps.set(namespace, app);
@@ -47,6 +46,13 @@ export class TlsLower {
   /** Whether an application is one of these. */
   owns(app: number): boolean {
     return [...this.#apps.values()].includes(app);
+  }
+
+  /** Those that were detached, maybe with their namespace, are none any more. */
+  forgetDetached(): void {
+    for (const [namespace, app] of this.#apps) {
+      if (this.#sessions.applications.attached(app)?.namespace !== namespace) this.#apps.delete(namespace);
+    }
   }
 
   /** The application of TLS that a session of TCP belongs to. */

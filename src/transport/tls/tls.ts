@@ -154,12 +154,13 @@ export class TlsTransport implements Transport, Timed {
         disconnect: (s) => this.#finCame(s),
         reset: (s, error) => this.#wasReset(s, error),
         transportClosed: (s) => this.#lowerClosed(s),
-        cleanup: (s) => this.#lowerGone(s),
+        cleanup: (s, phase) => this.#lowerGone(s, phase === "transport"),
         unlistened: (s) => this.#lower.unbind(s),
         rx: (s) => this.#run(this.#lower.owner(s)),
         tx: (s) => this.#run(this.#lower.owner(s)),
         detached: (gone) => {
-          for (const s of gone) this.#lowerGone(s);
+          for (const s of gone) this.#lowerGone(s, false);
+          this.#lower.forgetDetached();
         },
       },
       config.fifoBytes,
@@ -588,8 +589,8 @@ export class TlsTransport implements Transport, Timed {
     this.#forget(c);
   }
 
-  /** The session of TCP goes, and there was no better end. */
-  #lowerGone(s: SessionIndex): void {
+  /** The session of TCP goes, and there was no better end. `isReadable`: its fifos are still there. */
+  #lowerGone(s: SessionIndex, isReadable: boolean): void {
     const c = this.#lower.owner(s);
     if (c < 0) return;
     const i32 = this.#i32;
@@ -608,8 +609,12 @@ export class TlsTransport implements Transport, Timed {
       this.#forget(c);
       return;
     }
+    const flags = i32[r + C_FLAGS];
+    const ends = TLSF_LOWER_CLOSED | TLSF_APP_CLOSED;
     // What is unread of it still comes.
-    if ((i32[r + C_FLAGS] & TLSF_RX_WAITS) !== 0 && (i32[r + C_FLAGS] & TLSF_APP_CLOSED) === 0) return;
+    if (isReadable && (flags & TLSF_RX_WAITS) !== 0 && (flags & ends) === 0) return;
+    // Without close_notify nobody may take it for the end of the stream.
+    if ((flags & (ends | TLSF_PEER_ENDED)) === 0) this.#sessions.reset(i32[r + C_SESSION], SESSION_E_TLS_TRUNCATED);
     this.#lower.close(s);
     this.#forget(c);
   }

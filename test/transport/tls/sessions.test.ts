@@ -146,6 +146,36 @@ describe("the end of a session", () => {
   });
 });
 
+describe("when TLS's own application ends below", () => {
+  test("sessions are reset, however much of them is unread, and nothing is left", async () => {
+    net.ears[1].isReading = false;
+    const { client, server } = await net.open();
+    for (let i = 0; i < 30; i++) {
+      client.write(pattern(20_000));
+      await net.pass(1);
+    }
+    const { sessions } = net.stacks[1].host;
+    const below = sessions.applications.byName("tls-0")?.index ?? -1;
+    expect(net.tls(1).owns(below)).toBe(true);
+    expect(sessions.detach(below)).toBe(0);
+    expect(net.tls(1).owns(below)).toBe(false);
+    await net.pass();
+    expect(net.ears[1].heard.slice(0, 2)).toEqual([
+      "accept",
+      "reset TLS_TRUNCATED: tls stream ended without close_notify (TLS_TRUNCATED)",
+    ]);
+    client.close();
+    server.close();
+    await net.pass(300);
+    expect(net.tls(1).rows.used).toBe(1);
+    expect(net.stacks[1].host.fifos.inUse()).toBe(0);
+    // Who listens then listens by a new one.
+    const again = await net.attach(1);
+    await again.listen("tls://0.0.0.0/444");
+    expect(sessions.applications.byName("tls-0")).toBeDefined();
+  });
+});
+
 describe("back-pressure", () => {
   test("who does not read stops who writes, and no fifo holds more than it may", async () => {
     net.ears[1].isReading = false;
