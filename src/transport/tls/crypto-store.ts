@@ -110,7 +110,7 @@ export class CryptoStore {
     this.#forget(({ pair }) => pair === index);
   }
 
-  /** Index of a list of trusted certificates (PEM). With `crl`, lists of revoked ones: there must be one of each issuer. */
+  /** Index of a list of trusted certificates (PEM). With `crl`, lists of revoked ones: there has to be that of the peer's issuer. */
   addTrust(certificates: Uint8Array, crl: Uint8Array = new Uint8Array(0)): number {
     return this.#trust.add(this.#must(this.engine.addStore(certificates, crl), "trust"));
   }

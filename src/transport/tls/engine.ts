@@ -109,7 +109,7 @@ export interface TlsEngine {
   addPair(certificate: Uint8Array, key: Uint8Array): number | string;
   /** Contexts that have it keep it. */
   removePair(pair: number): boolean;
-  /** The number of a store of trusted certificates, or why it is refused. With `crl`, each certificate must be on no list of its issuer, and there be one. */
+  /** The number of a store of trusted certificates, or why it is refused. With `crl` the peer's certificate, not those of its issuers, must not be on its issuer's list, which there has to be. */
   addStore(certificates: Uint8Array, crl: Uint8Array): number | string;
   removeStore(store: number): boolean;
   /** A fresh key with a certificate of its own for a host name. */

@@ -12,7 +12,7 @@ import {
   sessionErrorEntry,
 } from "../../session/session-errors.js";
 import type { SessionLayer } from "../../session/session-layer.js";
-import { S_BACKLOG, S_CONNECTION, S_PROTO } from "../../session/session-table.js";
+import { S_BACKLOG } from "../../session/session-table.js";
 import {
   C_FIB,
   C_FLAGS,
@@ -20,7 +20,6 @@ import {
   C_RX_FIFO,
   C_SESSION,
   C_STATE,
-  C_TX_FIFO,
   type ConnectionAttribute,
   type ConnectionIndex,
   type ConnectRequest,
@@ -39,7 +38,6 @@ import {
   TLS_LOWER,
   TLS_OPEN,
   TLS_OPENER,
-  TLS_STATE_NAMES,
   TlsConnections,
   TLSF_APP_CLOSED,
   TLSF_ASKED,
@@ -71,6 +69,7 @@ import { TlsDeadlines } from "./deadlines.js";
 import { TlsFailures } from "./failures.js";
 import { TlsLower } from "./lower.js";
 import { TlsRecords } from "./records.js";
+import { TlsView } from "./view.js";
 
 /** Ticks of 100 us in a millisecond. */
 const TICKS_PER_MS = 10;
@@ -123,6 +122,7 @@ export class TlsTransport implements Transport, Timed {
   readonly #engine: TlsEngine;
   readonly #config: TlsConfig;
   readonly #records: TlsRecords;
+  readonly #view: TlsView;
   readonly #handshakes: TlsDeadlines;
   readonly #lingering: TlsDeadlines;
   readonly #lower: TlsLower;
@@ -144,6 +144,7 @@ export class TlsTransport implements Transport, Timed {
     this.store = new CryptoStore(engine);
     this.rows = new TlsConnections(sessions.window, config.maxConnections);
     this.#records = new TlsRecords(sessions, sessions, engine, config);
+    this.#view = new TlsView(sessions, this.rows, engine);
     this.#handshakes = new TlsDeadlines(this.#i32, this.rows, config.handshakeMs * TICKS_PER_MS);
     this.#lingering = new TlsDeadlines(this.#i32, this.rows, LINGER_TICKS);
     this.#lower = new TlsLower(
@@ -672,31 +673,18 @@ export class TlsTransport implements Transport, Timed {
 
   /** Version, cipher, ALPN, the peer's certificate; undefined before the handshake is done. */
   info(c: ConnectionIndex): TlsInfo | undefined {
-    const r = this.rows.row(c);
-    return this.#i32[r + C_STATE] === TLS_OPEN ? this.#engine.info(this.#i32[r + TLS_ENGINE]) : undefined;
+    return this.#view.info(c);
   }
 
   /** Errors of ICMP are told to the connection of TCP. */
   icmpError(): void {}
 
-  /** The transport and connection below, whose attributes ours are. */
-  #below(c: ConnectionIndex): { transport: Transport; connection: ConnectionIndex } | undefined {
-    const lower = this.#i32[this.rows.row(c) + TLS_LOWER];
-    if (lower < 0 || !this.#sessions.table.isUsed(lower)) return undefined;
-    const l = this.#sessions.table.row(lower);
-    const transport = this.#sessions.transports[this.#i32[l + S_PROTO]];
-    const connection = this.#i32[l + S_CONNECTION];
-    return transport === undefined || connection < 0 ? undefined : { transport, connection };
-  }
-
   attribute(c: ConnectionIndex, name: ConnectionAttribute): number {
-    const below = this.#below(c);
-    return below?.transport.attribute(below.connection, name) ?? SESSION_E_NOSUPPORT;
+    return this.#view.attribute(c, name);
   }
 
   setAttribute(c: ConnectionIndex, name: ConnectionAttribute, value: number): number {
-    const below = this.#below(c);
-    return below?.transport.setAttribute(below.connection, name, value) ?? SESSION_E_NOSUPPORT;
+    return this.#view.setAttribute(c, name, value);
   }
 
   /** Urgent data would be of records. */
@@ -705,26 +693,11 @@ export class TlsTransport implements Transport, Timed {
   }
 
   statistics(c: ConnectionIndex): Readonly<Record<string, number>> {
-    const below = this.#below(c);
-    return below?.transport.statistics(below.connection) ?? {};
+    return this.#view.statistics(c);
   }
 
   format(c: ConnectionIndex, verbose: number): string {
-    const i32 = this.#i32;
-    const r = this.rows.row(c);
-    const state = TLS_STATE_NAMES[i32[r + C_STATE]];
-    if (verbose < 2 || i32[r + C_STATE] === TLS_LISTEN) return state;
-    const { version = "", cipher = "", alpn, serverName, certificate } = this.info(c) ?? {};
-    const words = [`${state} index ${c} tcp session ${i32[r + TLS_LOWER]} engine ${this.#engine.name}`];
-    if (version !== "") words.push(`${version} ${cipher}`);
-    if (serverName !== undefined) words.push(`server name ${serverName}`);
-    if (alpn !== undefined) words.push(`alpn ${alpn}`);
-    if (certificate !== undefined) words.push(`peer certificate ${certificate.length} bytes`);
-    const tx = i32[r + C_TX_FIFO] === 0 ? 0 : this.#fifos.maxDequeue(i32[r + C_TX_FIFO]);
-    const below = this.#below(c);
-    const lines = [words.join(", "), ` unsent ${tx}`];
-    if (below !== undefined) lines.push(` ${below.transport.name} ${below.transport.format(below.connection, 1)}`);
-    return lines.join("\n");
+    return this.#view.format(c, verbose);
   }
 }
 

@@ -7,7 +7,7 @@ import { encodeMessage } from "../../../src/app/messages/encode.js";
 import { IO_RX, IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "../../../src/app/messages/io-events.js";
 import type { MessageTowards, SessionFields } from "../../../src/app/messages/message-table.js";
 import { wire } from "../../../src/device/wire-device.js";
-import { NativeWindow } from "../../../src/host/native-window.js";
+import type { NativeWindow } from "../../../src/host/native-window.js";
 import { opensslEngine } from "../../../src/host/openssl-engine.js";
 import { RemoteRxFifo, RemoteSegment, RemoteTxFifo } from "../../../src/mem/fifo-remote.js";
 import { MessageConsumer, MessageProducer } from "../../../src/mem/message-queue.js";
