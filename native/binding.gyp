@@ -13,7 +13,15 @@
         "watch.c",
         "poller.c",
         "wake-pipe.c",
-        "fd-passing.c"
+        "fd-passing.c",
+        "tls-engine.c",
+        "tls-handles.c",
+        "tls-credentials.c",
+        "tls-context.c",
+        "tls-connection.c",
+        "tls-bio.c",
+        "tls-keylog.c",
+        "tls-step.c"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],

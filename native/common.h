@@ -173,5 +173,6 @@ napi_value packet_ring_open(napi_env env, napi_callback_info info);
 napi_value packet_ring_close(napi_env env, napi_callback_info info);
 napi_value burst_receive(napi_env env, napi_callback_info info);
 napi_value burst_transmit(napi_env env, napi_callback_info info);
+napi_value tls_engine_create(napi_env env, napi_callback_info info);
 
 #endif

@@ -271,6 +271,7 @@ static napi_value create_window(napi_env env, napi_callback_info info) {
           add_method(env, object, "closePacketRing", packet_ring_close, &window->shared) &&
           add_method(env, object, "rxBurst", burst_receive, &window->shared) &&
           add_method(env, object, "txBurst", burst_transmit, &window->shared) &&
+          add_method(env, object, "createTlsEngine", tls_engine_create, &window->shared) &&
           add_method(env, object, "close", window_close, &window->shared);
   shared_release(&window->shared); /* the functions and the buffer hold it now */
   if (!built) return throw_error(env, ENOMEM, "cannot build the window object");

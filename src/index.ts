@@ -16,6 +16,9 @@ export { ConfigError } from "./host/config-error.js";
 export type { AppConfig, InterfaceConfig, RouteConfig, StackConfig } from "./host/config-types.js";
 export type { LiveStack, OpenOptions } from "./node/live-stack.js";
 export type { NamespaceHandle } from "./node/namespace-scope.js";
+export type { TlsOptions } from "./transport/tls/crypto-config.js";
+export type { CryptoStore, TlsProfile } from "./transport/tls/crypto-store.js";
+export type { TlsInfo, TlsPairText } from "./transport/tls/engine.js";
 export type { FlowDecision, FlowVerdict } from "./session/flow-record.js";
 export { SESSION_ERRORS, SessionError, type SessionErrorEntry } from "./session/session-errors.js";
 export {

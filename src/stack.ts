@@ -28,6 +28,9 @@ import type { Clock } from "./time/clock.js";
 import { CtTransport } from "./transport/ct/ct.js";
 import { DEFAULT_TCP_CONFIG, type TcpConfig } from "./transport/tcp/config.js";
 import { TcpTransport } from "./transport/tcp/tcp.js";
+import { DEFAULT_TLS_CONFIG, type TlsConfig } from "./transport/tls/config.js";
+import type { TlsEngine } from "./transport/tls/engine.js";
+import { TlsTransport } from "./transport/tls/tls.js";
 import { C_FIB, C_FLAGS, C_RMT, CF_IP6, type Transport } from "./transport/transport.js";
 import { DEFAULT_UDP_CONFIG, type UdpConfig } from "./transport/udp/config.js";
 import { UdpTransport } from "./transport/udp/udp.js";
@@ -85,6 +88,8 @@ export interface StackParts {
   readonly session?: Partial<SessionConfig>;
   readonly tcp?: Partial<TcpConfig>;
   readonly udp?: Partial<UdpConfig>;
+  /** With an engine, whose window is the stack's, there is a transport `tls`. */
+  readonly tls?: { readonly engine: TlsEngine; readonly config?: Partial<TlsConfig> };
   /** Nodes of the user's own: features, and where the attribute nextNode sends packets. */
   readonly nodes?: readonly NodeForm<Host>[];
 }
@@ -228,14 +233,22 @@ function makeHost(parts: StackParts): Host {
   const ct = new CtTransport({ window, fifos, lookup, upcalls: sessions, maxConnections });
   engine.addTimed(ct);
   sessions.register(ct);
+  const tls = parts.tls === undefined ? undefined : makeTls(sessions, parts.tls);
+  if (tls !== undefined) engine.addTimed(tls);
   ip.icmpErrors.add(PROTOCOL_TCP, new TransportIcmpSink(window, lookup, tcp));
   ip.icmpErrors.add(PROTOCOL_UDP, new TransportIcmpSink(window, lookup, udp));
   const transports: readonly (Transport | undefined)[] = sessions.transports;
-  const host = { window, pool, engine, interfaces, ip, neighbours, fifos, lookup, sessions, tcp, udp, transports };
+  const host = { window, pool, engine, interfaces, ip, neighbours, fifos, lookup, sessions, tcp, udp, tls, transports };
   for (const [name, start, end] of ALL_ARCS) engine.addArc(name, [start], end);
   for (const form of [...ALL_NODES, ...(parts.nodes ?? [])]) engine.register(form);
   engine.start(host);
   return host;
+}
+
+function makeTls(sessions: SessionLayer, { engine, config }: NonNullable<StackParts["tls"]>): TlsTransport {
+  const tls = new TlsTransport({ sessions, engine, config: { ...DEFAULT_TLS_CONFIG, ...config } });
+  sessions.register(tls);
+  return tls;
 }
 
 /** Intervals that one fifo may hold out of order: half of a long window, when a queue overflows and every second segment is lost. */

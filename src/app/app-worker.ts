@@ -1,4 +1,5 @@
 import type { ListenOptions as CoreListenOptions } from "../session/app-listener.js";
+import type { TlsOptions } from "../transport/tls/crypto-config.js";
 import type { ConnectionAttributes } from "../transport/transport.js";
 import type { Listener } from "./listener.js";
 import type { Session } from "./session.js";
@@ -7,7 +8,10 @@ import type { Session } from "./session.js";
 export const MAX_RPC_BYTES = 64;
 
 /** How to listen. */
-export type ListenOptions = Omit<CoreListenOptions, "worker">;
+export interface ListenOptions extends Omit<CoreListenOptions, "worker" | "extConfig"> {
+  /** Of tls://: certificate, trust, ALPN. Only in the stack's process. */
+  readonly tls?: TlsOptions;
+}
 
 /** How to connect. */
 export interface ConnectOptions {
@@ -15,6 +19,8 @@ export interface ConnectOptions {
   readonly from?: string;
   /** Attributes of the connection from its first segment on. A value out of range: INVALID; none of the transport's: NOSUPPORT. */
   readonly attributes?: ConnectionAttributes;
+  /** Of tls://: certificate, trust, ALPN. Only in the stack's process. */
+  readonly tls?: TlsOptions;
 }
 
 /**

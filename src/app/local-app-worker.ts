@@ -11,7 +11,8 @@ import {
 import type { SessionLayer } from "../session/session-layer.js";
 import { softErrorOf } from "../session/soft-error.js";
 import { parseUri, type SessionUri } from "../session/uri.js";
-import type { Endpoint, SessionIndex, Transport } from "../transport/transport.js";
+import { cryptoExtConfig, type TlsOptions } from "../transport/tls/crypto-config.js";
+import { type Endpoint, type SessionIndex, type Transport, TRANSPORT_TLS } from "../transport/transport.js";
 import { type AppWorker, type ConnectOptions, type ListenOptions, MAX_RPC_BYTES } from "./app-worker.js";
 import type { AppCallbacks } from "./callbacks.js";
 import { LocalListener } from "./local-listener.js";
@@ -68,8 +69,9 @@ export class LocalAppWorker implements AppWorker {
   }
 
   async listen(uri: string, options: ListenOptions = {}): Promise<LocalListener> {
-    const { transport, endpoint } = this.#resolve("listen", uri);
-    const s = this.#sessions.listen(this.#app, transport.proto, endpoint, { ...options, worker: this.#number });
+    const { tls, ...rest } = options;
+    const { transport, endpoint, extConfig } = this.#resolve("listen", uri, tls);
+    const s = this.#sessions.listen(this.#app, transport.proto, endpoint, { ...rest, extConfig, worker: this.#number });
     if (s < 0) throw new SessionError(s, `listen ${uri}`);
     const isShared = (this.#sessions.listeners.of(s)?.sessions.filter((each) => each === s).length ?? 0) > 1;
     const listener = new LocalListener(this, uri, isShared ? this.#objects.at(s) : this.#objects.adopt(s));
@@ -84,12 +86,17 @@ export class LocalAppWorker implements AppWorker {
   }
 
   async connect(uri: string, options: ConnectOptions = {}): Promise<LocalSession> {
-    const { transport, endpoint } = this.#resolve("connect", uri);
+    const { transport, endpoint, extConfig } = this.#resolve("connect", uri, options.tls);
     const local = options.from === undefined ? undefined : this.#resolve("connect", options.from).endpoint;
     const { attributes } = options;
     const worker = this.#number;
     return new Promise((resolve, reject) => {
-      const s = this.#sessions.connect(this.#app, transport.proto, endpoint, { local, attributes, worker });
+      const s = this.#sessions.connect(this.#app, transport.proto, endpoint, {
+        local,
+        attributes,
+        extConfig,
+        worker,
+      });
       if (s < 0) reject(new SessionError(s, `connect ${uri}`));
       else this.#pending.set(s, { uri, resolve, reject });
     });
@@ -146,14 +153,21 @@ export class LocalAppWorker implements AppWorker {
     if (error < 0) throw new SessionError(error, `unlisten ${listener.uri}`);
   }
 
-  #resolve(what: string, uri: string): { transport: Transport; endpoint: Endpoint } {
+  #resolve(
+    what: string,
+    uri: string,
+    tls: TlsOptions = {},
+  ): { transport: Transport; endpoint: Endpoint; extConfig: Uint8Array | undefined } {
     if (!this.#isAttached) throw new SessionError(SESSION_E_NOAPP, `${what} ${uri}`);
-    const { protocol, endpoint }: SessionUri = parseUri(uri);
+    const { protocol, endpoint, hostname }: SessionUri = parseUri(uri);
     const transport = this.#sessions.transportByName(protocol);
     if (transport === undefined) {
       throw new SessionError(SESSION_E_NOSUPPORT, `${what} ${uri}`, `no transport ${protocol}`);
     }
-    return { transport, endpoint };
+    if (transport.proto !== TRANSPORT_TLS) return { transport, endpoint, extConfig: undefined };
+    const extConfig = cryptoExtConfig(tls, hostname);
+    if (typeof extConfig === "string") throw new SessionError(SESSION_E_INVALID, `${what} ${uri}`, extConfig);
+    return { transport, endpoint, extConfig };
   }
 
   /** The core's callbacks by row, as the application's by object. */
@@ -175,7 +189,7 @@ export class LocalAppWorker implements AppWorker {
         if (callbacks.disconnect === undefined) session.close();
         else callbacks.disconnect(session);
       },
-      reset: (s, error) => callbacks.reset?.(objects.at(s), resetError(s, error)),
+      reset: (s, error) => callbacks.reset?.(objects.at(s), resetError(s, error, this.#sessions.reasonOf(s))),
       transportClosed: (s) => callbacks.transportClosed?.(objects.at(s)),
       cleanup: (s, phase) => {
         try {
@@ -213,7 +227,7 @@ export class LocalAppWorker implements AppWorker {
   #connected(s: SessionIndex, value: SessionErrorValue): void {
     const pending = this.#pending.get(s);
     if (value < 0) {
-      const error = new SessionError(value, `connect ${pending?.uri ?? ""}`);
+      const error = new SessionError(value, `connect ${pending?.uri ?? ""}`, this.#sessions.reasonOf(s));
       this.#pending.delete(s);
       pending?.reject(error);
       this.#callbacks.connected?.(undefined, error);

@@ -6,6 +6,7 @@ import { type DatagramInfo, SESSION_DSCP } from "../session/datagram-header.js";
 import type { PeekCallback } from "../session/session-io.js";
 import { SESSION_STATE_NAMES, S_STATE } from "../session/session-table.js";
 import type { IpAddress } from "../ip/address.js";
+import type { TlsInfo } from "../transport/tls/engine.js";
 import type { ConnectionAttribute, SessionIndex } from "../transport/transport.js";
 import type { AppContext } from "./context.js";
 import {
@@ -16,6 +17,7 @@ import {
   type SessionAddress,
   type SessionStatistics,
 } from "./session.js";
+import { tlsInfo } from "./tls-info.js";
 
 /** As a length: to the end of the array. */
 const ALL = 0x7fff_ffff;
@@ -101,6 +103,10 @@ export class LocalSession implements Session {
 
   statistics(): SessionStatistics | undefined {
     return sessionStatistics(this.#context.sessions, this.#index);
+  }
+
+  tlsInfo(): TlsInfo | undefined {
+    return tlsInfo(this.#context.sessions, this.#index);
   }
 
   peek(callback: PeekCallback): number {

@@ -3,6 +3,7 @@ import type { SessionHandle } from "../session/session-handle.js";
 import type { DatagramBatch } from "../session/datagram-batch.js";
 import type { DatagramInfo } from "../session/datagram-header.js";
 import type { PeekCallback } from "../session/session-io.js";
+import type { TlsInfo } from "../transport/tls/engine.js";
 import type { ConnectionAttribute, Endpoint, SessionIndex } from "../transport/transport.js";
 
 /** One end of a session as applications see it. */
@@ -86,6 +87,8 @@ export interface Session {
   setAttribute(name: ConnectionAttribute, value: number): Answer<number>;
   /** Counters and variables of the connection, for TCP by the names of RFC 4898; undefined once it has gone. */
   statistics(): Answer<SessionStatistics | undefined>;
+  /** Of tls://: version, cipher, protocol, the peer's certificate. Undefined for others, and in another process. */
+  tlsInfo(): TlsInfo | undefined;
 
   /** Whose the datagram was that was read last by any session of the application's process: read it before the next. */
   readonly datagram: DatagramInfo;

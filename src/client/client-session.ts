@@ -352,6 +352,11 @@ export class ClientSession implements Session {
     );
   }
 
+  /** Known only in the stack's process. */
+  tlsInfo(): undefined {
+    return undefined;
+  }
+
   statistics(): Answer<SessionStatistics | undefined> {
     if (this.#index < 0) return undefined;
     return this.#io.value({ type: "STATISTICS", handle: this.#handle }, "STATISTICS_REPLY", (reply) =>

@@ -7,6 +7,7 @@ import {
   SESSION_E_INVALID,
   SESSION_E_NOAPP,
   SESSION_E_NOLISTEN,
+  SESSION_E_NOSUPPORT,
   SESSION_E_OWNER,
   SESSION_E_REFUSED,
   SESSION_E_UNKNOWN,
@@ -47,6 +48,11 @@ export interface ClientCounters {
   /** Bytes that it has read and written, headers of datagrams included. */
   readonly readBytes: number;
   readonly writtenBytes: number;
+}
+
+/** Certificates belong to the stack's process, for now. */
+function refuseTls({ tls }: { readonly tls?: unknown }, what: string): void {
+  if (tls !== undefined) throw new SessionError(SESSION_E_NOSUPPORT, what, "tls options are for the stack's process");
 }
 
 /** A worker of an application in its own process. */
@@ -128,6 +134,7 @@ export class ClientWorker implements AppWorker {
   async listen(uri: string, options: ListenOptions = {}): Promise<ClientListener> {
     const what = `listen ${uri}`;
     const io = this.#attached(what);
+    refuseTls(options, what);
     parseUri(uri);
     return this.#listen(io, uri, options, what, (session) => {
       const listener = new ClientListener(this, uri, options, session);
@@ -156,6 +163,7 @@ export class ClientWorker implements AppWorker {
     const what = `connect ${uri}`;
     const io = this.#attached(what);
     const { from = "", attributes = {} } = options;
+    refuseTls(options, what);
     parseUri(uri);
     if (from !== "") parseUri(from);
     const request = { type: "CONNECT_URI", uri, from, attributes, extConfig: new Uint8Array() } as const;

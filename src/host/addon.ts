@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { TlsEngine } from "../transport/tls/engine.js";
 
 /** An address with its prefix length, as bytes in network order: 4 (IPv4) or 16 (IPv6). */
 export interface AddressBytes {
@@ -102,6 +103,9 @@ export interface PacketRing {
   readonly macOffset: number;
 }
 
+/** The native half of the TLS engine: see TlsEngine for what its methods do. Wrong arguments throw. */
+export type AddonTlsEngine = Omit<TlsEngine, "name" | "area" | "roots">;
+
 /** The window's native half. Ranges are checked; a refused one throws. After `close` its memory reads as zero. */
 export interface AddonWindow {
   /** The whole address range; only committed parts may be touched. */
@@ -121,6 +125,8 @@ export interface AddonWindow {
   rxBurst(): number;
   /** Packets of the mailbox that are done with, or a negative errno. Never throws. */
   txBurst(): number;
+  /** Steps have their parameters and results in 1024 bytes there. */
+  createTlsEngine(offset: number): AddonTlsEngine;
   close(): void;
 }
 

@@ -97,6 +97,17 @@ const UDP_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["udp"]>, Leaf>> 
   hopLimit: intLeaf(1, 255),
 };
 
+const TLS_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["tls"]>, Leaf>> = {
+  maxConnections: intLeaf(1, MAX_ROWS),
+  maxHandshakes: intLeaf(1, MAX_ROWS),
+  handshakeMs: intLeaf(100, 600_000),
+  fifoBytes: intLeaf(32_768, 64 << 20),
+  startRecordBytes: intLeaf(64, 16_384),
+  startBytes: intLeaf(0, 1 << 30),
+  recordBytes: intLeaf(64, 16_384),
+  keylog: pathLeaf,
+};
+
 /** Largest number of a user or group. */
 const MAX_ID = 0xffff_fffe;
 
@@ -218,6 +229,7 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     evtCollector: z.strictObject({ to: leaf(collectorLeaf) }).optional(),
     tcp: section(TCP_LEAVES),
     udp: section(UDP_LEAVES),
+    tls: section(TLS_LEAVES),
     session: section(SESSION_LEAVES),
     ip: section(IP_LEAVES),
     limits: section(LIMITS_LEAVES),

@@ -5,6 +5,7 @@ import type { SessionRule } from "../session/rule-record.js";
 import type { SdlEntry } from "../session/sdl-record.js";
 import type { SessionConfig } from "../session/session-config.js";
 import type { TcpConfig } from "../transport/tcp/config.js";
+import type { TlsConfig } from "../transport/tls/config.js";
 import type { UdpConfig } from "../transport/udp/config.js";
 
 /** Interface kinds that there are. */
@@ -182,6 +183,10 @@ export interface StackConfig {
   readonly evtCollector?: EvtCollectorConfig;
   readonly tcp?: Partial<TcpConfig>;
   readonly udp?: Partial<UdpConfig>;
+  readonly tls?: Partial<TlsConfig> & {
+    /** File to which the secrets of all handshakes are added, so that a capture can be decrypted. Default: none. */
+    readonly keylog?: string;
+  };
   readonly session?: Partial<SessionConfig>;
   readonly ip?: IpConfig;
   readonly limits?: LimitsConfig;
@@ -239,6 +244,7 @@ export interface ResolvedConfig {
   readonly evtCollector: string | undefined;
   readonly tcp: TcpConfig;
   readonly udp: UdpConfig;
+  readonly tls: TlsConfig & { readonly keylog?: string };
   readonly session: SessionConfig;
   readonly ip: Required<IpConfig>;
   readonly limits: Required<LimitsConfig>;

@@ -6,6 +6,7 @@ import { type AttachConfig, DEFAULT_ATTACH_CONFIG } from "./attach-config.js";
 import { attachDirectory } from "./attach-path.js";
 import { parseMetricsListen } from "./metrics/metrics-listen.js";
 import { DEFAULT_TCP_CONFIG } from "../transport/tcp/config.js";
+import { DEFAULT_TLS_CONFIG } from "../transport/tls/config.js";
 import { DEFAULT_UDP_CONFIG } from "../transport/udp/config.js";
 import { checkConfig, type ConfigSource } from "./config-check.js";
 import { ConfigError, formatPath } from "./config-error.js";
@@ -90,6 +91,7 @@ function fillIn(config: StackConfig): ResolvedConfig {
     evtCollector: config.evtCollector?.to,
     tcp: { ...DEFAULT_TCP_CONFIG, ...defined(config.tcp) },
     udp: { ...DEFAULT_UDP_CONFIG, ...defined(config.udp) },
+    tls: { ...DEFAULT_TLS_CONFIG, ...defined(config.tls) },
     session: { ...DEFAULT_SESSION_CONFIG, ...defined(config.session) },
     ip: { forward4: false, forward6: false, hopLimit: 64, ...defined(config.ip) },
     limits: { ...DEFAULTS, ...defined(config.limits) },

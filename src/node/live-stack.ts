@@ -14,12 +14,15 @@ import { makeDevice } from "../host/make-device.js";
 import { NativeWindow } from "../host/native-window.js";
 import { NetworkNamespace } from "../host/netns.js";
 import type { PollableDevice } from "../host/poller.js";
+import { keylogFile } from "../host/keylog-file.js";
+import { opensslEngine } from "../host/openssl-engine.js";
 import { SystemClock } from "../host/system-clock.js";
 import { SystemRandom } from "../host/system-random.js";
 import { MemoryWindow } from "../mem/window.js";
 import type { ApplicationOptions } from "../session/application.js";
 import { DEFAULT_NAMESPACE } from "../session/app-namespace.js";
 import { Stack } from "../stack.js";
+import type { CryptoStore } from "../transport/tls/crypto-store.js";
 import { type AppHandle, type AppStack, startApp } from "./apps/index.js";
 import { type EvtCollectorHandle, startEvtCollector } from "./apps/evt-collector.js";
 import { type NamespaceHandle, namespaceScope } from "./namespace-scope.js";
@@ -90,6 +93,11 @@ export class LiveStack {
       ...namespaceScope(this, id, secret),
       onFlow: async (onFlow) => setFlowHook(this.host.sessions, id, secret, onFlow),
     };
+  }
+
+  /** Certificates, trust and profiles of tls://. Undefined: all interfaces are wires, and there is no TLS. */
+  get cryptoStore(): CryptoStore | undefined {
+    return this.host.tls?.store;
   }
 
   /** Runs a CLI command (`show interface`) and returns its text, the same as on the CLI socket. */
@@ -175,8 +183,15 @@ export class LiveStack {
     this.#attach?.close();
     const { sessions } = this.host;
     const collectors = new Set(sessions.collectors.all.map(({ worker }) => worker.app));
-    for (const app of sessions.applications.all()) if (!collectors.has(app)) sessions.detach(app.index);
-    this.#sayGoodbye();
+    const others = sessions.applications.all().filter((app) => !collectors.has(app));
+    // TLS goes after those whose last words it has to encrypt.
+    const [below, above] = [true, false].map((isTls) =>
+      others.filter(({ index }) => (this.host.tls?.owns(index) ?? false) === isTls),
+    );
+    for (const apps of [above, below]) {
+      for (const app of apps) sessions.detach(app.index);
+      this.#sayGoodbye();
+    }
     // Last, so that they hear of the others' sessions.
     await this.#collector?.close();
     for (const app of collectors) if (app.isAttached) sessions.detach(app.index);
@@ -209,6 +224,7 @@ export async function openStack(
     core = makeCore(config, native, () => stack?.wake(), reportError);
     const driver = new InlineDriver(core.engine);
     stack = new LiveStack(core, driver, config, namespaces, runCommand);
+    if (config.tls.keylog !== undefined) core.host.tls?.logKeys(keylogFile(config.tls.keylog));
     for (const each of config.interfaces) addInterface(core, driver, each, native, namespaces);
     for (const route of config.routes) addRoute(core, route);
     applySessionConfig(core, config);
@@ -248,6 +264,7 @@ function makeCore(
     session: config.session,
     tcp: config.tcp,
     udp: config.udp,
+    ...(native === undefined ? {} : { tls: { engine: opensslEngine(native), config: config.tls } }),
   });
 }
 

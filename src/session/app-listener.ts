@@ -9,6 +9,8 @@ export interface ListenOptions {
   readonly connected?: boolean;
   /** Takes every port of the address (port 0; VPP's proxy). Any address needs the setting `anyProxy`, or an interface. */
   readonly proxy?: boolean;
+  /** Extended configuration: a chunk of ExtConfig, for the transports that read one. */
+  readonly extConfig?: Uint8Array | undefined;
   /** The worker that listens, by its number; default 0. */
   readonly worker?: number;
 }
@@ -24,6 +26,7 @@ export interface AppListener {
   readonly proto: number;
   readonly fib: number;
   readonly local: Endpoint;
+  readonly extConfig: Uint8Array | undefined;
   /** Interface of the namespace when it was made; -1: none. */
   readonly ifIndex: number;
   /** Where it is in the listener table: `local`, or that port on each address of the namespace's interface. */

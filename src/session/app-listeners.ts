@@ -3,6 +3,7 @@ import type { Application, AppWorker } from "./application.js";
 import { type AppListener, type ListenOptions, nextWorker, setListeningWorker, spreadBy } from "./app-listener.js";
 import type { AppNamespace } from "./app-namespace.js";
 import { EV_CLEANUP_SESSION } from "./event-queue.js";
+import { ExtConfig } from "./ext-config.js";
 import { mayBeLocal } from "./namespace-address.js";
 import { FLOW_DROP } from "./rt-backend.js";
 import type { SessionCore } from "./session-core.js";
@@ -70,7 +71,7 @@ export class AppListeners {
    */
   listen(appIndex: number, proto: number, local: Endpoint, options: ListenOptions): SessionIndex {
     const core = this.#core;
-    const { backlog = core.config.backlog, connected = false, proxy = false, worker: number = 0 } = options;
+    const { backlog = core.config.backlog, connected = false, proxy = false, worker: number = 0, extConfig } = options;
     const app = core.applications.attached(appIndex);
     if (app === undefined) return SESSION_E_NOAPP;
     const worker = core.applications.worker(app, number);
@@ -78,6 +79,9 @@ export class AppListeners {
     const transport = core.transports[proto];
     if (transport === undefined || proto === TRANSPORT_CT) return SESSION_E_NOSUPPORT;
     if (!(Number.isInteger(backlog) && backlog >= 0) || !isEndpoint(local)) return SESSION_E_INVALID;
+    const parsed = extConfig === undefined ? 0 : ExtConfig.parse(extConfig);
+    if (typeof parsed === "number" && parsed < 0) return parsed;
+    const { below = proto } = transport;
     const fib = local.family === 6 ? app.namespace.fib6 : app.namespace.fib4;
     if (transport.isDatagram && !app.hasGlobalScope) return SESSION_E_NOSUPPORT;
     const isGlobal = app.hasGlobalScope && fib >= 0 && this.#isBindable(app.namespace, local);
@@ -85,12 +89,14 @@ export class AppListeners {
     let { port } = local;
     if (proxy && (port !== 0 || !this.#mayProxy(app, local))) return SESSION_E_INVALID;
     if (port === 0 && !proxy) {
-      port = core.sourcePorts.search((each) => this.#find(app, fib, proto, { ...local, port: each }) === undefined);
+      port = core.sourcePorts.search((each) => this.#find(app, fib, below, { ...local, port: each }) === undefined);
     }
     if (port < 0) return port;
     const endpoint: Endpoint = { family: local.family, address: Int32Array.from(local.address), port };
     const known = this.#find(app, fib, proto, endpoint);
-    if (known === undefined) return this.#start(worker, transport, fib, endpoint, backlog, connected, isGlobal);
+    if (known === undefined) {
+      return this.#start(worker, transport, fib, endpoint, { ...options, backlog, connected }, isGlobal);
+    }
     if (known.app !== app || known.sessions[number] >= 0) return SESSION_E_ALREADY_LISTENING;
     return this.#join(known, worker, transport);
   }
@@ -139,8 +145,7 @@ export class AppListeners {
     transport: Transport,
     fib: number,
     local: Endpoint,
-    backlog: number,
-    isConnected: boolean,
+    { backlog, connected: isConnected, extConfig }: ListenOptions & { backlog: number; connected: boolean },
     isGlobal: boolean,
   ): SessionIndex {
     const { app } = worker;
@@ -149,6 +154,7 @@ export class AppListeners {
       proto: transport.proto,
       fib,
       local,
+      extConfig,
       ifIndex: app.namespace.ifIndex,
       keys: isGlobal ? this.#keysOf(app.namespace.ifIndex, local) : [],
       isConnected,
@@ -178,6 +184,7 @@ export class AppListeners {
     const ct = transports[TRANSPORT_CT];
     const isForLocal = isAnyAddress(local) || isLoopback(local) || !app.hasGlobalScope;
     if (transports[proto]?.isDatagram === true) return 0;
+    if (transports[proto]?.below !== undefined) return app.hasGlobalScope ? 0 : SESSION_E_SCOPE;
     if (ct === undefined || !isForLocal) return app.hasGlobalScope ? 0 : SESSION_E_SCOPE;
     const ruled = lookup.decideTo(app.namespace.localTable, proto, local);
     if (ruled === FLOW_DROP) return SESSION_E_FILTERED;
@@ -222,11 +229,11 @@ export class AppListeners {
   #startTransport(
     s: SessionIndex,
     transport: Transport,
-    { local, fib, isConnected, spread }: AppListener,
+    { local, fib, isConnected, spread, extConfig }: AppListener,
     worker: AppWorker,
   ): SessionErrorValue {
     const core = this.#core;
-    const c = transport.startListen(s, local, fib, worker.app.rxFifoBytes, worker.app.maxFifoBytes);
+    const c = transport.startListen(s, local, fib, worker.app.rxFifoBytes, worker.app.maxFifoBytes, extConfig);
     if (c < 0) return c;
     core.i32[core.table.row(s) + S_CONNECTION] = c;
     if (!transport.isDatagram || isConnected) return 0;

@@ -79,7 +79,8 @@ export class SessionConnects {
     if (attributes !== undefined && !isTable(attributes)) return SESSION_E_INVALID;
     const parsed = extConfig === undefined ? 0 : ExtConfig.parse(extConfig);
     if (typeof parsed === "number" && parsed < 0) return parsed;
-    if (app.hasLocalScope) {
+    // What is an application of a transport below does not go past it.
+    if (app.hasLocalScope && core.transports[proto]?.below === undefined) {
       const s = this.#connectLocal(worker, proto, remote, options);
       if (s !== SESSION_E_LOCAL_CONNECT) return s;
     }
@@ -112,7 +113,7 @@ export class SessionConnects {
     if (fib < 0) return SESSION_E_NOROUTE;
     const isForMany = (): boolean => isMulticast(remote) || core.addresses.isBroadcast(fib, family, remote.address);
     if (isAnyAddress(remote) || (!transport.isDatagram && isForMany())) return SESSION_E_INVALID_RMT_IP;
-    const from = this.#from(namespace, fib, proto, remote, local);
+    const from = this.#from(namespace, fib, transport.below ?? proto, remote, local);
     if (typeof from === "number") return from;
     return this.#open(worker, proto, { remote, local: from, fib, rxFifoBytes, maxRxFifoBytes, attributes, extConfig });
   }

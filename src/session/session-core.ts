@@ -91,6 +91,8 @@ export class SessionCore {
   readonly transports: (Transport | undefined)[] = new Array<undefined>(MAX_TRANSPORTS).fill(undefined);
   /** How often each session error was given as an answer, by its number (VPP: show session stats). */
   readonly errorCounts = new Float64Array(SESSION_ERRORS.length);
+  /** Why a session was reset or not opened, where its transport said more than the error. */
+  readonly reasons = new Map<SessionIndex, string>();
   /** Time of this turn on a clock that begins with the stack, milliseconds. */
   nowMs = 0;
   /** Who is told of sessions that ended. */
@@ -265,6 +267,7 @@ export class SessionCore {
       }
     }
     this.#freeFifos(r);
+    if (this.reasons.size > 0) this.reasons.delete(s);
     this.applications.disown(s);
     this.table.free(s);
   }

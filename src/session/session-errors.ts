@@ -55,6 +55,9 @@ const TABLE: readonly (readonly [name: string, code: string, text: string])[] = 
   ["SYSCALL", "EIO", "system call error"],
   ["TRANSPORT_NO_REG", "EPROTONOSUPPORT", "transport was not registered"],
   ["MAX_STREAMS_HIT", "ENOBUFS", "maximum number of streams reached"],
+  // Beyond VPP's.
+  ["TLS_TRUNCATED", "ECONNRESET", "tls stream ended without close_notify"],
+  ["TLS_PROTOCOL", "EPROTO", "tls record or alert ended the session"],
 ];
 
 /** Every session error; an error's number is its index, its value the negated index. */
@@ -114,12 +117,21 @@ export const SESSION_E_FILTERED = -26;
 export const SESSION_E_SCOPE = -27;
 /** The message queue has no room. */
 export const SESSION_E_MQ_MSG_ALLOC = -31;
+/** The TLS handshake failed. */
+export const SESSION_E_TLS_HANDSHAKE = -32;
 /** There is no extended configuration. */
 export const SESSION_E_NOEXTCFG = -34;
+/** No such certificate, store or profile. */
+export const SESSION_E_NOCRYPTOCKP = -36;
 /** Nobody of this stack listens there: go on in global scope. */
 export const SESSION_E_LOCAL_CONNECT = -37;
 /** The namespace's secret is another one. */
 export const SESSION_E_WRONG_NS_SECRET = -38;
+
+/** A TLS stream ended without close_notify. */
+export const SESSION_E_TLS_TRUNCATED = -42;
+/** A broken record, or the peer's alert, ended a TLS session. */
+export const SESSION_E_TLS_PROTOCOL = -43;
 
 /** The table's row for a session error value; those outside the table are UNKNOWN. */
 export function sessionErrorEntry(value: SessionErrorValue): SessionErrorEntry {

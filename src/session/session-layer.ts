@@ -448,6 +448,11 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.#tuning.received(s);
   }
 
+  /** What the transport said of why a session was reset, or an active open failed; undefined: no more than the error. */
+  reasonOf(s: SessionIndex): string | undefined {
+    return this.#core.reasons.get(s);
+  }
+
   /** The transport's connection of a session or listener, -1 while there is none. */
   connectionOf(s: SessionIndex): ConnectionIndex {
     return this.#i32[this.table.row(s) + S_CONNECTION];
@@ -481,8 +486,15 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     return this.#upcalls.accepted(proto, c, listener, client);
   }
 
-  connected(proto: number, c: ConnectionIndex, context: number, error: number, peer?: SessionIndex): SessionErrorValue {
-    return this.#upcalls.connected(proto, c, context, error, peer);
+  connected(
+    proto: number,
+    c: ConnectionIndex,
+    context: number,
+    error: number,
+    peer?: SessionIndex,
+    reason?: string,
+  ): SessionErrorValue {
+    return this.#upcalls.connected(proto, c, context, error, peer, reason);
   }
 
   isOnInterface(s: SessionIndex): boolean {
@@ -513,8 +525,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     this.#upcalls.closing(s);
   }
 
-  reset(s: SessionIndex, error: number): void {
-    this.#upcalls.reset(s, error);
+  reset(s: SessionIndex, error: number, reason?: string): void {
+    this.#upcalls.reset(s, error, reason);
   }
 
   closed(s: SessionIndex): void {

@@ -135,7 +135,14 @@ export class SessionUpcalls implements TransportUpcalls {
     return 0;
   }
 
-  connected(proto: number, c: ConnectionIndex, context: number, error: number, peer = -1): number {
+  connected(
+    proto: number,
+    c: ConnectionIndex,
+    context: number,
+    error: number,
+    peer = -1,
+    reason: string | undefined = undefined,
+  ): number {
     const i32 = this.#i32;
     const core = this.#core;
     const s = context & 0xff_ffff;
@@ -153,6 +160,7 @@ export class SessionUpcalls implements TransportUpcalls {
       else result = core.giveFifos(worker, s, proto, c);
     }
     if (result < 0) {
+      if (reason !== undefined) core.reasons.set(s, reason);
       core.fail(result);
       i32[r + S_ERROR] = result;
       i32[r + S_CONNECTION] = -1;
@@ -213,13 +221,14 @@ export class SessionUpcalls implements TransportUpcalls {
     this.#core.raise(s, EV_DISCONNECT);
   }
 
-  reset(s: SessionIndex, error: number): void {
+  reset(s: SessionIndex, error: number, reason?: string): void {
     const i32 = this.#i32;
     const core = this.#core;
     if (s < 0) return;
     const r = core.table.row(s);
     if ((i32[r + S_FLAGS] & SF_RESET) !== 0 || i32[r + S_STATE] === SESSION_TRANSPORT_DELETED) return;
     core.ended(s, error);
+    if (reason !== undefined) core.reasons.set(s, reason);
     i32[r + S_FLAGS] |= SF_RESET | SF_END_NOTIFIED;
     i32[r + S_ERROR] = error;
     core.errorCounts[-error]++;

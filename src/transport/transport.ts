@@ -12,6 +12,8 @@ export const TRANSPORT_TCP = 0;
 export const TRANSPORT_UDP = 1;
 /** Cut-through: both ends of a session are applications of this stack. */
 export const TRANSPORT_CT = 2;
+/** TLS, over TCP. */
+export const TRANSPORT_TLS = 3;
 /** Transports that a stack may hold; an index in tables. */
 export const MAX_TRANSPORTS = 8;
 
@@ -144,12 +146,14 @@ export interface Transport {
   readonly proto: number;
   /** True when messages keep their boundaries (UDP); false for byte streams. */
   readonly isDatagram: boolean;
+  /** Of a transport that is an application of another: that one's number. Its ports are that one's. */
+  readonly below?: number;
   /** The row of connection `c` (below `capacity`) starts at word `rows.base + c * rows.stride`; so many are in use, listeners included. */
   readonly rows: { readonly base: number; readonly stride: number; readonly capacity: number; readonly used: number };
 
   /**
    * Makes a listening connection for a listener session whose children get rx fifos of `rxFifoBytes`, which may grow to
-   * `maxRxFifoBytes`. Returns its index, or a negative session error.
+   * `maxRxFifoBytes`. `extConfig`: as {@link ConnectRequest.extConfig}. Returns its index, or a negative session error.
    */
   startListen(
     session: SessionIndex,
@@ -157,6 +161,7 @@ export interface Transport {
     fib: number,
     rxFifoBytes: number,
     maxRxFifoBytes: number,
+    extConfig?: Uint8Array,
   ): ConnectionIndex;
   /** Ends a listener. Connections that it accepted live on; half-open ones are dropped. */
   stopListen(listener: ConnectionIndex): void;
@@ -226,11 +231,18 @@ export interface TransportUpcalls {
   /** The peer of a half-open connection never completed the handshake; {@link halfOpenEnded} follows. */
   handshakeTimedOut(proto: number, c: ConnectionIndex): void;
   /**
-   * An active open ended: error 0 makes the session as in {@link accepted}, a negative session error reports failure.
-   * With `peer`, a session of this stack, it shares that one's fifos crosswise. Returns 0, or a negative session error:
-   * the transport then resets the connection.
+   * An active open ended: error 0 makes the session as in {@link accepted}, a negative session error reports failure, with
+   * a `reason` for people if the transport has one. With `peer`, a session of this stack, it shares that one's fifos
+   * crosswise. Returns 0, or a negative session error: the transport then resets the connection.
    */
-  connected(proto: number, c: ConnectionIndex, context: number, error: number, peer?: SessionIndex): number;
+  connected(
+    proto: number,
+    c: ConnectionIndex,
+    context: number,
+    error: number,
+    peer?: SessionIndex,
+    reason?: string,
+  ): number;
   /** Whether a listener on any address has those of one interface only: what it sends comes from one of them. */
   isOnInterface(listener: SessionIndex): boolean;
   /** The address from which such a listener sends to `remote`: `asked` when it has that; undefined: it has none. */
@@ -245,8 +257,8 @@ export interface TransportUpcalls {
   acknowledged(session: SessionIndex): void;
   /** The peer will send no more (FIN): end of stream after what is in the rx fifo. */
   closing(session: SessionIndex): void;
-  /** The peer, or a failure, ended the connection at once. `error` is the negative session error behind it. */
-  reset(session: SessionIndex, error: number): void;
+  /** The peer, or a failure, ended the connection at once. `error` is the negative session error behind it, `reason` a text for people. */
+  reset(session: SessionIndex, error: number, reason?: string): void;
   /** All sent and acknowledged, both sides closed: the application may forget the session (TIME_WAIT goes on below). */
   closed(session: SessionIndex): void;
   /** The connection's row is about to be freed: the session must not name it any more. */

@@ -279,6 +279,9 @@ const WRONG: readonly (readonly [line: string, config: unknown])[] = [
     tap({}, { session: { minSrcPort: 5000, maxSrcPort: 4000 } }),
   ],
   ["limits.fifoBytes: not a whole number from 1048576 to 1073741824: 1", tap({}, { limits: { fifoBytes: 1 } })],
+  ["tls.handshakeMs: not a whole number from 100 to 600000: 5", tap({}, { tls: { handshakeMs: 5 } })],
+  ["tls.recordBytes: not a whole number from 64 to 16384: 16385", tap({}, { tls: { recordBytes: 16_385 } })],
+  ["tls.tickets: unknown key", tap({}, { tls: { tickets: true } })],
   ["ip.hopLimit: not a whole number from 1 to 255: 256", tap({}, { ip: { hopLimit: 256 } })],
 ];
 

@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
+import { exerciseTls } from "./exercise-tls.mjs";
 
 const [path = "", netns = ""] = process.argv.slice(2);
 const addon = createRequire(import.meta.url)(path);
@@ -418,6 +419,7 @@ const nonsense = addon.createWindow(1 << 20);
 feedNonsense(nonsense);
 nonsense.close();
 feedNonsense(nonsense);
+exerciseTls(addon, refused, feedNonsense);
 if (netns !== "") exerciseDevices();
 await exercisePoller();
 await exerciseSockets();

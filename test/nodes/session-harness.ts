@@ -42,6 +42,7 @@ export class UdpHarness implements Host {
   readonly lookup: SessionLookup;
   readonly sessions: SessionLayer;
   readonly udp: UdpTransport;
+  readonly tls = undefined;
   readonly server: AppServer;
   readonly errors: unknown[] = [];
   readonly #sinks = new Map<string, Sent[]>();

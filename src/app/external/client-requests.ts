@@ -12,7 +12,8 @@ import type { SessionHandle } from "../../session/session-handle.js";
 import type { SessionLayer } from "../../session/session-layer.js";
 import { S_CONNECTION, S_PROTO, S_WORKER } from "../../session/session-table.js";
 import { parseUri, type SessionUri } from "../../session/uri.js";
-import type { Endpoint, SessionIndex } from "../../transport/transport.js";
+import { cryptoExtConfig } from "../../transport/tls/crypto-config.js";
+import { type Endpoint, type SessionIndex, TRANSPORT_TLS } from "../../transport/transport.js";
 import { decodeMessage } from "../messages/decode.js";
 import { IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "../messages/io-events.js";
 import { type MessageOf, type MessageTowards, NO_SESSION_FIELDS } from "../messages/message-table.js";
@@ -202,13 +203,14 @@ export class ClientRequests {
   /** Transport and endpoint of a URI or of fields; a negative session error. */
   #where(
     message: { readonly uri: string } | { readonly proto: number; readonly endpoint: Endpoint },
-  ): { readonly proto: number; readonly endpoint: Endpoint } | number {
+  ): { readonly proto: number; readonly endpoint: Endpoint; readonly extConfig?: Uint8Array } | number {
     if (!("uri" in message)) return message;
     try {
-      const { protocol, endpoint }: SessionUri = parseUri(message.uri);
+      const { protocol, endpoint, hostname }: SessionUri = parseUri(message.uri);
       const transport = this.#sessions.transportByName(protocol);
       if (transport === undefined) return this.#sessions.counted(SESSION_E_NOSUPPORT);
-      return { proto: transport.proto, endpoint };
+      const extConfig = hostname === undefined ? "" : cryptoExtConfig({}, hostname);
+      return { proto: transport.proto, endpoint, ...(typeof extConfig === "string" ? {} : { extConfig }) };
     } catch (error) {
       return this.#sessions.counted(error instanceof SessionError ? error.errno : SESSION_E_INVALID);
     }
@@ -256,8 +258,13 @@ export class ClientRequests {
       else local = from.endpoint;
     }
     if (retval === 0 && typeof where !== "number") {
-      const options = { local, attributes, worker: worker.number, ...(extConfig.length > 0 ? { extConfig } : {}) };
-      retval = this.#sessions.connect(worker.app, where.proto, where.endpoint, options);
+      const chunk = extConfig.length > 0 ? extConfig : where.extConfig;
+      const options = { local, attributes, worker: worker.number, extConfig: chunk };
+      // Certificates have no owner yet, so those of others are not for it to name.
+      const isRefused = where.proto === TRANSPORT_TLS && extConfig.length > 0;
+      retval = isRefused
+        ? this.#sessions.counted(SESSION_E_NOSUPPORT)
+        : this.#sessions.connect(worker.app, where.proto, where.endpoint, options);
     }
     if (retval < 0) worker.outbox.send({ type: "CONNECTED", context, retval, ...NO_SESSION_FIELDS });
     else worker.connecting.set(retval, context);

@@ -11,6 +11,7 @@ import { SESSION_COMMANDS } from "./session.js";
 import { SESSION_RULE_COMMANDS } from "./session-rules.js";
 import { SESSION_SDL_COMMANDS } from "./session-sdl.js";
 import { TCP_COMMANDS } from "./tcp.js";
+import { TLS_COMMANDS } from "./tls.js";
 import { TRACE_COMMANDS } from "./trace.js";
 
 /** Every command of the debug CLI. */
@@ -27,5 +28,6 @@ export const COMMANDS: readonly Command[] = [
   ...APP_COMMANDS,
   ...EVT_COLLECTOR_COMMANDS,
   ...TCP_COMMANDS,
+  ...TLS_COMMANDS,
   ...HELP_COMMANDS,
 ];

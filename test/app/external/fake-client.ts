@@ -7,6 +7,8 @@ import { encodeMessage } from "../../../src/app/messages/encode.js";
 import { IO_RX, IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "../../../src/app/messages/io-events.js";
 import type { MessageTowards, SessionFields } from "../../../src/app/messages/message-table.js";
 import { wire } from "../../../src/device/wire-device.js";
+import type { NativeWindow } from "../../../src/host/native-window.js";
+import { opensslEngine } from "../../../src/host/openssl-engine.js";
 import { RemoteRxFifo, RemoteSegment, RemoteTxFifo } from "../../../src/mem/fifo-remote.js";
 import { MessageConsumer, MessageProducer } from "../../../src/mem/message-queue.js";
 import { MemoryWindow } from "../../../src/mem/window.js";
@@ -55,9 +57,11 @@ export class ExternalStack {
   readonly errors: unknown[] = [];
   readonly #before: unknown;
 
-  constructor(device = wire()[0], address = "10.0.0.1") {
+  /** With a native window there is TLS. */
+  constructor(device = wire()[0], address = "10.0.0.1", native: NativeWindow | undefined = undefined) {
     this.stack = new Stack({
-      window: MemoryWindow.plain(64 << 20),
+      window: native?.window ?? MemoryWindow.plain(64 << 20),
+      ...(native === undefined ? {} : { tls: { engine: opensslEngine(native), config: { maxConnections: 16 } } }),
       clock: this.clock,
       random: new SeededRandom(7),
       hooks: { wake: () => {}, reportError: (error) => this.errors.push(error) },

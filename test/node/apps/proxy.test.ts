@@ -353,6 +353,7 @@ describe("datagrams through a SOCKS5 server", () => {
     session.writeDatagram(Buffer.from("?"));
     await eventually(() => peer.relaysEver === 1, "it is asked");
     await eventually(() => pair.b.sessionCount === 2, "only the listeners are left");
+    expect(peer.asked).toEqual([]);
     await eventually(() => peer.relays === 0, "nothing is left of it");
   });
 });

@@ -1,0 +1,135 @@
+// What does the cryptography of TLS, seen from the core: it comes from outside (src/host), bound to the stack's window.
+
+/** Of {@link TlsEngine.step}, what it is to know: no ciphertext follows what there is. */
+export const TLS_IN_END = 1;
+/** No clear text follows what there is: close_notify comes after it. */
+export const TLS_IN_CLOSE = 2;
+
+/** What {@link TlsEngine.step} tells: the handshake is complete. */
+export const TLS_OUT_OPEN = 1;
+/** It failed for good; {@link TlsEngine.reason} says why. An alert was written if there is one to write. */
+export const TLS_OUT_FAILED = 2;
+/** The peer's close_notify came: there will be no more clear text. */
+export const TLS_OUT_PEER_ENDED = 4;
+/** Our close_notify was written. */
+export const TLS_OUT_END_SENT = 8;
+/** Clear text waits for room. */
+export const TLS_OUT_PENDING = 16;
+/** Ciphertext waits for room. */
+export const TLS_OUT_BLOCKED = 32;
+/** The certificate is asked for: {@link TlsEngine.answer} goes on. */
+export const TLS_OUT_ASKS = 64;
+/** With {@link TLS_OUT_FAILED}: the transport's stream ended without close_notify. */
+export const TLS_OUT_TRUNCATED = 128;
+
+// The area: int32 words of the window from `area` on, through which a step gets its parameters and gives its results.
+/** TLS_IN_ bits. */
+export const TLS_FLAGS = 0;
+/** From here on, how many spans: ciphertext in, room for ciphertext, clear text in, room for clear text. */
+export const TLS_COUNTS = 1;
+/** Most clear bytes of a record. */
+export const TLS_RECORD_BYTES = 5;
+/** From here on, bytes taken or filled of each. */
+export const TLS_RESULTS = 6;
+/** From here on, {@link TLS_MAX_SPANS} pairs (offset, length) of each. */
+export const TLS_SPANS = 16;
+/** Spans of each at most. */
+export const TLS_MAX_SPANS = 16;
+/** Bytes of the area. */
+export const TLS_AREA_BYTES = 1024;
+
+/** Room that a record needs beyond its clear bytes before it is begun. */
+export const TLS_RECORD_OVERHEAD = 512;
+/** Most clear bytes of a record (RFC 8446 5.1). */
+export const TLS_MAX_RECORD_BYTES = 16_384;
+
+/** TLS 1.2, by its number on the wire. */
+export const TLS_1_2 = 0x0303;
+/** TLS 1.3, by its number in supported_versions. */
+export const TLS_1_3 = 0x0304;
+
+/** The peer's certificate is not asked for. */
+export const TLS_VERIFY_NONE = 0;
+/** It is asked for, and verified if there is one. */
+export const TLS_VERIFY_REQUEST = 1;
+/** It has to be there, and to be valid. */
+export const TLS_VERIFY_REQUIRE = 2;
+
+/** What connections of one kind have in common. */
+export interface TlsContextSettings {
+  readonly server: boolean;
+  /** The own certificate, by its number; -1 or absent: none. */
+  readonly pair?: number;
+  /** Trusted certificates, by their number; -1 or absent: none. */
+  readonly store?: number;
+  /** {@link TLS_VERIFY_NONE}, {@link TLS_VERIFY_REQUEST} or {@link TLS_VERIFY_REQUIRE}. */
+  readonly verify?: number;
+  readonly minVersion?: number;
+  readonly maxVersion?: number;
+  /** Suites of TLS 1.2, in OpenSSL's words. Default: ECDHE with AES-GCM or ChaCha20-Poly1305. */
+  readonly ciphers?: string;
+  /** Suites of TLS 1.3. */
+  readonly suites?: string;
+  /** Groups of the key exchange, best first. */
+  readonly groups?: string;
+  /** Names of application protocols, a length byte before each (RFC 7301). */
+  readonly alpn?: Uint8Array;
+  /** A server's certificate is asked for at each connection: {@link TLS_OUT_ASKS}. */
+  readonly asks?: boolean;
+}
+
+/** What is known of a connection. */
+export interface TlsInfo {
+  readonly version: string;
+  readonly cipher?: string;
+  readonly alpn?: string;
+  /** As the client said it (SNI). */
+  readonly serverName?: string;
+  /** The peer's, in DER. */
+  readonly certificate?: Uint8Array;
+}
+
+/** A certificate with its chain, and its key, in PEM. */
+export interface TlsPairText {
+  readonly certificate: Uint8Array;
+  readonly key: Uint8Array;
+}
+
+/**
+ * An engine of TLS. Its things have numbers. What is refused of a text that an application gave is answered by the reason, a
+ * string; nothing that comes from the wire throws.
+ */
+export interface TlsEngine {
+  readonly name: string;
+  /** First word of the area in the window. */
+  readonly area: number;
+  /** Store of the certificates that a client trusts unless told otherwise. */
+  roots(): number;
+  /** A certificate's number, or why it is refused. */
+  addPair(certificate: Uint8Array, key: Uint8Array): number | string;
+  /** Contexts that have it keep it. */
+  removePair(pair: number): boolean;
+  /** The number of a store of trusted certificates, or why it is refused. With `crl` the peer's certificate, not those of its issuers, must not be on its issuer's list, which there has to be. */
+  addStore(certificates: Uint8Array, crl: Uint8Array): number | string;
+  removeStore(store: number): boolean;
+  /** A fresh key with a certificate of its own for a host name. */
+  makePair(name: string): TlsPairText;
+  /** A context's number, or why it is refused. */
+  addContext(settings: TlsContextSettings): number | string;
+  /** Connections that have it keep it. */
+  removeContext(context: number): boolean;
+  /** Makes a connection, whose peer's certificate has to be for that name or address. -1: no memory. */
+  open(context: number, peer: { readonly hostname?: string; readonly address?: Uint8Array }): number;
+  /** The certificate that was asked for: that of a context, or -1: there is none. */
+  answer(connection: number, context: number): void;
+  /** Moves as many records as fit, both ways, between the spans of the area. Returns TLS_OUT_ bits. */
+  step(connection: number): number;
+  /** Why a connection failed. */
+  reason(connection: number): string;
+  info(connection: number): TlsInfo;
+  close(connection: number): boolean;
+  /** Whether secrets of handshakes are kept for {@link takeKeys} from now on. */
+  logKeys(on: boolean): void;
+  /** Lines of the NSS key log format since the last call. */
+  takeKeys(): string;
+}

@@ -1,0 +1,153 @@
+// Drives the TLS engine of the addon, rightly and wrongly: part of exercise.mjs.
+import assert from "node:assert/strict";
+
+const AREA = 64;
+const NONE = new Uint8Array(0);
+/** Where the ciphertext of each direction and the clear text of each end lie. */
+const BUFFERS = [1, 2, 3, 4, 5, 6].map((i) => i << 18);
+const BYTES = 1 << 18;
+
+/** Two ends with their ciphertext between them: each step gets all that is there and all the room. */
+class Pair {
+  constructor(window, engine, contexts, peer = {}) {
+    this.engine = engine;
+    this.words = new Int32Array(window.buffer, AREA, 256);
+    this.u8 = new Uint8Array(window.buffer);
+    this.connections = [engine.open(contexts[0], peer), engine.open(contexts[1], {})];
+    /** Bytes in the ciphertext towards each end. */
+    this.waiting = [0, 0];
+  }
+
+  /** Returns the bits, and what was taken and filled. */
+  step(end, clear = 0, flags = 0, room = BYTES) {
+    const { words, waiting } = this;
+    words.set([flags, 1, 1, 1, 1, 0]);
+    const spans = [
+      [BUFFERS[end], waiting[end]],
+      [BUFFERS[1 - end] + waiting[1 - end], BYTES - waiting[1 - end]],
+      [BUFFERS[2 + end], clear],
+      [BUFFERS[4 + end], room],
+    ];
+    spans.forEach((span, i) => words.set(span, 16 + 32 * i));
+    const bits = this.engine.step(this.connections[end]);
+    const [taken, filled, sent, got] = words.subarray(6, 10);
+    this.u8.copyWithin(BUFFERS[end], BUFFERS[end] + taken, BUFFERS[end] + waiting[end]);
+    waiting[end] -= taken;
+    waiting[1 - end] += filled;
+    return { bits, sent, got };
+  }
+
+  shake(rounds = 6) {
+    for (let i = 0; i < rounds; i++) for (const end of [0, 1]) this.step(end);
+  }
+
+  close() {
+    for (const connection of this.connections) this.engine.close(connection);
+  }
+}
+
+/** @param {(code: string, action: () => unknown) => void} refused @param {(target: object) => void} feedNonsense */
+export function exerciseTls(addon, refused, feedNonsense) {
+  const window = addon.createWindow(8 << 20);
+  window.commit(0, 4 << 20);
+  refused("EINVAL", () => window.createTlsEngine(65));
+  refused("EFAULT", () => window.createTlsEngine(6 << 20));
+  const engine = window.createTlsEngine(AREA);
+  feedNonsense(engine);
+  const { certificate, key } = engine.makePair("weft.test");
+  const pair = engine.addPair(certificate, key);
+  const store = engine.addStore(certificate, NONE);
+  // Broken texts: cut anywhere, with any byte another one.
+  for (let i = 0; i < certificate.length; i += 7) {
+    engine.addPair(certificate.subarray(0, i), key);
+    const other = certificate.slice();
+    other[i] ^= 0x15;
+    for (const made of [engine.addPair(other, key), engine.addPair(certificate, key.subarray(0, i))]) {
+      if (typeof made === "number") engine.removePair(made);
+    }
+    const trusted = engine.addStore(other, NONE);
+    if (typeof trusted === "number") engine.removeStore(trusted);
+  }
+  engine.logKeys(true);
+  const client = engine.addContext({ server: false, store, verify: 2, alpn: Uint8Array.of(2, 104, 50) });
+  const old = engine.addContext({
+    server: false,
+    store,
+    verify: 2,
+    maxVersion: 0x0303,
+    alpn: Uint8Array.of(2, 104, 51),
+  });
+  const server = engine.addContext({ server: true, pair, alpn: Uint8Array.of(2, 104, 51, 2, 104, 50) });
+  const asking = engine.addContext({ server: true, asks: true });
+  for (const [from, to] of [
+    [client, server],
+    [old, server],
+    [client, asking],
+  ]) {
+    const ends = new Pair(window, engine, [from, to], { hostname: "weft.test" });
+    ends.shake();
+    if (to === asking) {
+      engine.answer(ends.connections[1], server);
+      engine.answer(ends.connections[1], -1);
+      ends.shake();
+    }
+    assert.equal(ends.step(0, 100_000).sent, 100_000);
+    assert.equal(ends.step(1, 5, 0, 1000).got, 1000);
+    assert.equal(ends.step(1, 0, 0).got, 99_000);
+    assert.equal(ends.step(0, 7, 2).bits & 8, 8);
+    assert.equal(ends.step(1, 0, 2).bits & 12, 12);
+    assert.equal(engine.info(ends.connections[0]).version, from === old ? "TLSv1.2" : "TLSv1.3");
+    ends.close();
+  }
+  // What breaks on the wire: each byte of a handshake and of data, one at a time.
+  for (let i = 0; i < 300; i++) {
+    const ends = new Pair(window, engine, [i % 2 === 0 ? client : old, server], {
+      address: Uint8Array.of(198, 18, 0, 1),
+    });
+    for (let round = 0; round < 4; round++) {
+      for (const end of [0, 1]) {
+        ends.step(end, round > 1 ? 50 : 0, round === 3 ? 1 : 0);
+        if (i % 4 === round && ends.waiting[1 - end] > i) ends.u8[BUFFERS[1 - end] + i] ^= 1 << (i % 8);
+      }
+    }
+    for (const connection of ends.connections) {
+      engine.reason(connection);
+      engine.info(connection);
+    }
+    ends.close();
+  }
+  // 300 handshakes have more secrets than are kept.
+  const keys = engine.takeKeys();
+  assert.ok(keys.length > 60_000 && keys.length <= 65_536 && keys.endsWith("\n"), String(keys.length));
+  engine.logKeys(false);
+  engine.logKeys(true);
+  const words = new Int32Array(window.buffer, AREA, 256);
+  const connection = engine.open(client, {});
+  for (const [count, offset, length] of [
+    [17, 0, 0],
+    [-1, 0, 0],
+    [1, 5 << 20, 1],
+    [1, -5, 1],
+    [1, 0, -1],
+    [1, 1 << 21, 0x7fff_ffff],
+  ]) {
+    for (let direction = 0; direction < 4; direction++) {
+      words.fill(0);
+      words[1 + direction] = count;
+      words.set([offset, length], 16 + 32 * direction);
+      refused("EFAULT", () => engine.step(connection));
+    }
+  }
+  words.fill(0);
+  engine.removePair(pair);
+  engine.removeStore(store);
+  for (const context of [client, old, server, asking]) engine.removeContext(context);
+  refused("ENOENT", () => engine.open(client, {}));
+  words.fill(0);
+  assert.equal(engine.step(connection), 32);
+  window.close();
+  refused("EFAULT", () => {
+    words[1] = 1;
+    return engine.step(connection);
+  });
+}
