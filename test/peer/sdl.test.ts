@@ -34,7 +34,8 @@ def fetch(i):
         h.update(data)
         got += len(data)
         last = time.monotonic()
-    print(h.hexdigest(), got, round(gap * 1000, 1), flush=True)
+    # In one piece: print() writes several, between which another thread may write its own.
+    sys.stdout.write(f"{h.hexdigest()} {got} {round(gap * 1000, 1)}\\n")
 threads = [threading.Thread(target=fetch, args=(i,)) for i in range(flows)]
 for t in threads: t.start()
 ready.wait()
