@@ -10,8 +10,10 @@ import { STACK4, TapStack } from "../support/weft.js";
 const PROGRAM = join(import.meta.dirname, "attach-http.mjs");
 const BIG_BYTES = 64 << 20;
 const HUGE_BYTES = 1 << 30;
-/** So much has been sent when the i-th one is killed: anything from nothing to nearly all of it. */
-const killBytes = (i: number): number => ((i * 377 + 16) % 960) * (1 << 20);
+/** So much has been sent when the i-th one is killed: anything from nothing to more than half of it. */
+const killBytes = (i: number): number => ((i * 377 + 16) % 640) * (1 << 20);
+/** So that what is left then takes more than a second. */
+const CURL_RATE = ["--limit-rate", "300M"];
 /** Processes killed in the middle of a transfer; the long run is WEFT_KILLS=100. */
 const KILLS = Number(process.env["WEFT_KILLS"] ?? 4);
 
@@ -83,7 +85,7 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl"))("an application in another 
         const broken = tap.netns.start(
           "sh",
           "-c",
-          `curl -sS -o /dev/null -w '%{size_download}\n' http://${STACK4}:8080/huge/${killBytes(i)}; echo "ended $?"`,
+          `curl -sS ${CURL_RATE.join(" ")} -o /dev/null -w '%{size_download}\n' http://${STACK4}:8080/huge/${killBytes(i)}; echo "ended $?"`,
         );
         await web.waitFor(/^under way$/m);
         await web.stop("SIGKILL");

@@ -12,10 +12,12 @@ const PROGRAM = join(import.meta.dirname, "attach-http.mjs");
 const BIG_BYTES = 64 << 20;
 /** Stacks killed in the middle of a transfer; the long run is WEFT_KILLS=100. */
 const KILLS = Number(process.env["WEFT_KILLS"] ?? 3);
-/** So much has been sent when the i-th one is killed: anything from nothing to nearly all of it. */
-const killBytes = (i: number): number => ((i * 377 + 16) % 960) * (1 << 20);
+/** So much has been sent when the i-th one is killed: anything from nothing to more than half of it. */
+const killBytes = (i: number): number => ((i * 377 + 16) % 640) * (1 << 20);
+/** So that what is left then takes more than a second. */
+const CURL_RATE = ["--limit-rate", "300M"];
 /** A client hears of it at once: longer than a busy machine needs, shorter than any timer that could tell it. */
-const LEARN_MS = 2000;
+const LEARN_MS = 5000;
 const URL = `http://${STACK4}:8080`;
 
 it.skipIf(lacks("netns", "tun", "ip", "curl"))(
@@ -35,7 +37,7 @@ it.skipIf(lacks("netns", "tun", "ip", "curl"))(
     try {
       await web.waitFor(/^listening$/m, 20_000);
       for (let i = 0; i < KILLS; i++) {
-        const broken = netns.start("curl", "-sS", "-o", "/dev/null", `${URL}/huge/${killBytes(i)}`);
+        const broken = netns.start("curl", "-sS", ...CURL_RATE, "-o", "/dev/null", `${URL}/huge/${killBytes(i)}`);
         await web.waitForLines("under way", i + 1);
         expect([broken.isOver, lost()]).toEqual([false, i]);
         await stack.end("SIGKILL");
