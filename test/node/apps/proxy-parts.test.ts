@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Session } from "../../../src/app/session.js";
 import { type DatagramFlow, DatagramFlows } from "../../../src/node/apps/proxy/datagram-flows.js";
+import { KernelDatagrams } from "../../../src/node/apps/proxy/kernel-datagrams.js";
 import { MAX_LOGGED, ProxyPolicy } from "../../../src/node/apps/proxy/policy.js";
 
 beforeEach(() => {
@@ -63,4 +65,18 @@ test("a policy remembers so many refused destinations, and forgets the oldest", 
   expect(log).toHaveLength(MAX_LOGGED + 1);
   refuse(1);
   expect(log).toHaveLength(MAX_LOGGED + 2);
+});
+
+test("a flow to port 0, where no socket can send, is refused", () => {
+  const flows = new DatagramFlows();
+  const opened: number[] = [];
+  const exit = new KernelDatagrams((to) => {
+    opened.push(to.port);
+    return { send: () => undefined, close: () => undefined };
+  }, flows);
+  const session = (port: number): Session =>
+    ({ local: { address: "198.18.0.2", port, family: 4 }, close: () => 0 }) as unknown as Session;
+  expect([exit.accept(session(0)), exit.accept(session(53))]).toEqual([false, true]);
+  expect(opened).toEqual([53]);
+  exit.close();
 });

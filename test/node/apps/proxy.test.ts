@@ -356,6 +356,15 @@ describe("datagrams through a SOCKS5 server", () => {
     expect(peer.asked).toEqual([]);
     await eventually(() => peer.relays === 0, "nothing is left of it");
   });
+
+  test("a server that names port 0 for datagrams ends the flow", async () => {
+    await through({ relayPort: 0 });
+    const { session } = await client("one", "udp://198.18.0.2/53");
+    session.writeDatagram(Buffer.from("?"));
+    await eventually(() => peer.relaysEver === 1, "it is asked");
+    await eventually(() => pair.b.sessionCount === 2, "only the listeners are left");
+    await eventually(() => peer.relays === 0, "nothing is left of it");
+  });
 });
 
 describe("datagrams to a URI", () => {

@@ -11,6 +11,8 @@ export interface SocksManners {
   readonly reply?: number;
   /** Sent right behind the reply. */
   readonly early?: string;
+  /** The port that it names for datagrams, instead of its own. */
+  readonly relayPort?: number;
   /** Says everything byte by byte. */
   readonly isSlow?: boolean;
 }
@@ -86,7 +88,7 @@ export class SocksPeer {
 
   /** Sends datagrams back as if they came from where they go, while the connection is there; before each what is none. */
   async #associate(socket: Socket): Promise<void> {
-    const { reply = 0 } = this.#manners;
+    const { reply = 0, relayPort } = this.#manners;
     const relay = createRelay("udp4").on("message", (datagram, { address, port }) => {
       const header = datagram.subarray(0, datagram[3] === 4 ? 22 : 10);
       this.asked.push(`udp ${header.subarray(3).toString("hex")}`);
@@ -104,7 +106,7 @@ export class SocksPeer {
     });
     // Any address: the server's own.
     const port = Buffer.alloc(2);
-    port.writeUInt16BE(relay.address().port);
+    port.writeUInt16BE(relayPort ?? relay.address().port);
     await this.#say(socket, Buffer.concat([Buffer.of(5, reply, 0, 1, 0, 0, 0, 0), port]));
   }
 

@@ -17,6 +17,3 @@ export type AnswerFlow = (token: number, decision: FlowDecision) => void;
 
 /** Says what an operator should know, in a line. */
 export type Log = (line: string) => void;
-
-/** Most flows of datagrams at a time: one more takes the place of that which was silent longest. */
-export const MAX_DATAGRAM_FLOWS = 4096;

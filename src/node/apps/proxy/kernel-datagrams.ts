@@ -96,7 +96,8 @@ export class KernelDatagrams implements Exit {
 
   accept(session: Session): boolean {
     const { local } = session;
-    if (local === undefined) return false;
+    // No socket of the kernel can send to port 0.
+    if (local === undefined || local.port === 0) return false;
     const flow = new OutletFlow(session, this.#flows, this.#scratch);
     session.data = flow;
     flow.start(this.#open(local, flow));

@@ -24,6 +24,11 @@ class SocksOutlet implements DatagramOutlet, SocketEvents {
 
   #granted(server: SocksServer, { host = server.host, port, family }: SocksEnd, own: OwnFlows): void {
     if (this.#isClosed) return;
+    if (port === 0) {
+      // Nothing can be sent there.
+      this.#events.failed();
+      return;
+    }
     const events: OutletEvents = {
       opened: () => this.#events.opened(),
       received: (datagram) => this.#received(datagram),
