@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import type { Socket as KernelEnd } from "node:net";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Session } from "../../../src/app/session.js";
 import type { AppHandle } from "../../../src/node/apps/index.js";
 import { startProxy } from "../../../src/node/apps/proxy/index.js";
+import { OwnFlows } from "../../../src/node/apps/proxy/own-flows.js";
 import type { Socket } from "../../../src/node/net/socket.js";
 import { eventually, stackPair, type StackPair } from "../stack-pair.js";
 import { connect } from "./client.js";
@@ -194,6 +195,39 @@ test("a client that goes before the other side is there takes it along", async (
   // Whether the server has been connected or not: if so, it is not any more.
   await eventually(() => pair.a.sessionCount === 2, "only the server's listeners are left");
   expect(pair.b.errors).toEqual([]);
+  behind.close();
+});
+
+test("of the proxy's own flows none is remembered once it is over, also one that came too late for its client", async () => {
+  const behind = await overStack();
+  const adds = vi.spyOn(OwnFlows.prototype, "add");
+  let goOn = (): void => {};
+  const isLate = new Promise<void>((resolve) => (goOn = resolve));
+  const late = Object.assign(Object.create(pair.b) as typeof pair.b, {
+    attach: async (...args: Parameters<typeof pair.b.attach>) => {
+      const app = await pair.b.attach(...args);
+      const open = app.connect.bind(app);
+      app.connect = async (...to) => {
+        const session = await open(...to);
+        await isLate;
+        return session;
+      };
+      return app;
+    },
+  });
+  proxies.push(await startProxy(late, { to: behind.to, listen: ["tcp://0.0.0.0/81"], allow: undefined }));
+  const client = await connect(pair, 81);
+  await eventually(() => adds.mock.calls.length === 1, "the other side is there");
+  const [, { local, remote }] = adds.mock.calls[0];
+  const own = adds.mock.contexts[0] as OwnFlows;
+  const back = { local: remote, remote: local };
+  expect(own.has(back)).toBe(true);
+  client.resetAndDestroy();
+  await eventually(() => pair.b.sessionCount === 2, "the client has gone");
+  goOn();
+  await eventually(() => pair.b.sessionCount === 1, "only the listener is left");
+  expect(own.has(back)).toBe(false);
+  adds.mockRestore();
   behind.close();
 });
 

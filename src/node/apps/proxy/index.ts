@@ -4,6 +4,7 @@ import type { Listener } from "../../../app/listener.js";
 import type { Session } from "../../../app/session.js";
 import { parseProxyTo, type ProxyTo } from "../../../host/proxy-config.js";
 import { isAssignable, tryParseAddress } from "../../../ip/address.js";
+import type { CleanupPhase } from "../../../session/application.js";
 import type { FlowDecision } from "../../../session/flow-record.js";
 import { type AppHandle, type AppStack, attachAs, listenAs } from "../app-host.js";
 import { DatagramFlows } from "./datagram-flows.js";
@@ -86,6 +87,10 @@ export async function startProxy(
       session.data = new Untied();
       own.add(session, session);
     },
+    cleanup(session: Session, phase: CleanupPhase): void {
+      if (phase === "session") own.delete(session);
+      RELAY_CALLBACKS.cleanup?.(session, phase);
+    },
   };
   const app: App = await attachAs(stack, "proxy", callbacks, { rxFifoBytes: FIFO_BYTES, txFifoBytes: FIFO_BYTES });
   const connect: Connect = (uri, options) => app.connect(uri, options);
@@ -113,8 +118,8 @@ function exitsOf(target: ProxyTo, connect: Connect, own: OwnFlows, gate: FlowGat
   const flows = new DatagramFlows();
   if (target.kind === "session") {
     return {
-      tcp: new SessionExit(target.uri, connect, own),
-      udp: new SessionDatagrams(target.uri, connect, own, flows),
+      tcp: new SessionExit(target.uri, connect),
+      udp: new SessionDatagrams(target.uri, connect, flows),
     };
   }
   const isDirect = target.kind === "direct";

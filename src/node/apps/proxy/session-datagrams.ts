@@ -4,7 +4,6 @@ import type { DatagramFlow, DatagramFlows } from "./datagram-flows.js";
 import type { Exit } from "./exit.js";
 import { type Relay, Untied } from "./relay.js";
 import type { Connect } from "./session-exit.js";
-import type { OwnFlows } from "./own-flows.js";
 
 /** Largest UDP payload. */
 const MAX_DATAGRAM_BYTES = 65_527;
@@ -15,15 +14,13 @@ class SessionFlow implements Relay, DatagramFlow {
   readonly #accepted: Session;
   readonly #flows: DatagramFlows;
   readonly #scratch: Uint8Array;
-  readonly #own: OwnFlows;
   #opened: Session | undefined;
   #isOver = false;
 
-  constructor(accepted: Session, flows: DatagramFlows, scratch: Uint8Array, own: OwnFlows) {
+  constructor(accepted: Session, flows: DatagramFlows, scratch: Uint8Array) {
     this.#accepted = accepted;
     this.#flows = flows;
     this.#scratch = scratch;
-    this.#own = own;
   }
 
   join(opened: Session): void {
@@ -50,8 +47,7 @@ class SessionFlow implements Relay, DatagramFlow {
     this.end();
   }
 
-  gone(session: Session): void {
-    this.#own.delete(session);
+  gone(): void {
     this.end();
   }
 
@@ -75,14 +71,12 @@ class SessionFlow implements Relay, DatagramFlow {
 export class SessionDatagrams implements Exit {
   readonly #uri: string;
   readonly #connect: Connect;
-  readonly #own: OwnFlows;
   readonly #flows: DatagramFlows;
   readonly #scratch = new Uint8Array(MAX_DATAGRAM_BYTES);
 
-  constructor(uri: string, connect: Connect, own: OwnFlows, flows: DatagramFlows) {
+  constructor(uri: string, connect: Connect, flows: DatagramFlows) {
     this.#uri = uri;
     this.#connect = connect;
-    this.#own = own;
     this.#flows = flows;
   }
 
@@ -91,7 +85,7 @@ export class SessionDatagrams implements Exit {
   }
 
   accept(session: Session): boolean {
-    const flow = new SessionFlow(session, this.#flows, this.#scratch, this.#own);
+    const flow = new SessionFlow(session, this.#flows, this.#scratch);
     session.data = flow;
     this.#flows.heard(flow);
     this.#connect(this.#uri).then(

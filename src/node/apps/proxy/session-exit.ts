@@ -3,7 +3,6 @@ import type { Session } from "../../../app/session.js";
 import type { FlowDecision } from "../../../session/flow-record.js";
 import { MAX_CONNECTIONS } from "../app-host.js";
 import type { Exit } from "./exit.js";
-import type { OwnFlows } from "./own-flows.js";
 import { Untied } from "./relay.js";
 import { SessionSplice } from "./session-splice.js";
 
@@ -14,13 +13,11 @@ export type Connect = (uri: string, options?: ConnectOptions) => Promise<Session
 export class SessionExit implements Exit {
   readonly #uri: string;
   readonly #connect: Connect;
-  readonly #own: OwnFlows;
   #connections = 0;
 
-  constructor(uri: string, connect: Connect, own: OwnFlows) {
+  constructor(uri: string, connect: Connect) {
     this.#uri = uri;
     this.#connect = connect;
-    this.#own = own;
   }
 
   decide(): FlowDecision {
@@ -32,7 +29,6 @@ export class SessionExit implements Exit {
     this.#connections++;
     const splice = new SessionSplice(session, (each) => {
       if (each === session) this.#connections--;
-      else this.#own.delete(each);
     });
     session.data = splice;
     void session.setAttribute("noDelay", 1);
