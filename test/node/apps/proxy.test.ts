@@ -398,6 +398,7 @@ describe("datagrams through a SOCKS5 server", () => {
     await eventually(() => peer.relaysEver === 1, "it is asked");
     await eventually(() => pair.b.sessionCount === 2, "only the listeners are left");
     await eventually(() => peer.relays === 0, "nothing is left of it");
+    expect([peer.asked, pair.b.errors]).toEqual([[], []]);
   });
 });
 
