@@ -37,7 +37,7 @@ export const TLSF_ASKED = 1 << 16;
 
 /** TCP's session was closed: its end is waited for. */
 export const TLSF_LOWER_CLOSED = 1 << 17;
-/** The application closed, and the peer is given time to end its stream. */
+/** The application closed, and the peer is given time: to take what is left, then to end its stream. */
 export const TLSF_LINGERS = 1 << 18;
 
 /** Session of TCP, -1 without one; of a listener its listening session. */
@@ -56,9 +56,11 @@ export const TLS_DUE = C_COMMON_WORDS + 5;
 export const TLS_NEXT = C_COMMON_WORDS + 6;
 /** See {@link TLS_NEXT}. */
 export const TLS_PREVIOUS = C_COMMON_WORDS + 7;
-const TLS_WORDS = C_COMMON_WORDS + 8;
+/** Of one that lingers: how far the session of TCP had sent when that was looked at last, a position in its tx fifo. */
+export const TLS_SENT_UP_TO = C_COMMON_WORDS + 8;
+const TLS_WORDS = C_COMMON_WORDS + 9;
 
-/** The rows of TLS: 96 bytes each. */
+/** The rows of TLS: 100 bytes each. */
 export class TlsConnections extends ConnectionRows {
   /** Reserves `capacity` rows. Throws RangeError when the window is full. */
   constructor(window: MemoryWindow, capacity: number) {

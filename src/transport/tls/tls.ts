@@ -12,7 +12,7 @@ import {
   sessionErrorEntry,
 } from "../../session/session-errors.js";
 import type { SessionLayer } from "../../session/session-layer.js";
-import { S_BACKLOG } from "../../session/session-table.js";
+import { S_BACKLOG, S_TX_FIFO } from "../../session/session-table.js";
 import {
   C_FIB,
   C_FLAGS,
@@ -38,6 +38,7 @@ import {
   TLS_LOWER,
   TLS_OPEN,
   TLS_OPENER,
+  TLS_SENT_UP_TO,
   TlsConnections,
   TLSF_APP_CLOSED,
   TLSF_ASKED,
@@ -73,7 +74,10 @@ import { TlsView } from "./view.js";
 
 /** Ticks of 100 us in a millisecond. */
 const TICKS_PER_MS = 10;
-/** How long a peer may take to end its stream after the application has closed: as TCP stays in FIN-WAIT-2. */
+/**
+ * How long a peer may take to end its stream after the application has closed, as TCP stays in FIN-WAIT-2; and, before
+ * that, how long it may take nothing of what there is to send, as TCP bears a closed window then.
+ */
 const LINGER_TICKS = 300_000;
 /** Steps of a connection in a row; then others get their turn. */
 const MAX_STEPS = 4;
@@ -472,12 +476,25 @@ export class TlsTransport implements Transport, Timed {
       i32[r + C_FLAGS] |= TLSF_END_SENT;
       return;
     }
-    if ((flags & TLSF_END_SENT) === 0) this.#sessions.halfClose(i32[r + TLS_LOWER]);
-    if ((flags & (TLSF_APP_CLOSED | TLSF_LINGERS)) === TLSF_APP_CLOSED) {
-      i32[r + C_FLAGS] |= TLSF_LINGERS;
-      this.#lingering.add(c, this.#tick);
-    }
+    if ((flags & TLSF_END_SENT) !== 0) return;
+    this.#sessions.halfClose(i32[r + TLS_LOWER]);
     i32[r + C_FLAGS] |= TLSF_END_SENT;
+    if ((flags & TLSF_LINGERS) !== 0) this.#linger(c);
+  }
+
+  /** The application has closed: the peer's time begins, or begins anew. */
+  #linger(c: ConnectionIndex): void {
+    const i32 = this.#i32;
+    const r = this.rows.row(c);
+    if ((i32[r + C_FLAGS] & TLSF_LINGERS) !== 0) this.#lingering.remove(c);
+    i32[r + C_FLAGS] |= TLSF_LINGERS;
+    i32[r + TLS_SENT_UP_TO] = this.#sentUpTo(r);
+    this.#lingering.add(c, this.#tick);
+  }
+
+  #sentUpTo(r: number): number {
+    const tx = this.#i32[this.#sessions.table.row(this.#i32[r + TLS_LOWER]) + S_TX_FIFO];
+    return tx === 0 ? 0 : this.#fifos.head(tx);
   }
 
   #closeLower(c: ConnectionIndex): void {
@@ -489,7 +506,7 @@ export class TlsTransport implements Transport, Timed {
   #fail(c: ConnectionIndex, isTruncated: boolean): void {
     const i32 = this.#i32;
     const r = this.rows.row(c);
-    if (isTruncated && (i32[r + C_FLAGS] & TLSF_LINGERS) !== 0) {
+    if (isTruncated && (i32[r + C_FLAGS] & TLSF_LINGERS) !== 0 && (i32[r + C_FLAGS] & TLSF_END_SENT) !== 0) {
       // Its close_notify would have come too late for anybody to miss it.
       this.#closeLower(c);
       return;
@@ -550,6 +567,7 @@ export class TlsTransport implements Transport, Timed {
       return;
     }
     i32[r + C_FLAGS] |= TLSF_END_WANTED | TLSF_APP_CLOSED;
+    this.#linger(c);
     this.#sessions.wantControl(TRANSPORT_TLS, c);
   }
 
@@ -647,10 +665,17 @@ export class TlsTransport implements Transport, Timed {
       this.#sessions.handshakeTimedOut(TRANSPORT_TLS, c);
       this.#failHandshake(c, SESSION_E_TIMEDOUT, "handshake timed out");
     }
-    for (let c = this.#lingering.overdue(tick); c >= 0; c = this.#lingering.overdue(tick)) {
+    for (let c = this.#lingering.overdue(tick); c >= 0; c = this.#lingering.overdue(tick)) this.#lingeredOn(c);
+  }
+
+  /** The peer's time is over: unless there is more to send, of which it takes some. */
+  #lingeredOn(c: ConnectionIndex): void {
+    const r = this.rows.row(c);
+    if ((this.#i32[r + C_FLAGS] & TLSF_END_SENT) !== 0) {
       this.#closeLower(c);
       this.#forget(c);
-    }
+    } else if (this.#i32[r + TLS_SENT_UP_TO] !== this.#sentUpTo(r)) this.#linger(c);
+    else this.reset(c);
   }
 
   nextExpiry(tick: number): number {

@@ -87,6 +87,55 @@ describe("the end of a session", () => {
     expect(await net.leftovers()).toEqual([]);
   });
 
+  describe("the application has closed, and the peer's window is closed", () => {
+    /** A server that has written as much as there is room for, and closed; its client reads nothing. */
+    async function full(): Promise<{ client: Session; bytes: number }> {
+      net.close();
+      net = new TlsStacks({ fifoBytes: 32_768 });
+      net.ears[0].isReading = false;
+      const { client, server } = await net.open();
+      const all = pattern(1 << 20);
+      let bytes = 0;
+      for (let i = 0; i < 100; i++) {
+        bytes += Math.max(0, server.write(all, bytes));
+        await net.pass(2);
+      }
+      expect([server.close(), bytes > 150_000, bytes < all.length]).toEqual([0, true, true]);
+      return { client, bytes };
+    }
+
+    async function passSeconds(seconds: number): Promise<void> {
+      for (let i = 0; i < seconds * 10; i++) {
+        net.clock.advanceUs(99_000);
+        await net.pass(1);
+      }
+    }
+
+    test("it is reset in a while, as over TCP", async () => {
+      await full();
+      await passSeconds(20);
+      expect(net.tls(1).rows.used).toBe(2);
+      await passSeconds(60);
+      expect(net.tls(1).rows.used).toBe(1);
+      expect(net.ears[0].heard.map((each) => each.split(" ")[0])).toContain("reset");
+      expect(await net.leftovers()).toEqual([]);
+    });
+
+    test("who reads slowly gets all of it", async () => {
+      const { client, bytes } = await full();
+      const into = Buffer.alloc(16_384);
+      for (let i = 0; i < 40 && net.ears[0].read.length < bytes; i++) {
+        const n = client.read(into);
+        net.ears[0].read = Buffer.concat([net.ears[0].read, into.subarray(0, Math.max(0, n))]);
+        await passSeconds(8);
+      }
+      expect(net.ears[0].read.equals(pattern(1 << 20).subarray(0, bytes))).toBe(true);
+      expect(net.ears[0].heard).toEqual(["disconnect"]);
+      client.close();
+      expect(await net.leftovers()).toEqual([]);
+    });
+  });
+
   test("both close at once", async () => {
     const { client, server } = await net.open();
     client.write(text("a"));
