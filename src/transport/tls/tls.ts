@@ -662,7 +662,9 @@ export class TlsTransport implements Transport, Timed {
   expire(tick: number): void {
     this.#tick = tick;
     for (let c = this.#handshakes.overdue(tick); c >= 0; c = this.#handshakes.overdue(tick)) {
-      this.#sessions.handshakeTimedOut(TRANSPORT_TLS, c);
+      // Of a peer that came: a server was chosen.
+      const isServer = (this.#i32[this.rows.row(c) + C_FLAGS] & TLSF_SERVER) !== 0;
+      if (isServer) this.#sessions.handshakeTimedOut(TRANSPORT_TLS, c);
       this.#failHandshake(c, SESSION_E_TIMEDOUT, "handshake timed out");
     }
     for (let c = this.#lingering.overdue(tick); c >= 0; c = this.#lingering.overdue(tick)) this.#lingeredOn(c);

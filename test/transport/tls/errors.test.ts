@@ -156,9 +156,16 @@ describe("limits", () => {
     raw.write(Uint8Array.of(22, 3, 1));
     const silent = await net.attach(1, { rx: (session) => void session.drop(1e6) });
     await silent.listen("tcp://0.0.0.0/444");
+    // Who leaves handshakes incomplete may be denied: a client, not the server that a client has chosen.
+    for (const { host } of net.stacks) {
+      expect(host.sessions.setEnabled(true, "sdl")).toBe(0);
+      expect(host.sessions.apply({ kind: "auto-sdl", enable: true, threshold: 1 })).toBe(0);
+    }
     const waiting = refusal("tls://[localhost]198.18.0.2/444");
     await net.pass(250);
     expect(await waiting).toBe("handshake timed out (TIMEDOUT)");
+    const denied = net.stacks.map(({ host }) => host.sessions.autoSdl.counts().peersDenied);
+    expect(denied).toEqual([0, 1]);
     expect(reasons(1)).toEqual([["handshake timed out", 1]]);
     expect(net.ears[0].heard[0]).toBe("disconnect");
     expect(net.tls(1).rows.used).toBe(1);
