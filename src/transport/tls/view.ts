@@ -62,7 +62,7 @@ export class TlsView {
     const { version = "", cipher = "", alpn, serverName, certificate } = this.info(c) ?? {};
     const words = [`${state} index ${c} tcp session ${i32[r + TLS_LOWER]} engine ${this.#engine.name}`];
     if (version !== "") words.push(`${version} ${cipher}`);
-    if (serverName !== undefined) words.push(`server name ${serverName}`);
+    if (serverName !== undefined) words.push(`server name ${printable(serverName)}`);
     if (alpn !== undefined) words.push(`alpn ${alpn}`);
     if (certificate !== undefined) words.push(`peer certificate ${certificate.length} bytes`);
     const tx = i32[r + C_TX_FIFO] === 0 ? 0 : this.#sessions.fifos.maxDequeue(i32[r + C_TX_FIFO]);
@@ -71,4 +71,9 @@ export class TlsView {
     if (below !== undefined) lines.push(` ${below.transport.name} ${below.transport.format(below.connection, 1)}`);
     return lines.join("\n");
   }
+}
+
+/** What a peer has said, for a terminal: a name of a host has no other characters. */
+function printable(name: string): string {
+  return name.replace(/[^\x20-\x7e]/g, "?");
 }

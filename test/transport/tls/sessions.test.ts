@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Session } from "../../../src/app/session.js";
 import { pattern, TlsStacks } from "./two-stacks.js";
 
@@ -267,5 +267,17 @@ describe("what is known of a session", () => {
     expect(client.attribute("urgentBytes")).toBe(0);
     await net.pass();
     expect(client.statistics()).toMatchObject({ CurMSS: 1448 });
+  });
+
+  test("a name that the client says reaches no terminal as it is", async () => {
+    const { engine } = net.tls(0).store;
+    const open = engine.open.bind(engine);
+    vi.spyOn(engine, "open").mockImplementation((context) => open(context, { hostname: "a\u001b[2J\u009b\nb" }));
+    await (await net.attach(1)).listen("tls://0.0.0.0/443");
+    await net.connect(await net.attach(0), "tls://198.18.0.2/443", { tls: { verify: "none" } });
+    const server = net.ears[1].session;
+    expect(server.tlsInfo()).toMatchObject({ serverName: "a\u001b[2J\u009b\nb" });
+    const c = net.stacks[1].host.sessions.connectionOf(server.index);
+    expect(net.tls(1).format(c, 2)).toContain(", server name a?[2J??b\n");
   });
 });
