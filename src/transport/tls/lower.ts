@@ -36,7 +36,10 @@ export class TlsLower {
     if (namespace === undefined) return SESSION_E_NOAPP;
     const known = this.#apps.get(namespace);
     if (known !== undefined) return known;
-    const options = { name: `tls-${namespace.index}`, namespace: namespace.id, secret: namespace.secret };
+    let name = `tls-${namespace.index}`;
+    // Nobody keeps TLS away by taking its name.
+    for (let n = 1; applications.byName(name) !== undefined; n++) name = `tls-${namespace.index}.${n}`;
+    const options = { name, namespace: namespace.id, secret: namespace.secret };
     const fifos = { rxFifoBytes: this.#fifoBytes, txFifoBytes: this.#fifoBytes };
     const app = this.#sessions.attach({ ...options, ...fifos, evtCollector: false }, this.#callbacks);
     if (app >= 0) this.#apps.set(namespace, app);

@@ -366,6 +366,20 @@ describe("what applications ask for", () => {
     expect([uri, session.local?.port]).toEqual(["tls://0.0.0.0/0", expect.any(Number)]);
   });
 
+  test("TLS attaches under another name when an application has its own", async () => {
+    await net.servers[1].attach({ name: "tls-0" }, {});
+    await listen();
+    expect(await refusal()).toBe("connected");
+    const names = net.stacks[1].host.sessions.applications
+      .all()
+      .map(({ index, name }) => [name, net.tls(1).owns(index)]);
+    expect(names).toEqual([
+      ["tls-0", false],
+      ["app0", false],
+      ["tls-0.1", true],
+    ]);
+  });
+
   test("a certificate is changed while it is in use", async () => {
     const { store } = net.tls(1);
     const old = store.addPair(store.engine.makePair("localhost"));
