@@ -344,6 +344,23 @@ async function client(name: string, to: string): Promise<Client> {
   return { session: await app.connect(to), got };
 }
 
+test("when the stack detaches a proxy, its sockets go and its hook, too", async () => {
+  const peer = await SocksPeer.listen();
+  await start(`socks5://127.0.0.1:${peer.port}`, ["tcp://0.0.0.0/81", "udp://0.0.0.0/53"]);
+  const stream = await connect(pair, 81);
+  stream.on("error", () => undefined);
+  const { session, got } = await client("one", "udp://198.18.0.2/53");
+  session.writeDatagram(Buffer.from("?"));
+  await eventually(() => got.length === 1 && peer.through.length === 1, "both are through");
+  let isOver = false;
+  peer.through[0].on("close", () => (isOver = true)).resume();
+  const { sessions } = pair.b.core.host;
+  for (const app of sessions.applications.all()) sessions.detach(app.index);
+  await eventually(() => isOver && peer.relays === 0, "nothing is left of them");
+  expect(sessions.flows.isOn).toBe(false);
+  peer.close();
+});
+
 describe("datagrams through a SOCKS5 server", () => {
   let peer: SocksPeer;
   const through = async (manners: SocksManners = {}): Promise<AppHandle> => {

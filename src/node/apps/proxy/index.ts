@@ -91,6 +91,8 @@ export async function startProxy(
       if (phase === "session") own.delete(session);
       RELAY_CALLBACKS.cleanup?.(session, phase);
     },
+    // Of its sessions it hears no more, and what is outside the stack would stay.
+    detached: () => stop(),
   };
   const app: App = await attachAs(stack, "proxy", callbacks, { rxFifoBytes: FIFO_BYTES, txFifoBytes: FIFO_BYTES });
   const connect: Connect = (uri, options) => app.connect(uri, options);
