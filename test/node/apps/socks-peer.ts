@@ -93,7 +93,13 @@ export class SocksPeer {
       const header = datagram.subarray(0, datagram[3] === 4 ? 22 : 10);
       this.asked.push(`udp ${header.subarray(3).toString("hex")}`);
       const fragment = Buffer.of(0, 0, 1, ...datagram.subarray(3));
-      for (const each of [Buffer.of(0, 0, 0), fragment, Buffer.of(0, 0, 0, 9, 1), datagram])
+      // From another host, and from another port of that one.
+      const strangers = [4, header.length - 1].map((at) => {
+        const stranger = Buffer.from(datagram);
+        stranger[at] ^= 1;
+        return stranger;
+      });
+      for (const each of [Buffer.of(0, 0, 0), fragment, Buffer.of(0, 0, 0, 9, 1), ...strangers, datagram])
         relay.send(each, port, address);
     });
     relay.bind(0, "127.0.0.1");

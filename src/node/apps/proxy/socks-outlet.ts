@@ -41,7 +41,10 @@ class SocksOutlet implements DatagramOutlet, SocketEvents {
     if (datagram.length < PREFIX_BYTES + 2 || datagram[2] !== 0) return;
     const addressBytes = socksAddressBytes(datagram, PREFIX_BYTES);
     const from = PREFIX_BYTES + addressBytes;
-    if (addressBytes > 0 && datagram.length >= from) this.#events.received(datagram.subarray(from));
+    if (addressBytes === 0 || datagram.length < from) return;
+    // The server's end is open to anybody; an answer comes from where the flow goes, as with a socket that is connected.
+    const isAnswer = Buffer.compare(datagram.subarray(PREFIX_BYTES, from), this.#header.subarray(PREFIX_BYTES)) === 0;
+    if (isAnswer) this.#events.received(datagram.subarray(from));
   }
 
   send(datagram: Uint8Array): void {
