@@ -44,11 +44,12 @@ class Things<T> {
     this.#name = name;
   }
 
-  add(thing: T): number {
+  /** Makes a thing if there is room for it. */
+  add(make: () => T): number {
     let index = this.#list.indexOf(undefined, 1);
     if (index < 0) index = this.#list.length;
     if (index > MAX_THINGS) throw new SessionError(SESSION_E_INVALID, this.#name, `more than ${MAX_THINGS}`);
-    this.#list[index] = thing;
+    this.#list[index] = make();
     return index;
   }
 
@@ -100,8 +101,10 @@ export class CryptoStore {
 
   /** Index of a certificate (PEM, its chain after it) with its key. */
   addPair({ certificate, key }: TlsPairText): number {
-    const number = this.#must(this.engine.addPair(certificate, key), "certificate");
-    return this.#pairs.add({ number, certificate: certificate.slice() });
+    return this.#pairs.add(() => {
+      const number = this.#must(this.engine.addPair(certificate, key), "certificate");
+      return { number, certificate: certificate.slice() };
+    });
   }
 
   /** Takes a certificate away; 0, the test certificate, stays. */
@@ -112,7 +115,7 @@ export class CryptoStore {
 
   /** Index of a list of trusted certificates (PEM). With `crl`, lists of revoked ones: there has to be that of the peer's issuer. */
   addTrust(certificates: Uint8Array, crl: Uint8Array = new Uint8Array(0)): number {
-    return this.#trust.add(this.#must(this.engine.addStore(certificates, crl), "trust"));
+    return this.#trust.add(() => this.#must(this.engine.addStore(certificates, crl), "trust"));
   }
 
   /** Takes it away; 0, Node's root certificates, stays. */
@@ -125,7 +128,7 @@ export class CryptoStore {
   addProfile(profile: TlsProfile): number {
     const context = this.#must(this.engine.addContext({ server: true, ...profile }), "profile");
     this.engine.removeContext(context);
-    return this.#profiles.add({ ...profile });
+    return this.#profiles.add(() => ({ ...profile }));
   }
 
   /** Takes it away; 0, the defaults, stays. */

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { App } from "../../../src/app/app.js";
 import type { TlsOptions } from "../../../src/transport/tls/crypto-config.js";
+import { CryptoStore } from "../../../src/transport/tls/crypto-store.js";
 import { TLS_1_2, TLS_1_3 } from "../../../src/transport/tls/engine.js";
 import { SeededRandom } from "../../../src/random/seeded.js";
 import { pattern, TlsStacks } from "./two-stacks.js";
@@ -364,6 +365,21 @@ describe("what applications ask for", () => {
     await expect(app.listen("tls://0.0.0.0/80")).rejects.toThrow("ALREADY_LISTENING");
     const { uri, session } = await app.listen("tls://0.0.0.0/0");
     expect([uri, session.local?.port]).toEqual(["tls://0.0.0.0/0", expect.any(Number)]);
+  });
+
+  test("of what the store has no room for the engine keeps nothing", () => {
+    const { engine } = net.tls(1).store;
+    const made = { pairs: 0, stores: 0 };
+    const store = new CryptoStore({ ...engine, addPair: () => made.pairs++, addStore: () => made.stores++ });
+    const { testPair } = store;
+    for (let i = 0; i < 4096; i++) {
+      expect([store.addPair(testPair), store.addTrust(testPair.certificate)]).toEqual([i + 1, i + 1]);
+    }
+    for (let i = 0; i < 2; i++) {
+      expect(() => store.addPair(testPair)).toThrow("certificate: more than 4096 (INVALID)");
+      expect(() => store.addTrust(testPair.certificate)).toThrow("trust: more than 4096 (INVALID)");
+    }
+    expect(made).toEqual({ pairs: 4096, stores: 4096 });
   });
 
   test("TLS attaches under another name when an application has its own", async () => {
