@@ -75,7 +75,10 @@ test("a flow to port 0, where no socket can send, is refused", () => {
     return { send: () => undefined, close: () => undefined };
   }, flows);
   const session = (port: number): Session =>
-    ({ local: { address: "198.18.0.2", port, family: 4 }, close: () => 0 }) as unknown as Session;
+    Object.assign(Object.create(null) as Session, {
+      local: { address: "198.18.0.2", port, family: 4 } as const,
+      close: () => 0,
+    });
   expect([exit.accept(session(0)), exit.accept(session(53))]).toEqual([false, true]);
   expect(opened).toEqual([53]);
   exit.close();
