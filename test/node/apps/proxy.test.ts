@@ -422,7 +422,7 @@ describe("datagrams through a SOCKS5 server", () => {
 describe("datagrams to a URI", () => {
   let seen: string[];
 
-  beforeEach(async () => {
+  async function serve(): Promise<void> {
     seen = [];
     const app = await pair.a.attach(
       { name: "server" },
@@ -436,7 +436,8 @@ describe("datagrams to a URI", () => {
       },
     );
     await app.listen("udp://198.18.0.1/53");
-  });
+  }
+  beforeEach(serve);
 
   test("keep their bounds, and answers go to who asked, from where they asked", async () => {
     await start("udp://198.18.0.1/53", ["udp://0.0.0.0/53", "udp://[::]:53"]);
@@ -463,6 +464,19 @@ describe("datagrams to a URI", () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(log).toEqual(["proxy: udp 198.18.0.2:53 refused to 198.18.0.1: not allowed"]);
     expect([seen, pair.b.sessionCount]).toEqual([[], 1]);
+  });
+
+  test("what is not allowed is refused also when the hook could not be asked, and the default is to accept", async () => {
+    await pair.close();
+    pair = stackPair({ session: { maxUndecidedFlows: 1, flowDefault: "accept" } });
+    await serve();
+    await start("udp://198.18.0.1/53", ["udp://0.0.0.0/53", "udp://0.0.0.0/54"], ["198.18.0.2:54"]);
+    const clients = await Promise.all(["one", "two", "three"].map((name) => client(name, "udp://198.18.0.2/53")));
+    for (let i = 0; i < 3; i++) for (const { session } of clients) session.writeDatagram(Buffer.from("?"));
+    await eventually(() => pair.b.core.host.sessions.flows.all[0].counters.overLimit > 0, "one was not asked about");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(log).toEqual(["proxy: udp 198.18.0.2:53 refused to 198.18.0.1: not allowed"]);
+    expect([seen, pair.b.sessionCount]).toEqual([[], 2]);
   });
 
   test("a flow to the proxy itself is no flow", async () => {

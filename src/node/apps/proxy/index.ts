@@ -11,6 +11,7 @@ import { DatagramFlows } from "./datagram-flows.js";
 import { type OpenOutlet, UdpOutlet } from "./datagram-outlet.js";
 import type { Exit, Log } from "./exit.js";
 import { FlowGate } from "./flow-gate.js";
+import type { FlowEnds } from "./flow-key.js";
 import { KernelDatagrams } from "./kernel-datagrams.js";
 import { KernelExit } from "./kernel-exit.js";
 import { KernelSocket } from "./kernel-socket.js";
@@ -66,18 +67,21 @@ export async function startProxy(
     }
     return exits[flow.proto].decide(flow);
   };
-  const whyRefused = (flow: InboundFlow): string | undefined => {
+  const whyRefused = (flow: FlowEnds): string | undefined => {
+    const { local } = flow;
     if (own.has(flow)) return OWN;
-    if (target.kind !== "session" && !isHost(flow.local.address)) return "not the address of a host";
-    return policy.allows(flow.local) ? undefined : "not allowed";
+    if (local === undefined || (target.kind !== "session" && !isHost(local.address)))
+      return "not the address of a host";
+    return policy.allows(local) ? undefined : "not allowed";
   };
   const callbacks = {
     ...RELAY_CALLBACKS,
     accept(session: Session, { uri }: Listener): boolean {
       const proto = uri.startsWith("udp") ? "udp" : "tcp";
-      // Within the stack the hook was asked before the connect was over, and could not know it.
-      if (own.has(session)) {
-        policy.refused(proto, session, OWN);
+      // Of a flow within the stack the hook could not know that it is our own; others it may not have been asked about.
+      const why = whyRefused(session);
+      if (why !== undefined) {
+        policy.refused(proto, session, why);
         return false;
       }
       return exits[proto].accept(session);
