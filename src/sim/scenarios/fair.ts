@@ -14,6 +14,8 @@ const DEMAND_PERCENT = 90;
 const DURATION_US = 1_500_000;
 /** Time that all have for opening and closing, beyond what their share takes, microseconds. */
 const SLACK_US = 20_000;
+/** When the polite begin: after the greedy one has found out the server's hardware address, or SYNs would be lost to that. */
+const RESOLVED_US = 100_000;
 /** How much longer than by its share a polite one may take, percent. */
 const TOLERANCE_PERCENT = 10;
 
@@ -53,7 +55,7 @@ function greedy(draw: Draw, of: SimCase): ConnectionPlan {
 /** Writes a message now and then. */
 function polite(draw: Draw, of: SimCase): ConnectionPlan {
   const each = intervalUs(of);
-  const startUs = draw.between(1, each);
+  const startUs = RESOLVED_US + draw.between(1, each);
   const messages = Array.from({ length: messagesOf(of) }, (_, i) => [
     { kind: "until" as const, us: startUs + i * each },
     { kind: "send" as const, bytes: MESSAGE_BYTES },
