@@ -133,6 +133,7 @@ function tcpListen(isIp4: boolean): NodeForm<Host> {
         if (core.upcalls.mayAccept(session, true)) {
           const c = newConnection(m, i32[l + C_FIB]);
           if (c >= 0) {
+            core.synCookies.spend(segment);
             openByCookie(core, c, listener, syn, segment);
             events.count(TCP_ERROR.syn_cookies_rcvd);
             i32[m + M_CONN] = c;

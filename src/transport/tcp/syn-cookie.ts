@@ -16,6 +16,8 @@ const MSS_TABLE = [64, 536, 1024, 1220, 1360, 1440, 1460, 8940] as const;
 const STEP_SHIFT = 16;
 const STEP_MASK = 31;
 const HASH_MASK = 0xff_ffff;
+/** Cookies that are remembered to be spent; a further one takes the place of another. A power of two. */
+const SPENT = 4096;
 /** Without a cookie in so long none is believed: two steps. */
 const GOOD_FOR_MS = 2 << STEP_SHIFT;
 
@@ -25,6 +27,10 @@ export class SynCookies {
   readonly #window: MemoryWindow;
   /** The peer's SYN, as far as its ACK tells it. */
   readonly #syn = new Segment();
+  /** Those that have opened a connection, by their tuples: what its peer still had under way must not open it again. */
+  readonly #spent = new Int32Array(SPENT);
+  /** Hash of the tuple that was looked at last. */
+  #tupleHash = 0;
   /** When the last one was sent; before the first: never. */
   #sentMs: number | undefined;
 
@@ -51,7 +57,7 @@ export class SynCookies {
 
   /**
    * The SYN that was answered by the cookie which an ACK of connection `tuple` (TUPLE_WORDS words) brings back, as far as
-   * the cookie tells; undefined when it is none of ours. The same object each time.
+   * the cookie tells; undefined when it is none of ours, or spent. The same object each time.
    */
   find(tuple: Int32Array, ack: Segment, nowMs: number): Segment | undefined {
     const cookie = (ack.ack - 1) | 0;
@@ -60,6 +66,7 @@ export class SynCookies {
     const age = ((nowMs >>> STEP_SHIFT) - step) & STEP_MASK;
     const seq = (ack.seq - 1) | 0;
     if (age > 1 || this.#cookie(tuple, 0, seq, step, mssIndex) !== cookie) return undefined;
+    if (this.#spent[this.#tupleHash & (SPENT - 1)] === cookie) return undefined;
     const syn = this.#syn;
     syn.seq = seq;
     syn.window = ack.window;
@@ -69,8 +76,14 @@ export class SynCookies {
     return syn;
   }
 
+  /** The cookie that {@link find} has found in `ack` opens a connection: it is good no more. */
+  spend(ack: Segment): void {
+    this.#spent[this.#tupleHash & (SPENT - 1)] = (ack.ack - 1) | 0;
+  }
+
   #cookie(words: Int32Array, at: number, seq: number, step: number, mssIndex: number): number {
     const tuple = isnHashWords(this.#key, words, at, TUPLE_WORDS);
+    this.#tupleHash = tuple;
     const said = (step << 3) | mssIndex;
     return (said << 24) | (hash3(this.#key[0], this.#key[1], tuple, seq, said) & HASH_MASK);
   }

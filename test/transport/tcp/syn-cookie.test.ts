@@ -64,6 +64,21 @@ describe.each(FAMILIES)("SYN cookies over IPv%i (RFC 4987 3.6)", (family) => {
     expect(host.errors("listen")).toMatchObject({ syn_cookies_rcvd: 1 });
   });
 
+  it("opens a connection once: what was under way when it was reset does not bring it back", () => {
+    const host = full();
+    const peer = new ScriptedPeer(host, { port: 5000 });
+    peer.send({ flags: "S" }).expect({ flags: "SA" });
+    peer.send({ flags: "A" });
+    host.session.reset();
+    host.settle();
+    peer.takeAll();
+    peer.send({ flags: "PA", data: "hello" }).expect({ flags: "R" });
+    peer.send({ flags: "A" }).expect({ flags: "R" });
+    expect(host.log.filter((each) => each === "accept")).toEqual(["accept"]);
+    expect(host.states).toEqual(["SYN_RCVD"]);
+    expect(host.errors("listen")).toMatchObject({ syn_cookies_rcvd: 1, syn_cookies_failed: 2 });
+  });
+
   it("the half-open connections that it has are not counted for one that a cookie opened", () => {
     const host = full();
     for (let n = 0; n < 5; n++) {
