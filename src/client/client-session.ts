@@ -227,15 +227,8 @@ export class ClientSession implements Session {
     const rx = this.#rx;
     if (rx === undefined || !this.#isReadable) return SESSION_E_NOSESSION;
     if (!(batch instanceof DatagramBatch)) return SESSION_E_INVALID;
-    const { capacity, slotBytes, bytes, lengths, infos } = batch;
     const before = rx.readableBytes;
-    let count = 0;
-    for (; count < capacity; count++) {
-      const n = this.#take(rx, bytes, count * slotBytes, slotBytes, infos[count]);
-      if (n < 0) break;
-      lengths[count] = n;
-    }
-    batch.count = count;
+    const count = batch.fill((dst, at, len, info) => this.#take(rx, dst, at, len, info));
     if (before > 0) this.#dequeued(rx);
     return count;
   }
@@ -267,20 +260,14 @@ export class ClientSession implements Session {
   writeDatagrams(batch: DatagramBatch, from = 0): number {
     const tx = this.#tx;
     if (tx === undefined || !this.#isWritable) return SESSION_E_NOSESSION;
-    if (!(batch instanceof DatagramBatch && Number.isInteger(from) && from >= 0)) return SESSION_E_INVALID;
-    const { bytes, slotBytes, lengths, infos, dscps } = batch;
-    const end = Math.min(batch.count, batch.capacity);
-    let error = 0;
-    let i = from;
-    for (; i < end; i++) {
-      const { remote, remotePort, local } = infos[i];
-      const length = lengths[i];
-      if (length > slotBytes) error = SESSION_E_INVALID;
-      else error = this.#put(tx, bytes, i * slotBytes, length, dscps[i], remote, remotePort, local);
-      if (error < 0 || !this.#isTaken) break;
-    }
-    if (end > from) this.#enqueued(tx);
-    return i === from && error < 0 ? error : i - from;
+    if (!(batch instanceof DatagramBatch)) return SESSION_E_INVALID;
+    const count = batch.drain(from, (src, at, len, dscp, { remote, remotePort, local }) => {
+      const n = this.#put(tx, src, at, len, dscp, remote, remotePort, local);
+      return n < 0 ? n : Number(this.#isTaken);
+    });
+    // Without room, too: see #writeDatagram.
+    if (count >= 0) this.#enqueued(tx);
+    return count;
   }
 
   #writeDatagram(

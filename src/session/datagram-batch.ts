@@ -1,8 +1,15 @@
 import { type DatagramInfo, noDatagram, SESSION_DSCP } from "./datagram-header.js";
+import { SESSION_E_INVALID } from "./session-errors.js";
 
 /** Most datagrams of a batch, and most bytes of all its slots. */
 const MAX_DATAGRAMS = 1024;
 const MAX_BYTES = 1 << 26;
+
+/** Reads one datagram to `dst[at...]`, at most `len` bytes. Returns its bytes, -1 when there is none. */
+export type TakeDatagram = (dst: Uint8Array, at: number, len: number, info: DatagramInfo) => number;
+
+/** Writes one datagram. Returns 1, 0 when there is no room, or a negative session error. */
+export type PutDatagram = (src: Uint8Array, from: number, len: number, dscp: number, info: DatagramInfo) => number;
 
 /**
  * Datagrams that are read or written by one call (as by recvmmsg and sendmmsg of Linux): each in a slot of its own. It is
@@ -36,5 +43,34 @@ export class DatagramBatch {
     this.lengths = new Int32Array(capacity);
     this.infos = Array.from({ length: capacity }, noDatagram);
     this.dscps = new Int8Array(capacity).fill(SESSION_DSCP);
+  }
+
+  /** Takes datagrams until there are no more, or it is full. Returns how many. */
+  fill(take: TakeDatagram): number {
+    const { capacity, slotBytes, bytes, lengths, infos } = this;
+    let count = 0;
+    for (; count < capacity; count++) {
+      const n = take(bytes, count * slotBytes, slotBytes, infos[count]);
+      if (n < 0) break;
+      lengths[count] = n;
+    }
+    this.count = count;
+    return count;
+  }
+
+  /**
+   * Puts its datagrams from number `from` on, until there is no room, or one cannot be sent. Returns how many were taken;
+   * when the first one cannot be sent, its error; INVALID for a number that cannot be.
+   */
+  drain(from: number, put: PutDatagram): number {
+    if (!(Number.isInteger(from) && from >= 0)) return SESSION_E_INVALID;
+    const { slotBytes, bytes, lengths, infos, dscps } = this;
+    const end = Math.min(this.count, this.capacity);
+    for (let i = from; i < end; i++) {
+      const length = lengths[i];
+      const result = length > slotBytes ? SESSION_E_INVALID : put(bytes, i * slotBytes, length, dscps[i], infos[i]);
+      if (result <= 0) return i === from && result < 0 ? result : i - from;
+    }
+    return Math.max(end - from, 0);
   }
 }

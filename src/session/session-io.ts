@@ -195,14 +195,7 @@ export class SessionIo {
     const rx = this.#rx(s);
     if (rx === 0) return SESSION_E_NOSESSION;
     if (!(batch instanceof DatagramBatch)) return SESSION_E_INVALID;
-    const { capacity, slotBytes, bytes, lengths, infos } = batch;
-    let count = 0;
-    for (; count < capacity; count++) {
-      const n = this.#take(rx, bytes, count * slotBytes, slotBytes, infos[count]);
-      if (n < 0) break;
-      lengths[count] = n;
-    }
-    batch.count = count;
+    const count = batch.fill((dst, at, len, info) => this.#take(rx, dst, at, len, info));
     if (count > 0) this.#dequeued(s);
     return count;
   }
@@ -247,20 +240,12 @@ export class SessionIo {
   writeDatagrams(s: SessionIndex, batch: DatagramBatch, from: number): number {
     if (!this.#layer.isWritable(s)) return SESSION_E_NOSESSION;
     if (!(batch instanceof DatagramBatch)) return SESSION_E_INVALID;
-    const { bytes, slotBytes, lengths, infos, dscps } = batch;
-    const end = Math.min(batch.count, batch.capacity);
-    if (!(Number.isInteger(from) && from >= 0)) return SESSION_E_INVALID;
-    let error = 0;
-    let i = from;
-    for (; i < end; i++) {
-      const { remote, remotePort, local } = infos[i];
-      const length = lengths[i];
-      if (length > slotBytes) error = SESSION_E_INVALID;
-      else error = this.#put(s, bytes, i * slotBytes, length, dscps[i], remote, remotePort, local);
-      if (error < 0 || !this.#isTaken) break;
-    }
-    if (i > from) this.#wantTransmit(s);
-    return i === from && error < 0 ? error : i - from;
+    const count = batch.drain(from, (src, at, len, dscp, { remote, remotePort, local }) => {
+      const n = this.#put(s, src, at, len, dscp, remote, remotePort, local);
+      return n < 0 ? n : Number(this.#isTaken);
+    });
+    if (count > 0) this.#wantTransmit(s);
+    return count;
   }
 
   #put(
