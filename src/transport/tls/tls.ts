@@ -6,13 +6,12 @@ import {
   SESSION_E_REFUSED,
   SESSION_E_TIMEDOUT,
   SESSION_E_TLS_HANDSHAKE,
-  SESSION_E_TLS_PROTOCOL,
   SESSION_E_TLS_TRUNCATED,
   SESSION_E_UNKNOWN,
   sessionErrorEntry,
 } from "../../session/session-errors.js";
 import type { SessionLayer } from "../../session/session-layer.js";
-import { S_BACKLOG, S_TX_FIFO } from "../../session/session-table.js";
+import { S_BACKLOG } from "../../session/session-table.js";
 import {
   C_FIB,
   C_FLAGS,
@@ -29,6 +28,7 @@ import {
   TRANSPORT_TCP,
   TRANSPORT_TLS,
 } from "../transport.js";
+import { CertificateAsks } from "./certificate-asks.js";
 import type { TlsConfig } from "./config.js";
 import {
   TLS_CONNECTING,
@@ -38,12 +38,8 @@ import {
   TLS_LOWER,
   TLS_OPEN,
   TLS_OPENER,
-  TLS_SENT_UP_TO,
   TlsConnections,
   TLSF_APP_CLOSED,
-  TLSF_ASKED,
-  TLSF_END_SENT,
-  TLSF_END_WANTED,
   TLSF_FIN,
   TLSF_LINGERS,
   TLSF_LOWER_CLOSED,
@@ -56,17 +52,15 @@ import { type CryptoConfig, PAIR_ASK, parseCryptoConfig } from "./crypto-config.
 import { CryptoStore } from "./crypto-store.js";
 import {
   TLS_OUT_ASKS,
-  TLS_OUT_END_SENT,
   TLS_OUT_FAILED,
   TLS_OUT_OPEN,
-  TLS_OUT_PEER_ENDED,
-  TLS_OUT_TRUNCATED,
   TLS_VERIFY_NONE,
   TLS_VERIFY_REQUIRE,
   type TlsEngine,
   type TlsInfo,
 } from "./engine.js";
 import { TlsDeadlines } from "./deadlines.js";
+import { TlsEndings } from "./endings.js";
 import { TlsFailures } from "./failures.js";
 import { TlsLower } from "./lower.js";
 import { TlsRecords } from "./records.js";
@@ -74,11 +68,6 @@ import { TlsView } from "./view.js";
 
 /** Ticks of 100 us in a millisecond. */
 const TICKS_PER_MS = 10;
-/**
- * How long a peer may take to end its stream after the application has closed, as TCP stays in FIN-WAIT-2; and, before
- * that, how long it may take nothing of what there is to send, as TCP bears a closed window then.
- */
-const LINGER_TICKS = 300_000;
 /** Steps of a connection in a row; then others get their turn. */
 const MAX_STEPS = 4;
 /** Room for clear text at which a connection whose application had read nothing goes on. */
@@ -128,13 +117,12 @@ export class TlsTransport implements Transport, Timed {
   readonly #records: TlsRecords;
   readonly #view: TlsView;
   readonly #handshakes: TlsDeadlines;
-  readonly #lingering: TlsDeadlines;
   readonly #lower: TlsLower;
   /** Context of each listener. */
   readonly #listeners = new Map<ConnectionIndex, number>();
   readonly #openings = new Map<ConnectionIndex, Opening>();
-  /** Handshakes that wait for a certificate. */
-  readonly #asked = new Map<ConnectionIndex, object>();
+  readonly #asks: CertificateAsks;
+  readonly #endings: TlsEndings;
   #onKeys: ((lines: string) => void) | undefined;
   #tick = 0;
 
@@ -150,7 +138,6 @@ export class TlsTransport implements Transport, Timed {
     this.#records = new TlsRecords(sessions, sessions, engine, config);
     this.#view = new TlsView(sessions, this.rows, engine);
     this.#handshakes = new TlsDeadlines(this.#i32, this.rows, config.handshakeMs * TICKS_PER_MS);
-    this.#lingering = new TlsDeadlines(this.#i32, this.rows, LINGER_TICKS);
     this.#lower = new TlsLower(
       sessions,
       {
@@ -158,7 +145,7 @@ export class TlsTransport implements Transport, Timed {
         connected: (s, error) => this.#connected(s, error),
         disconnect: (s) => this.#finCame(s),
         reset: (s, error) => this.#wasReset(s, error),
-        transportClosed: (s) => this.#lowerClosed(s),
+        transportClosed: (s) => this.#endings.lowerClosed(s),
         cleanup: (s, phase) => this.#lowerGone(s, phase === "transport"),
         unlistened: (s) => this.#lower.unbind(s),
         rx: (s) => this.#run(this.#lower.owner(s)),
@@ -170,6 +157,11 @@ export class TlsTransport implements Transport, Timed {
       },
       config.fifoBytes,
     );
+    const { rows, store, failures } = this;
+    const contextOf = (listener: ConnectionIndex): number => this.#listeners.get(listener) ?? -1;
+    this.#asks = new CertificateAsks(sessions, rows, engine, store, contextOf);
+    const forget = (c: ConnectionIndex): void => this.#forget(c);
+    this.#endings = new TlsEndings({ sessions, rows, engine, lower: this.#lower, failures, forget });
   }
 
   /** Hands out the secrets of all handshakes to come, as lines of the NSS key log format, by which a capture can be decrypted. */
@@ -353,13 +345,13 @@ export class TlsTransport implements Transport, Timed {
       const state = i32[r + C_STATE];
       if ((state !== TLS_HANDSHAKE && state !== TLS_OPEN) || (i32[r + C_FLAGS] & TLSF_LOWER_CLOSED) !== 0) return false;
       if ((i32[r + C_FLAGS] & TLSF_TRUNCATED) !== 0) {
-        this.#cut(c);
+        this.#endings.cut(c);
         return false;
       }
       const bits = this.#records.step(r, this.#tick);
       if (state === TLS_HANDSHAKE) {
         if (!this.#shook(c, bits)) return false;
-      } else if (!this.#wentOn(c, bits) || !this.#records.hasMoved) return false;
+      } else if (!this.#endings.wentOn(c, bits) || !this.#records.hasMoved) return false;
     }
     return true;
   }
@@ -371,7 +363,7 @@ export class TlsTransport implements Transport, Timed {
       this.#failHandshake(c, SESSION_E_TLS_HANDSHAKE, this.#engine.reason(this.#i32[this.rows.row(c) + TLS_ENGINE]));
       return false;
     }
-    if ((bits & TLS_OUT_ASKS) !== 0) this.#ask(c);
+    if ((bits & TLS_OUT_ASKS) !== 0) this.#asks.ask(c);
     return (bits & TLS_OUT_OPEN) !== 0 && this.#opened(c);
   }
 
@@ -408,132 +400,6 @@ export class TlsTransport implements Transport, Timed {
     this.#forget(c);
   }
 
-  #ask(c: ConnectionIndex): void {
-    const i32 = this.#i32;
-    const r = this.rows.row(c);
-    if ((i32[r + C_FLAGS] & TLSF_ASKED) !== 0) return;
-    i32[r + C_FLAGS] |= TLSF_ASKED;
-    const question = {};
-    this.#asked.set(c, question);
-    const { serverName = "" } = this.#engine.info(i32[r + TLS_ENGINE]);
-    const { onServerName } = this.store;
-    // Not within a turn, and what it throws is a refusal.
-    void Promise.resolve(serverName)
-      .then((name) => onServerName?.(name) ?? -1)
-      .then(
-        (pair) => this.#answer(c, question, pair),
-        () => this.#answer(c, question, -1),
-      );
-  }
-
-  #answer(c: ConnectionIndex, question: object, pair: number): void {
-    if (this.#asked.get(c) !== question) return;
-    this.#asked.delete(c);
-    const session = this.#i32[this.rows.row(c) + TLS_OPENER];
-    const listener = this.#sessions.connectionOf(session);
-    const context = this.store.acquireLike(this.#listeners.get(listener) ?? -1, pair);
-    this.#engine.answer(this.#i32[this.rows.row(c) + TLS_ENGINE], context < 0 ? -1 : context);
-    this.store.release(context);
-    this.#sessions.wantTransmit(TRANSPORT_TLS, c);
-  }
-
-  /** After a step of an open connection. Returns whether it is still there. */
-  #wentOn(c: ConnectionIndex, bits: number): boolean {
-    const i32 = this.#i32;
-    const r = this.rows.row(c);
-    const before = i32[r + C_FLAGS];
-    const isAppClosed = (before & TLSF_APP_CLOSED) !== 0;
-    if ((bits & TLS_OUT_FAILED) !== 0) {
-      this.#fail(c, (bits & TLS_OUT_TRUNCATED) !== 0);
-      return false;
-    }
-    if ((bits & TLS_OUT_PEER_ENDED) !== 0 && (before & TLSF_PEER_ENDED) === 0) {
-      i32[r + C_FLAGS] |= TLSF_PEER_ENDED;
-      this.#sessions.closing(i32[r + C_SESSION]);
-    }
-    // As TCP answers data to one who has closed.
-    if (isAppClosed && this.#fifos.maxDequeue(i32[r + C_RX_FIFO]) > 0) {
-      this.reset(c);
-      return false;
-    }
-    // Without a connection below, nothing will be sent any more.
-    if (isAppClosed && this.#sessions.connectionOf(i32[r + TLS_LOWER]) < 0) {
-      this.#closeLower(c);
-      this.#forget(c);
-      return false;
-    }
-    if ((bits & TLS_OUT_END_SENT) !== 0) this.#endSent(c);
-    return true;
-  }
-
-  /** close_notify is on its way: TCP's stream ends after it, and all of TCP when the peer's has ended, too. */
-  #endSent(c: ConnectionIndex): void {
-    const i32 = this.#i32;
-    const r = this.rows.row(c);
-    const flags = i32[r + C_FLAGS];
-    if ((flags & TLSF_PEER_ENDED) !== 0) {
-      this.#closeLower(c);
-      i32[r + C_FLAGS] |= TLSF_END_SENT;
-      return;
-    }
-    if ((flags & TLSF_END_SENT) !== 0) return;
-    this.#sessions.halfClose(i32[r + TLS_LOWER]);
-    i32[r + C_FLAGS] |= TLSF_END_SENT;
-    if ((flags & TLSF_LINGERS) !== 0) this.#linger(c);
-  }
-
-  /** The application has closed: the peer's time begins, or begins anew. */
-  #linger(c: ConnectionIndex): void {
-    const i32 = this.#i32;
-    const r = this.rows.row(c);
-    if ((i32[r + C_FLAGS] & TLSF_LINGERS) !== 0) this.#lingering.remove(c);
-    i32[r + C_FLAGS] |= TLSF_LINGERS;
-    i32[r + TLS_SENT_UP_TO] = this.#sentUpTo(r);
-    this.#lingering.add(c, this.#tick);
-  }
-
-  #sentUpTo(r: number): number {
-    const tx = this.#i32[this.#sessions.table.row(this.#i32[r + TLS_LOWER]) + S_TX_FIFO];
-    return tx === 0 ? 0 : this.#fifos.head(tx);
-  }
-
-  #closeLower(c: ConnectionIndex): void {
-    const r = this.rows.row(c);
-    this.#i32[r + C_FLAGS] |= TLSF_LOWER_CLOSED;
-    this.#lower.close(this.#i32[r + TLS_LOWER]);
-  }
-
-  #fail(c: ConnectionIndex, isTruncated: boolean): void {
-    const i32 = this.#i32;
-    const r = this.rows.row(c);
-    if (isTruncated && (i32[r + C_FLAGS] & TLSF_LINGERS) !== 0 && (i32[r + C_FLAGS] & TLSF_END_SENT) !== 0) {
-      // Its close_notify would have come too late for anybody to miss it.
-      this.#closeLower(c);
-      return;
-    }
-    const reason = this.#engine.reason(i32[r + TLS_ENGINE]);
-    this.failures.count(reason);
-    if (isTruncated) {
-      i32[r + C_FLAGS] |= TLSF_TRUNCATED;
-      this.#cut(c);
-      return;
-    }
-    this.#sessions.reset(i32[r + C_SESSION], SESSION_E_TLS_PROTOCOL, reason);
-    this.#closeLower(c);
-    this.#forget(c);
-  }
-
-  /** The stream was cut: ends the session when what came before is read. */
-  #cut(c: ConnectionIndex): void {
-    const i32 = this.#i32;
-    const r = this.rows.row(c);
-    const isRead = this.#fifos.maxDequeue(i32[r + C_RX_FIFO]) === 0;
-    if (!isRead && (i32[r + C_FLAGS] & TLSF_APP_CLOSED) === 0) return;
-    this.#sessions.reset(i32[r + C_SESSION], SESSION_E_TLS_TRUNCATED);
-    this.#closeLower(c);
-    this.#forget(c);
-  }
-
   rxDequeued(c: ConnectionIndex): void {
     const i32 = this.#i32;
     const r = this.rows.row(c);
@@ -548,32 +414,17 @@ export class TlsTransport implements Transport, Timed {
   // ---- Ending ----
 
   halfClose(c: ConnectionIndex): void {
-    this.#i32[this.rows.row(c) + C_FLAGS] |= TLSF_END_WANTED;
-    this.#sessions.wantControl(TRANSPORT_TLS, c);
+    this.#endings.halfClose(c);
   }
 
   close(c: ConnectionIndex): void {
-    const i32 = this.#i32;
-    const r = this.rows.row(c);
-    if (i32[r + C_STATE] !== TLS_OPEN) {
-      // An active open that was given up.
-      this.#sessions.terminate(i32[r + TLS_LOWER]);
-      this.#forget(c);
-      return;
-    }
-    // RFC 9293 3.6.1, SHLD-3, as for TCP: who closes with unread data resets.
-    if (this.#fifos.maxDequeue(i32[r + C_RX_FIFO]) > 0) {
-      this.reset(c);
-      return;
-    }
-    i32[r + C_FLAGS] |= TLSF_END_WANTED | TLSF_APP_CLOSED;
-    this.#linger(c);
-    this.#sessions.wantControl(TRANSPORT_TLS, c);
+    // An active open that was given up.
+    if (this.#i32[this.rows.row(c) + C_STATE] === TLS_OPEN) this.#endings.close(c);
+    else this.reset(c);
   }
 
   reset(c: ConnectionIndex): void {
-    this.#sessions.terminate(this.#i32[this.rows.row(c) + TLS_LOWER]);
-    this.#forget(c);
+    this.#endings.reset(c);
   }
 
   #finCame(s: SessionIndex): void {
@@ -595,16 +446,6 @@ export class TlsTransport implements Transport, Timed {
       return;
     }
     this.#sessions.reset(i32[r + C_SESSION], error);
-    this.#forget(c);
-  }
-
-  /** TCP has sent all and got all, and both ends are closed. */
-  #lowerClosed(s: SessionIndex): void {
-    const c = this.#lower.owner(s);
-    if (c < 0) return;
-    const r = this.rows.row(c);
-    if ((this.#i32[r + C_FLAGS] & TLSF_LOWER_CLOSED) === 0) return;
-    this.#sessions.closed(this.#i32[r + C_SESSION]);
     this.#forget(c);
   }
 
@@ -645,8 +486,9 @@ export class TlsTransport implements Transport, Timed {
     const opening = this.#openings.get(c);
     if (opening !== undefined) this.store.release(opening.context);
     this.#openings.delete(c);
-    this.#asked.delete(c);
-    ((i32[r + C_FLAGS] & TLSF_LINGERS) === 0 ? this.#handshakes : this.#lingering).remove(c);
+    this.#asks.forget(c);
+    if ((i32[r + C_FLAGS] & TLSF_LINGERS) !== 0) this.#endings.stopLingering(c);
+    else this.#handshakes.remove(c);
     if (i32[r + TLS_LOWER] >= 0) this.#lower.unbind(i32[r + TLS_LOWER]);
     if (i32[r + TLS_ENGINE] >= 0) this.#engine.close(i32[r + TLS_ENGINE]);
     this.#sessions.deleted(i32[r + C_SESSION]);
@@ -656,7 +498,7 @@ export class TlsTransport implements Transport, Timed {
   // ---- Time ----
 
   setNow(tick: number): void {
-    this.#tick = tick;
+    this.#tick = this.#endings.tick = tick;
   }
 
   expire(tick: number): void {
@@ -667,22 +509,12 @@ export class TlsTransport implements Transport, Timed {
       if (isServer) this.#sessions.handshakeTimedOut(TRANSPORT_TLS, c);
       this.#failHandshake(c, SESSION_E_TIMEDOUT, "handshake timed out");
     }
-    for (let c = this.#lingering.overdue(tick); c >= 0; c = this.#lingering.overdue(tick)) this.#lingeredOn(c);
-  }
-
-  /** The peer's time is over: unless there is more to send, of which it takes some. */
-  #lingeredOn(c: ConnectionIndex): void {
-    const r = this.rows.row(c);
-    if ((this.#i32[r + C_FLAGS] & TLSF_END_SENT) !== 0) {
-      this.#closeLower(c);
-      this.#forget(c);
-    } else if (this.#i32[r + TLS_SENT_UP_TO] !== this.#sentUpTo(r)) this.#linger(c);
-    else this.reset(c);
+    this.#endings.expire(tick);
   }
 
   nextExpiry(tick: number): number {
     const ticks = this.#handshakes.nextExpiry(tick);
-    const others = this.#lingering.nextExpiry(tick);
+    const others = this.#endings.nextExpiry(tick);
     return ticks < 0 || (others >= 0 && others < ticks) ? others : ticks;
   }
 
