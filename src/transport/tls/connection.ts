@@ -34,11 +34,12 @@ export const TLSF_RX_WAITS = 1 << 14;
 export const TLSF_SERVER = 1 << 15;
 /** The certificate was asked for, and nobody has answered yet. */
 export const TLSF_ASKED = 1 << 16;
-
 /** TCP's session was closed: its end is waited for. */
 export const TLSF_LOWER_CLOSED = 1 << 17;
 /** The application closed, and the peer is given time: to take what is left, then to end its stream. */
 export const TLSF_LINGERS = 1 << 18;
+/** Records wait for room in the tx fifo of TCP, of which its session will tell. */
+export const TLSF_BLOCKED = 1 << 19;
 
 /** Session of TCP, -1 without one; of a listener its listening session. */
 export const TLS_LOWER = C_COMMON_WORDS;

@@ -9,6 +9,7 @@ import {
   TLS_LOWER,
   TLS_SENT,
   TLS_SENT_TICK,
+  TLSF_BLOCKED,
   TLSF_END_WANTED,
   TLSF_FIN,
   TLSF_RX_WAITS,
@@ -29,8 +30,8 @@ import {
   type TlsEngine,
 } from "./engine.js";
 
-/** Bytes of each direction that one step moves at most: four records, which stay in the processor's cache. */
-const STEP_BYTES = 65_536;
+/** Bytes of each direction that one step moves at most: eight records, which stay in the processor's cache. */
+const STEP_BYTES = 131_072;
 /** Room for ciphertext that a step gets beside that for records: a flight of the handshake, alerts, key updates. */
 const FLIGHT_BYTES = 16_384;
 /** What a record grows by, at most, of the suites that are spoken. */
@@ -71,11 +72,15 @@ export class TlsRecords {
     return bytes;
   }
 
+  #unread(fifo: number): number {
+    return fifo === 0 ? 0 : this.#fifos.maxDequeue(fifo);
+  }
+
   /** Names what is unread in a fifo (0: nothing) as a direction's spans. Returns whether that is all. */
   #show(direction: number, fifo: number): boolean {
     const { i32 } = this.#window;
     const at = this.#engine.area + TLS_SPANS + direction * DIRECTION_WORDS;
-    const unread = fifo === 0 ? 0 : this.#fifos.maxDequeue(fifo);
+    const unread = this.#unread(fifo);
     const part = unread < STEP_BYTES ? unread : STEP_BYTES;
     const count = part === 0 ? 0 : this.#fifos.spans(fifo, 0, part, i32, TLS_MAX_SPANS, at);
     i32[this.#engine.area + TLS_COUNTS + direction] = count;
@@ -99,6 +104,23 @@ export class TlsRecords {
     const { startRecordBytes, startBytes, recordBytes } = this.#config;
     if (((tick - i32[r + TLS_SENT_TICK]) | 0) > SILENCE_TICKS) i32[r + TLS_SENT] = 0;
     return i32[r + TLS_SENT] < startBytes ? startRecordBytes : recordBytes;
+  }
+
+  /**
+   * Whether a step of an open connection cannot do anything: there is no ciphertext, no end to be told, nothing that the
+   * engine holds back, and no clear text or no room for it yet. Steps are calls of C, and half of them would be such.
+   */
+  isIdle(r: number): boolean {
+    const { i32 } = this.#window;
+    const flags = i32[r + C_FLAGS];
+    const cipherRx = i32[this.#sessions.table.row(i32[r + TLS_LOWER]) + S_RX_FIFO];
+    if ((flags & (TLSF_END_WANTED | TLSF_FIN | TLSF_RX_WAITS)) !== 0 || this.#unread(cipherRx) > 0) return false;
+    return (flags & TLSF_BLOCKED) !== 0 || this.#unread(i32[r + C_TX_FIFO]) === 0;
+  }
+
+  /** There is room for ciphertext, or memory for it. */
+  unblock(r: number): void {
+    this.#window.i32[r + C_FLAGS] &= ~TLSF_BLOCKED;
   }
 
   /** One step of the connection in row `r`. Returns TLS_OUT_ bits. */
@@ -151,7 +173,8 @@ export class TlsRecords {
     const isStarved = incoming > 0 && !hasClearRoom && clearRx !== 0 && fifos.maxEnqueue(clearRx) > 0;
     if (((bits & TLS_OUT_BLOCKED) !== 0 || isStarved) && cipherTx !== 0) this.#sessions.wantTx(lower);
     const isWaiting = (bits & TLS_OUT_PENDING) !== 0 || taken < incoming || !isAllCipher || (isEnd && !hasClearRoom);
-    i32[r + C_FLAGS] = isWaiting ? i32[r + C_FLAGS] | TLSF_RX_WAITS : i32[r + C_FLAGS] & ~TLSF_RX_WAITS;
+    const waits = (isWaiting ? TLSF_RX_WAITS : 0) | ((bits & TLS_OUT_BLOCKED) !== 0 ? TLSF_BLOCKED : 0);
+    i32[r + C_FLAGS] = (i32[r + C_FLAGS] & ~(TLSF_RX_WAITS | TLSF_BLOCKED)) | waits;
     this.hasMoved = taken + written + sent + got > 0;
     return bits;
   }

@@ -69,7 +69,7 @@ import { TlsView } from "./view.js";
 /** Ticks of 100 us in a millisecond. */
 const TICKS_PER_MS = 10;
 /** Steps of a connection in a row; then others get their turn. */
-const MAX_STEPS = 4;
+const MAX_STEPS = 2;
 /** Room for clear text at which a connection whose application had read nothing goes on. */
 const ROOM_BYTES = 16_384;
 
@@ -149,7 +149,7 @@ export class TlsTransport implements Transport, Timed {
         cleanup: (s, phase) => this.#lowerGone(s, phase === "transport"),
         unlistened: (s) => this.#lower.unbind(s),
         rx: (s) => this.#run(this.#lower.owner(s)),
-        tx: (s) => this.#run(this.#lower.owner(s)),
+        tx: (s) => this.#hasRoom(this.#lower.owner(s)),
         detached: (gone) => {
           for (const s of gone) this.#lowerGone(s, false);
           this.#lower.forgetDetached();
@@ -337,6 +337,12 @@ export class TlsTransport implements Transport, Timed {
     if (c >= 0 && this.#pump(c)) this.#sessions.wantTransmit(TRANSPORT_TLS, c);
   }
 
+  #hasRoom(c: ConnectionIndex): void {
+    if (c < 0) return;
+    this.#records.unblock(this.rows.row(c));
+    this.#run(c);
+  }
+
   /** Steps until nothing moves. Returns true when there is more to do at once. */
   #pump(c: ConnectionIndex): boolean {
     const i32 = this.#i32;
@@ -348,6 +354,7 @@ export class TlsTransport implements Transport, Timed {
         this.#endings.cut(c);
         return false;
       }
+      if (state === TLS_OPEN && this.#records.isIdle(r)) return false;
       const bits = this.#records.step(r, this.#tick);
       if (state === TLS_HANDSHAKE) {
         if (!this.#shook(c, bits)) return false;
