@@ -21,6 +21,7 @@
         "tls-connection.c",
         "tls-bio.c",
         "tls-keylog.c",
+        "tls-random.c",
         "tls-step.c"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],

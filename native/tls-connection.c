@@ -51,6 +51,7 @@ static napi_value connection_open(napi_env env, napi_callback_info info) {
     else SSL_set_connect_state(connection->ssl);
     connection->context = context;
     context->refs++;
+    if (engine->now_s != 0) X509_VERIFY_PARAM_set_time(SSL_get0_param(connection->ssl), tls_now(engine));
     if (bio != NULL && expect_peer(connection->ssl, hostname, address, length, !context->server))
       made = handles_add(&engine->connections, connection);
   }

@@ -129,7 +129,7 @@ static napi_value add_context(napi_env env, napi_callback_info info) {
     tls_context_drop(context);
     return NULL;
   }
-  context->ctx = SSL_CTX_new(context->server ? TLS_server_method() : TLS_client_method());
+  context->ctx = SSL_CTX_new_ex(tls_library(engine), NULL, context->server ? TLS_server_method() : TLS_client_method());
   const char *wrong = context->ctx == NULL ? "context" : apply(&profile, engine, context);
   int32_t number = wrong == NULL ? handles_add(&engine->contexts, context) : -1;
   if (number >= 0) {

@@ -92,7 +92,7 @@ static napi_value add_pair(napi_env env, napi_callback_info info) {
     throw_error(env, ENOMEM, "no memory for a certificate");
   } else if ((pair->certificate = PEM_read_bio_X509_AUX(certificate, NULL, no_passphrase, NULL)) == NULL) {
     refusal = tls_refusal(env, "certificate", "not PEM");
-  } else if ((pair->key = PEM_read_bio_PrivateKey(key, NULL, no_passphrase, NULL)) == NULL) {
+  } else if ((pair->key = PEM_read_bio_PrivateKey_ex(key, NULL, no_passphrase, NULL, tls_library(engine), NULL)) == NULL) {
     refusal = tls_refusal(env, "key", "not PEM");
   } else if (X509_check_private_key(pair->certificate, pair->key) != 1) {
     refusal = tls_refusal(env, "key", "not that of the certificate");
@@ -198,15 +198,16 @@ static bool add_extension(X509 *certificate, int kind, const char *value) {
 }
 
 /* A self-signed certificate for `name`, valid from an hour ago for a year. */
-static X509 *self_signed(EVP_PKEY *key, const char *name, const char *alternative) {
-  X509 *certificate = X509_new();
+static X509 *self_signed(const struct tls_engine *engine, EVP_PKEY *key, const char *name, const char *alternative) {
+  X509 *certificate = X509_new_ex(tls_library(engine), NULL);
+  time_t now = tls_now(engine);
   uint64_t serial = 0;
-  if (certificate == NULL || RAND_bytes((unsigned char *)&serial, sizeof serial) != 1) goto failed;
+  if (certificate == NULL || RAND_bytes_ex(tls_library(engine), (unsigned char *)&serial, sizeof serial, 0) != 1) goto failed;
   X509_NAME *subject = X509_get_subject_name(certificate);
   if (X509_set_version(certificate, 2) != 1 ||
       ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial >> 1) != 1 ||
-      X509_gmtime_adj(X509_getm_notBefore(certificate), -3600) == NULL ||
-      X509_gmtime_adj(X509_getm_notAfter(certificate), 365L * 86400) == NULL ||
+      X509_time_adj(X509_getm_notBefore(certificate), -3600, &now) == NULL ||
+      X509_time_adj(X509_getm_notAfter(certificate), 365L * 86400, &now) == NULL ||
       X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0) != 1 ||
       X509_set_issuer_name(certificate, subject) != 1 || X509_set_pubkey(certificate, key) != 1 ||
       !add_extension(certificate, NID_subject_alt_name, alternative) ||
@@ -229,14 +230,15 @@ static bool set_pem(napi_env env, napi_value object, const char *key, BIO *bio) 
 static napi_value make_pair(napi_env env, napi_callback_info info) {
   napi_value argument, result = NULL;
   char name[65], alternative[80];
-  if (!get_arguments(env, info, 1, &argument, NULL) || !to_text(env, argument, "name", name, sizeof name)) return NULL;
+  void *data;
+  if (!get_arguments(env, info, 1, &argument, &data) || !to_text(env, argument, "name", name, sizeof name)) return NULL;
   for (const char *at = name; *at != '\0'; at++)
     if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", *at) == NULL)
       return throw_error(env, EINVAL, "name: not a host name: \"%s\"", name);
   snprintf(alternative, sizeof alternative, "DNS:%s", name);
   ERR_clear_error();
-  EVP_PKEY *key = EVP_EC_gen("P-256");
-  X509 *certificate = key == NULL ? NULL : self_signed(key, name, alternative);
+  EVP_PKEY *key = EVP_PKEY_Q_keygen(tls_library(data), NULL, "EC", "P-256");
+  X509 *certificate = key == NULL ? NULL : self_signed(data, key, name, alternative);
   BIO *texts[2] = {BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem())};
   bool made = certificate != NULL && texts[0] != NULL && texts[1] != NULL &&
               PEM_write_bio_X509(texts[0], certificate) == 1 &&

@@ -6,11 +6,13 @@
 #include "common.h"
 
 #include <openssl/ssl.h>
+#include <time.h>
 
 /* Longest PEM text that is read, and longest chain that a peer may send. */
 #define TLS_PEM_MAX 65536
 #define TLS_HOSTNAME_BYTES 256
 #define TLS_ALPN_MAX 256
+#define TLS_SEED_BYTES 32
 
 /* Things by number; a freed number is given out again. */
 struct handles {
@@ -75,9 +77,18 @@ struct tls_engine {
   struct window *window;
   int64_t area;
   struct handles pairs, stores, contexts, connections;
+  int64_t now_s; /* seconds since 1970; 0: the system's */
+  struct tls_random *random; /* NULL: the system's */
   char *keys; /* NULL: not kept */
   size_t keys_length;
 };
+
+/* What gives an engine all its randomness from a seed. NULL when OpenSSL refuses or without memory. */
+struct tls_random *tls_random_new(const uint8_t seed[TLS_SEED_BYTES]);
+void tls_random_drop(struct tls_random *random);
+time_t tls_now(const struct tls_engine *engine);
+/* The OpenSSL of an engine; NULL is the process's. */
+OSSL_LIB_CTX *tls_library(const struct tls_engine *engine);
 
 /* The BIO of a connection: reads from its cipher_in, writes to its cipher_out. NULL without memory. */
 BIO *tls_bio_new(struct tls_connection *connection);

@@ -12,6 +12,7 @@ export { DatagramBatch } from "./session/datagram-batch.js";
 export type { DatagramInfo } from "./session/datagram-header.js";
 export type { Device, Offloads } from "./device/device.js";
 export { wire, type WireDevice, type WireOptions } from "./device/wire-device.js";
+export { simulatedTls } from "./host/simulated-tls.js";
 export { ConfigError } from "./host/config-error.js";
 export type { AppConfig, InterfaceConfig, RouteConfig, StackConfig } from "./host/config-types.js";
 export type { LiveStack, OpenOptions } from "./node/live-stack.js";

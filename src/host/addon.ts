@@ -104,7 +104,10 @@ export interface PacketRing {
 }
 
 /** The native half of the TLS engine: see TlsEngine for what its methods do. Wrong arguments throw. */
-export type AddonTlsEngine = Omit<TlsEngine, "name" | "area" | "roots">;
+export interface AddonTlsEngine extends Omit<TlsEngine, "name" | "area" | "roots"> {
+  /** Seconds since 1970 at which certificates are made and verified from now on; 0: the system's time. */
+  setTime(seconds: number): void;
+}
 
 /** The window's native half. Ranges are checked; a refused one throws. After `close` its memory reads as zero. */
 export interface AddonWindow {
@@ -125,8 +128,8 @@ export interface AddonWindow {
   rxBurst(): number;
   /** Packets of the mailbox that are done with, or a negative errno. Never throws. */
   txBurst(): number;
-  /** Steps have their parameters and results in 1024 bytes there. */
-  createTlsEngine(offset: number): AddonTlsEngine;
+  /** Steps have their parameters and results in 1024 bytes there. A seed, 32 bytes, determines all that is random. */
+  createTlsEngine(offset: number, options: { readonly seed?: Uint8Array }): AddonTlsEngine;
   close(): void;
 }
 

@@ -1,16 +1,44 @@
 import { rootCertificates } from "node:tls";
+import { randomFill, type Random } from "../random/random.js";
 import { TLS_AREA_BYTES, type TlsEngine } from "../transport/tls/engine.js";
 import type { NativeWindow } from "./native-window.js";
 
-/** TLS by the OpenSSL inside the Node program, for the stack of a window. Throws RangeError when the window is full. */
-export function opensslEngine({ window, native }: NativeWindow): TlsEngine {
+/** Bytes of a seed of the engine. */
+const SEED_BYTES = 32;
+
+/** Where an engine has randomness and time from, if not from the system. */
+export interface EngineSources {
+  readonly random: Random;
+  /** Seconds since 1970. */
+  readonly nowS: () => number;
+}
+
+/**
+ * TLS by the OpenSSL inside the Node program, for the stack of a window. With `sources` all that is random comes from there,
+ * by one seed, and so does the time of certificates; the same calls give the same bytes then. Throws RangeError when the
+ * window is full.
+ */
+export function opensslEngine({ window, native }: NativeWindow, sources?: EngineSources): TlsEngine {
   const area = window.reserve("tls steps", TLS_AREA_BYTES);
-  const engine = native.createTlsEngine(area);
+  const seed = new Uint8Array(SEED_BYTES);
+  if (sources !== undefined) randomFill(sources.random, seed);
+  const engine = native.createTlsEngine(area, sources === undefined ? {} : { seed });
+  const setTime = (): void => {
+    if (sources !== undefined) engine.setTime(Math.floor(sources.nowS()));
+  };
   let roots = -1;
   return {
     ...engine,
     name: "openssl",
     area: area >> 2,
+    makePair(name) {
+      setTime();
+      return engine.makePair(name);
+    },
+    open(context, peer) {
+      setTime();
+      return engine.open(context, peer);
+    },
     // Node's own list, read when it is wanted first.
     roots() {
       if (roots >= 0) return roots;

@@ -1,9 +1,14 @@
 import type { FibRecord } from "../ip/fib.js";
 import type { IpOptions } from "../ip/ip.js";
 import type { NeighbourOptions } from "../ip/neighbour.js";
+import type { MemoryWindow } from "../mem/window.js";
+import type { Random } from "../random/random.js";
 import type { SessionConfig } from "../session/session-config.js";
 import type { StackLimits } from "../stack.js";
+import type { Clock } from "../time/clock.js";
 import type { TcpConfig } from "../transport/tcp/config.js";
+import type { TlsConfig } from "../transport/tls/config.js";
+import type { TlsEngine } from "../transport/tls/engine.js";
 import type { UdpConfig } from "../transport/udp/config.js";
 
 /** How large a host is: settings of its stack that decide how much memory it takes. */
@@ -15,6 +20,16 @@ export interface HostSize {
   readonly ip?: IpOptions;
   readonly neighbours?: NeighbourOptions;
 }
+
+/**
+ * Makes the window of a host, of so many bytes beside what TLS takes, and an engine of TLS for it that has randomness and
+ * time from nowhere else: `simulatedTls` of the package.
+ */
+export type TlsSource = (
+  windowBytes: number,
+  random: Random,
+  clock: Clock,
+) => { readonly window: MemoryWindow; readonly engine: TlsEngine };
 
 /** What a host of a simulation is. Settings that are not named are {@link SMALL_HOST}'s, then the stack's own. */
 export interface SimHostOptions extends HostSize {
@@ -30,6 +45,8 @@ export interface SimHostOptions extends HostSize {
   readonly clockOffsetUs?: number;
   /** How long a turn takes it, microseconds: what comes meanwhile waits for the next one. Default 0. */
   readonly turnUs?: number;
+  /** TLS. Default: none, `tls://` is NOSUPPORT. */
+  readonly tls?: { readonly source: TlsSource; readonly config?: Partial<TlsConfig> };
   /** Largest IP packet of its interfaces, bytes. Default 1500. */
   readonly mtu?: number;
 }

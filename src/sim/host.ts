@@ -6,6 +6,7 @@ import type { SeededRandom } from "../random/seeded.js";
 import type { ApplicationOptions } from "../session/application.js";
 import { Stack } from "../stack.js";
 import { TICK_US } from "../time/clock.js";
+import type { TlsConfig } from "../transport/tls/config.js";
 import { type SimHostOptions, sizeOf } from "./host-options.js";
 import type { LinkEnd, SimLink } from "./link.js";
 import type { LinkDirection } from "./link-direction.js";
@@ -17,6 +18,8 @@ import { SkewedClock } from "./skewed-clock.js";
 /** Turns at one instant before the host is taken to be never done. */
 const MAX_TURNS_PER_INSTANT = 10_000;
 const DEFAULT_MTU = 1500;
+/** TLS of a small host. */
+const SMALL_TLS: Partial<TlsConfig> = { maxConnections: 16, maxHandshakes: 16, fifoBytes: 32 << 10 };
 
 /** What a host is made of, and whom it tells. */
 export interface HostParts {
@@ -72,12 +75,14 @@ export class SimHost implements LinkEnd {
     this.#network = network;
     this.#wake = parts.wake;
     this.#clock = new SkewedClock(network, options.clockSkewPpm ?? 0, options.clockOffsetUs ?? 0);
+    const tls = options.tls?.source(windowBytes, random, this.#clock);
     this.stack = new Stack({
-      window: MemoryWindow.plain(windowBytes),
+      window: tls?.window ?? MemoryWindow.plain(windowBytes),
       clock: this.#clock,
       random,
       hooks: { wake: () => this.wake(), reportError: (error) => this.errors.push(error) },
       ...sizeOf(options),
+      ...(tls !== undefined && { tls: { engine: tls.engine, config: options.tls?.config ?? SMALL_TLS } }),
     });
     this.server = new AppServer(this.stack.host.sessions);
   }

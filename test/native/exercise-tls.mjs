@@ -46,13 +46,31 @@ class Pair {
   }
 }
 
+/** Whose seed and time are given makes the same certificate each time. */
+function exerciseSeed(window, refused) {
+  const make = (byte) => {
+    const engine = window.createTlsEngine(AREA, { seed: new Uint8Array(32).fill(byte) });
+    engine.setTime(1_767_225_600);
+    return Buffer.from(engine.makePair("weft.test").key).toString("latin1");
+  };
+  assert.equal(make(1), make(1));
+  assert.notEqual(make(1), make(2));
+  const engine = window.createTlsEngine(AREA, { seed: new Uint8Array(32) });
+  for (const time of [-1, 0.5, 2 ** 32, "now", undefined]) refused("EINVAL", () => engine.setTime(time));
+  engine.setTime(0);
+}
+
 /** @param {(code: string, action: () => unknown) => void} refused @param {(target: object) => void} feedNonsense */
 export function exerciseTls(addon, refused, feedNonsense) {
   const window = addon.createWindow(8 << 20);
   window.commit(0, 4 << 20);
-  refused("EINVAL", () => window.createTlsEngine(65));
-  refused("EFAULT", () => window.createTlsEngine(6 << 20));
-  const engine = window.createTlsEngine(AREA);
+  refused("EINVAL", () => window.createTlsEngine(65, {}));
+  refused("EFAULT", () => window.createTlsEngine(6 << 20, {}));
+  refused("EINVAL", () => window.createTlsEngine(AREA));
+  refused("EINVAL", () => window.createTlsEngine(AREA, { seed: new Uint8Array(31) }));
+  refused("EINVAL", () => window.createTlsEngine(AREA, { seed: new Uint8Array(33) }));
+  exerciseSeed(window, refused);
+  const engine = window.createTlsEngine(AREA, {});
   feedNonsense(engine);
   const { certificate, key } = engine.makePair("weft.test");
   const pair = engine.addPair(certificate, key);

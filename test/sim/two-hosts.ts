@@ -4,6 +4,7 @@ import { type HostSize, SMALL_HOST, type SimHostOptions } from "../../src/sim/ho
 import type { SimLink } from "../../src/sim/link.js";
 import type { LinkOptions } from "../../src/sim/link-options.js";
 import { createSimulation, type Simulation } from "../../src/sim/simulation.js";
+import type { TlsOptions } from "../../src/transport/tls/crypto-config.js";
 
 /** How two hosts are connected. */
 export interface TwoHostsOptions {
@@ -51,8 +52,22 @@ export interface Transfer {
   error: unknown;
 }
 
-/** Starts to send `bytes` random bytes over TCP from `from` to port 9 of `to`, which is host 2. */
-export function transfer(sim: Simulation, from: SimHost, to: SimHost, bytes: number, family: 4 | 6 = 4): Transfer {
+/** How a transfer goes. */
+export interface TransferOptions {
+  readonly proto?: "tcp" | "tls";
+  /** Of the client. */
+  readonly tls?: TlsOptions;
+}
+
+/** Starts to send `bytes` random bytes, over TCP or TLS, from `from` to port 9 of `to`, which is host 2 and `localhost`. */
+export function transfer(
+  sim: Simulation,
+  from: SimHost,
+  to: SimHost,
+  bytes: number,
+  family: 4 | 6 = 4,
+  { proto = "tcp", tls }: TransferOptions = {},
+): Transfer {
   const data = new Uint8Array(bytes);
   sim.fork().fill(data);
   const state: Transfer = { data, got: 0, wrongAt: -1, isDone: false, error: undefined };
@@ -102,8 +117,9 @@ export function transfer(sim: Simulation, from: SimHost, to: SimHost, bytes: num
       },
     },
   );
-  sink.listen(`tcp://${ANY[family]}:9`).catch((error: unknown) => (state.error = error));
-  source.connect(`tcp://${SERVER[family]}:9`).catch((error: unknown) => (state.error = error));
+  sink.listen(`${proto}://${ANY[family]}:9`).catch((error: unknown) => (state.error = error));
+  const target = proto === "tls" ? `[localhost]${SERVER[family].replace(/[[\]]/g, "")}/9` : `${SERVER[family]}:9`;
+  source.connect(`${proto}://${target}`, tls && { tls }).catch((error: unknown) => (state.error = error));
   return state;
 }
 
