@@ -1,77 +1,32 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { attach } from "../../src/client/client-app.js";
-import { type App, createStack, type CryptoStore, type LiveStack, type Session } from "../../src/index.js";
+import type { App, CryptoStore, LiveStack, Session } from "../../src/index.js";
 import { lacks } from "../needs.js";
-import { Netns } from "../support/netns.js";
+import type { Netns } from "../support/netns.js";
 import { mustRun, type Program } from "../support/program.js";
-import { KERNEL4, KERNEL6, STACK4, STACK6 } from "../support/weft.js";
-
-const FAMILIES = [
-  { family: "IPv4", stack: STACK4, kernel: KERNEL4, connect: `${STACK4}:443`, resolve: `localhost:443:${STACK4}` },
-  { family: "IPv6", stack: STACK6, kernel: KERNEL6, connect: `[${STACK6}]:443`, resolve: `localhost:443:[${STACK6}]` },
-] as const;
-
-const BODY = Buffer.from(Uint8Array.from({ length: 3_000_000 }, (_, i) => (i * 7 + (i >> 8)) & 0xff));
-
-/** Sends a page of BODY's bytes to whoever has asked for something. */
-function serve(session: Session): void {
-  let sent = session.data as number | undefined;
-  const asked = Buffer.alloc(session.readableBytes);
-  session.read(asked);
-  if (sent === undefined && !asked.includes("\r\n\r\n")) return;
-  if (sent === undefined) {
-    session.write(Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${BODY.length}\r\nconnection: close\r\n\r\n`));
-    sent = 0;
-  }
-  sent += session.write(BODY, sent);
-  session.data = sent;
-  if (sent === BODY.length) session.close();
-}
+import { KERNEL4, STACK4 } from "../support/weft.js";
+import { BODY, serveBody, TLS_FAMILIES, TlsPeerStack } from "./tls-stack.js";
 
 describe.skipIf(lacks("netns", "tun", "ip", "curl", "openssl"))("TLS with other implementations", () => {
-  const directory = mkdtempSync(join(tmpdir(), "weft-tls-"));
-  const trusted = join(directory, "stack.pem");
-  const keys = join(directory, "stack.keys");
-  const sockets = join(directory, "attach");
+  let host: TlsPeerStack;
+  let directory: string;
+  let trusted: string;
+  let keys: string;
   let netns: Netns;
   let stack: LiveStack;
   let store: CryptoStore;
   let client: App;
 
   beforeAll(async () => {
-    netns = await Netns.create();
-    stack = await createStack({
-      interfaces: [
-        {
-          name: "tap0",
-          kind: "tap",
-          netns: netns.name,
-          addresses: [`${STACK4}/24`, `${STACK6}/64`],
-          host: { addresses: [`${KERNEL4}/24`, `${KERNEL6}/64`] },
-        },
-      ],
-      attach: { directory: sockets },
-      limits: { appSegmentBytes: 128 << 20 },
-      tls: { keylog: keys },
-    });
-    if (stack.cryptoStore === undefined) throw new Error("no TLS");
-    store = stack.cryptoStore;
-    writeFileSync(trusted, store.testPair.certificate);
-    const server = await stack.attach({ name: "https" }, { accept: () => true, rx: serve, tx: serve });
-    const tls = { alpn: ["http/1.1"] };
-    for (const uri of ["tls://0.0.0.0/443", "tls://::/443"]) await server.listen(uri, { tls });
+    host = await TlsPeerStack.start();
+    ({ directory, trusted, keys, netns, stack, store } = host);
     client = await stack.attach({ name: "client" }, { disconnect: () => {} });
   });
-  afterAll(async () => {
-    await stack.close();
-    await netns.remove();
-    rmSync(directory, { recursive: true, force: true });
-  });
+  afterAll(() => host.end());
 
-  describe.each(FAMILIES)("over $family", ({ connect, resolve }) => {
+  describe.each(TLS_FAMILIES)("over $family", ({ connect, resolve }) => {
     it.each(["1.2", "1.3"])("curl verifies the certificate and gets every byte, TLS %s", async (version) => {
       const out = join(directory, `page-${version}`);
       const trust = ["--cacert", trusted, "--resolve", resolve];
@@ -94,7 +49,7 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl", "openssl"))("TLS with other 
 
   it("the secrets of a handshake are in the file that was asked for, as curl has them", async () => {
     const theirs = join(directory, "curl.keys");
-    const what = ["-gsS", "--http1.1", "-o", "/dev/null", "--cacert", trusted, "--resolve", FAMILIES[0].resolve];
+    const what = ["-gsS", "--http1.1", "-o", "/dev/null", "--cacert", trusted, "--resolve", TLS_FAMILIES[0].resolve];
     await netns.must("env", [`SSLKEYLOGFILE=${theirs}`, "curl", ...what, "https://localhost/"]);
     const ours = new Set(readFileSync(keys, "latin1").split("\n"));
     const wanted = readFileSync(theirs, "latin1").split("\n");
@@ -204,8 +159,8 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl", "openssl"))("TLS with other 
 
   it("an application in another process serves and connects, with the defaults", async () => {
     const outside = await attach(
-      { name: "outside", directory: sockets },
-      { accept: () => true, rx: serve, tx: serve, disconnect: (session) => void session.close() },
+      { name: "outside", directory: join(directory, "attach") },
+      { accept: () => true, rx: serveBody, tx: serveBody, disconnect: (session) => void session.close() },
     );
     const listener = await outside.listen("tls://0.0.0.0/8443");
     const trust = ["--cacert", trusted, "--resolve", `localhost:8443:${STACK4}`];

@@ -10,6 +10,8 @@ const PEERS = [
   { program: "tcpdump", package: "tcpdump" },
   { program: "tshark", package: "tshark" },
   { program: "openssl", package: "openssl" },
+  { program: "gnutls-cli", package: "gnutls-bin" },
+  { program: "nmap", package: "nmap" },
   { program: "ethtool", package: "ethtool" },
   { program: "python3", package: "python3" },
   { program: "scapy", package: "python3-scapy" },
