@@ -140,6 +140,23 @@ static napi_value add_context(napi_env env, napi_callback_info info) {
   return tls_refusal(env, wrong == NULL ? "context" : wrong, "not usable");
 }
 
+/* setStore(context, store): another store, for handshakes that have not verified yet. False: there is none of that number. */
+static napi_value set_store(napi_env env, napi_callback_info info) {
+  napi_value arguments[2], result;
+  void *data;
+  int64_t context_number, store_number;
+  if (!get_arguments(env, info, 2, arguments, &data) ||
+      !to_integer(env, arguments[0], "context", 0, INT32_MAX, &context_number) ||
+      !to_integer(env, arguments[1], "store", 0, INT32_MAX, &store_number))
+    return NULL;
+  struct tls_engine *engine = data;
+  struct tls_context *context = handles_get(&engine->contexts, context_number);
+  X509_STORE *store = handles_get(&engine->stores, store_number);
+  bool is_there = context != NULL && store != NULL;
+  if (is_there) SSL_CTX_set1_cert_store(context->ctx, store);
+  return napi_get_boolean(env, is_there, &result) == napi_ok ? result : NULL;
+}
+
 /* removeContext(number): connections keep it. False: there is none. */
 static napi_value remove_context(napi_env env, napi_callback_info info) {
   napi_value argument, result;
@@ -156,5 +173,6 @@ static napi_value remove_context(napi_env env, napi_callback_info info) {
 
 bool tls_context_methods(napi_env env, napi_value object, struct tls_engine *engine) {
   return add_method(env, object, "addContext", add_context, &engine->shared) &&
-         add_method(env, object, "removeContext", remove_context, &engine->shared);
+         add_method(env, object, "removeContext", remove_context, &engine->shared) &&
+         add_method(env, object, "setStore", set_store, &engine->shared);
 }

@@ -1,3 +1,4 @@
+import type { AppCrypto } from "./app-crypto.js";
 import type { AppWorker, ConnectOptions, ListenOptions } from "./app-worker.js";
 import type { AppCallbacks } from "./callbacks.js";
 import type { Listener } from "./listener.js";
@@ -7,7 +8,7 @@ import type { Session } from "./session.js";
  * An attached application. What it does itself its default worker does; more workers can be added. Control calls are
  * asynchronous and reject with a SessionError.
  */
-export interface App {
+export interface App extends AppCrypto {
   readonly name: string;
   /** VPP's application index. */
   readonly index: number;

@@ -1,9 +1,12 @@
 import type { ApplicationOptions } from "../session/application.js";
 import { SESSION_E_INVALID, SESSION_E_NOAPP, SessionError } from "../session/session-errors.js";
 import type { SessionLayer } from "../session/session-layer.js";
+import type { CryptoStore, TlsProfile } from "../transport/tls/crypto-store.js";
+import type { TlsPairText } from "../transport/tls/engine.js";
 import type { App } from "./app.js";
 import type { ConnectOptions, ListenOptions } from "./app-worker.js";
 import type { AppCallbacks } from "./callbacks.js";
+import { cryptoStoreOf } from "./crypto-store-of.js";
 import { LocalAppWorker } from "./local-app-worker.js";
 import type { LocalListener } from "./local-listener.js";
 import type { LocalSession } from "./local-session.js";
@@ -68,6 +71,40 @@ export class LocalApp implements App {
 
   async connect(uri: string, options: ConnectOptions = {}): Promise<LocalSession> {
     return this.#default(`connect ${uri}`).connect(uri, options);
+  }
+
+  async addCertificate(pair: TlsPairText): Promise<number> {
+    return this.#store("add certificate").addPair(pair, this.#index);
+  }
+
+  async delCertificate(index: number): Promise<void> {
+    this.#store("delete certificate").delPair(index, this.#index);
+  }
+
+  async addTrust(certificates: Uint8Array, crl?: Uint8Array): Promise<number> {
+    return this.#store("add trust").addTrust(certificates, crl, this.#index);
+  }
+
+  async updateCrl(trust: number, crl: Uint8Array): Promise<void> {
+    this.#store("update crl").updateCrl(trust, crl, this.#index);
+  }
+
+  async delTrust(index: number): Promise<void> {
+    this.#store("delete trust").delTrust(index, this.#index);
+  }
+
+  async addTlsProfile(profile: TlsProfile): Promise<number> {
+    return this.#store("add tls profile").addProfile(profile, this.#index);
+  }
+
+  async delTlsProfile(index: number): Promise<void> {
+    this.#store("delete tls profile").delProfile(index, this.#index);
+  }
+
+  /** The store, of an application that is attached: once it is not, its index may be another's. */
+  #store(what: string): CryptoStore {
+    this.#default(what);
+    return cryptoStoreOf(this.#sessions, what);
   }
 
   async detach(): Promise<void> {

@@ -143,6 +143,38 @@ export class ClientApp implements App {
     return events;
   }
 
+  async addCertificate(): Promise<number> {
+    throw this.#noCrypto("add certificate");
+  }
+
+  async delCertificate(): Promise<void> {
+    throw this.#noCrypto("delete certificate");
+  }
+
+  async addTrust(): Promise<number> {
+    throw this.#noCrypto("add trust");
+  }
+
+  async updateCrl(): Promise<void> {
+    throw this.#noCrypto("update crl");
+  }
+
+  async delTrust(): Promise<void> {
+    throw this.#noCrypto("delete trust");
+  }
+
+  async addTlsProfile(): Promise<number> {
+    throw this.#noCrypto("add tls profile");
+  }
+
+  async delTlsProfile(): Promise<void> {
+    throw this.#noCrypto("delete tls profile");
+  }
+
+  #noCrypto(what: string): SessionError {
+    return new SessionError(SESSION_E_NOSUPPORT, what, "for the stack's process");
+  }
+
   async detach(): Promise<void> {
     if (this.#workers.length === 0) throw new SessionError(SESSION_E_NOAPP, `detach ${this.name}`);
     await Promise.all(this.workers.map((worker) => worker.delete()));

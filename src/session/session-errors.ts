@@ -121,6 +121,8 @@ export const SESSION_E_MQ_MSG_ALLOC = -31;
 export const SESSION_E_TLS_HANDSHAKE = -32;
 /** There is no extended configuration. */
 export const SESSION_E_NOEXTCFG = -34;
+/** No TLS on this stack. */
+export const SESSION_E_NOCRYPTOENG = -35;
 /** No such certificate, store or profile. */
 export const SESSION_E_NOCRYPTOCKP = -36;
 /** Nobody of this stack listens there: go on in global scope. */

@@ -98,6 +98,8 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
   delivered: () => void = () => undefined;
   /** Called when a namespace came or went. */
   namespacesChanged: () => void = () => undefined;
+  /** Called when the last worker of an application has gone: what it had elsewhere goes, too. */
+  appEnded: (app: number) => void = () => undefined;
   /** Workers in other processes. */
   clients: () => readonly ClientView[] = () => [];
   readonly #core: SessionCore;
@@ -323,6 +325,7 @@ export class SessionLayer implements TransportUpcalls, SessionOwner, Timed {
     } catch (error) {
       this.#core.reportError(error, -1);
     }
+    if (!worker.app.isAttached) this.appEnded(worker.app.index);
   }
 
   /**

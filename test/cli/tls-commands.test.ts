@@ -32,14 +32,14 @@ test("show tls: what there is, and what went wrong", async () => {
 
 test("show app certificate: the test certificate once it was wanted, and those that were added", async () => {
   const { store } = net.tls(1);
-  expect(await lines("show app certificate")).toEqual(["Index  Subject  Valid to  SHA-256"]);
+  expect(await lines("show app certificate")).toEqual(["Index  Owner  Subject  Valid to  SHA-256"]);
   store.addPair(store.engine.makePair("a.test"));
-  store.addPair(store.testPair);
+  store.addPair(store.testPair, (await net.attach(1)).index);
   const shown = await lines("show app certificate");
-  expect(shown.slice(1).map((line) => line.trim().split(/ {2,}/).slice(0, 2))).toEqual([
-    ["0", "CN=localhost"],
-    ["1", "CN=a.test"],
-    ["2", "CN=localhost"],
+  expect(shown.slice(1).map((line) => line.trim().split(/ {2,}/).slice(0, 3))).toEqual([
+    ["0", "stack", "CN=localhost"],
+    ["1", "stack", "CN=a.test"],
+    ["2", "app0[0]", "CN=localhost"],
   ]);
   expect(shown[1]).toMatch(/ \d{4} GMT {2}[0-9a-f]{64}$/);
   store.delPair(1);
@@ -49,9 +49,9 @@ test("show app certificate: the test certificate once it was wanted, and those t
 test("show app tls-profile", async () => {
   net.tls(1).store.addProfile({ minVersion: TLS_1_3, groups: "X25519" });
   expect((await lines("show app tls-profile")).map((line) => line.trim().split(/ {2,}/))).toEqual([
-    ["Index", "Min", "Max", "Cipher list", "Ciphersuites", "Groups"],
-    ["0", "1.2", "1.3", "-", "-", "-"],
-    ["1", "1.3", "1.3", "-", "-", "X25519"],
+    ["Index", "Owner", "Min", "Max", "Cipher list", "Ciphersuites", "Groups"],
+    ["0", "stack", "1.2", "1.3", "-", "-", "-"],
+    ["1", "stack", "1.3", "1.3", "-", "-", "X25519"],
   ]);
 });
 

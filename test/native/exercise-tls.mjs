@@ -159,6 +159,18 @@ export function exerciseTls(addon, refused, feedNonsense) {
   words.fill(0);
   engine.removePair(pair);
   engine.removeStore(store);
+  // Another store for a context that is in use, and what is none.
+  const shaking = new Pair(window, engine, [client, server], { hostname: "weft.test" });
+  const empty = engine.addStore(engine.makePair("other.test").certificate, NONE);
+  shaking.step(0);
+  assert.equal(engine.setStore(client, empty), true);
+  engine.removeStore(empty);
+  shaking.shake();
+  assert.match(engine.reason(shaking.connections[0]), /certificate verify failed/);
+  shaking.close();
+  assert.deepEqual([engine.setStore(client, empty), engine.setStore(9999, store)], [false, false]);
+  refused("EINVAL", () => engine.setStore(-1, store));
+  refused("EINVAL", () => engine.setStore(client));
   for (const context of [client, old, server, asking]) engine.removeContext(context);
   refused("ENOENT", () => engine.open(client, {}));
   words.fill(0);

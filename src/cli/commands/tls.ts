@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { TLS_1_2, TLS_1_3 } from "../../transport/tls/engine.js";
+import { type CryptoOwner, STACK_OWNER } from "../../transport/tls/crypto-things.js";
 import type { TlsTransport } from "../../transport/tls/tls.js";
 import { columns, pairs } from "../columns.js";
 import type { Command, CommandRun } from "../command.js";
@@ -8,6 +9,12 @@ import { CliError } from "../words.js";
 function tlsOf({ host }: CommandRun): TlsTransport {
   if (host.tls === undefined) throw new CliError("this stack has no TLS: its interfaces are wires only");
   return host.tls;
+}
+
+/** An application, or the stack, whose things every application may use. */
+function ownerName({ host }: CommandRun, owner: CryptoOwner): string {
+  if (owner === STACK_OWNER) return "stack";
+  return `${host.sessions.applications.attached(owner)?.name ?? ""}[${owner}]`;
 }
 
 const showTls: Command = {
@@ -35,11 +42,17 @@ const showAppCertificate: Command = {
     words.end();
     const rows = tlsOf(run)
       .store.certificates()
-      .map(([index, text]) => {
-        const { subject, validTo, fingerprint256 } = new X509Certificate(text);
-        return [index, subject.replaceAll("\n", ", "), validTo, fingerprint256.replaceAll(":", "").toLowerCase()];
+      .map(({ index, owner, certificate }) => {
+        const { subject, validTo, fingerprint256 } = new X509Certificate(certificate);
+        return [
+          index,
+          ownerName(run, owner),
+          subject.replaceAll("\n", ", "),
+          validTo,
+          fingerprint256.replaceAll(":", "").toLowerCase(),
+        ];
       });
-    return columns(["Index", "Subject", "Valid to", "SHA-256"], rows);
+    return columns(["Index", "Owner", "Subject", "Valid to", "SHA-256"], rows);
   },
 };
 
@@ -56,11 +69,12 @@ const showAppTlsProfile: Command = {
     words.end();
     const rows = tlsOf(run)
       .store.profiles()
-      .map(([index, { minVersion = TLS_1_2, maxVersion = TLS_1_3, ciphers = "-", suites = "-", groups = "-" }]) => {
+      .map(({ index, owner, profile }) => {
+        const { minVersion = TLS_1_2, maxVersion = TLS_1_3, ciphers = "-", suites = "-", groups = "-" } = profile;
         const versions = [minVersion, maxVersion].map((version) => VERSIONS.get(version) ?? "-");
-        return [index, ...versions, ciphers, suites, groups];
+        return [index, ownerName(run, owner), ...versions, ciphers, suites, groups];
       });
-    return columns(["Index", "Min", "Max", "Cipher list", "Ciphersuites", "Groups"], rows);
+    return columns(["Index", "Owner", "Min", "Max", "Cipher list", "Ciphersuites", "Groups"], rows);
   },
 };
 

@@ -1,7 +1,9 @@
 import type { SessionLayer } from "../../session/session-layer.js";
+import { S_WORKER } from "../../session/session-table.js";
 import { C_FLAGS, type ConnectionIndex, TRANSPORT_TLS } from "../transport.js";
 import { TLS_ENGINE, TLS_OPENER, type TlsConnections, TLSF_ASKED } from "./connection.js";
 import type { CryptoStore } from "./crypto-store.js";
+import { type CryptoOwner, STACK_OWNER } from "./crypto-things.js";
 import type { TlsEngine } from "./engine.js";
 
 /** Handshakes of servers that wait for a certificate, which is asked for by the name that the client wants. */
@@ -56,10 +58,15 @@ export class CertificateAsks {
     const listener = this.#sessions.connectionOf(session);
     // Whatever an application answers: what is no index is no certificate.
     const wanted = Number.isInteger(pair) ? pair : -1;
-    const context = this.#store.acquireLike(this.#contextOf(listener), wanted);
+    const context = this.#store.acquireLike(this.#contextOf(listener), wanted, this.#ownerOf(session));
     this.#engine.answer(this.#i32[this.#rows.row(c) + TLS_ENGINE], context < 0 ? -1 : context);
     this.#store.release(context);
     this.#sessions.wantTransmit(TRANSPORT_TLS, c);
+  }
+
+  #ownerOf(session: number): CryptoOwner {
+    const { applications, table } = this.#sessions;
+    return applications.workerAt(this.#i32[table.row(session) + S_WORKER])?.app.index ?? STACK_OWNER;
   }
 
   /** The connection goes: an answer that comes yet is for nobody. */

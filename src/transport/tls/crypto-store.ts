@@ -1,5 +1,6 @@
 import { SESSION_E_INVALID, SESSION_E_NOCRYPTOCKP, SessionError } from "../../session/session-errors.js";
-import type { TlsContextSettings, TlsEngine, TlsPairText } from "./engine.js";
+import { type CryptoOwner, type CryptoThing, CryptoThings, STACK_OWNER } from "./crypto-things.js";
+import { TLS_1_2, TLS_1_3, type TlsContextSettings, type TlsEngine, type TlsPairText } from "./engine.js";
 
 /** What versions, suites and groups connections speak. */
 export type TlsProfile = Pick<TlsContextSettings, "minVersion" | "maxVersion" | "ciphers" | "suites" | "groups">;
@@ -16,64 +17,72 @@ export interface ContextRequest {
   readonly asks?: boolean;
 }
 
-interface Context {
-  readonly key: string;
-  readonly request: ContextRequest;
-  users: number;
-  /** A thing that it is made of was taken away: it goes with its last user. */
-  isStale: boolean;
-}
-
-/** Contexts that are kept without a user. */
-const MAX_IDLE_CONTEXTS = 64;
-/** Pairs, and stores, and profiles, at most. */
-const MAX_THINGS = 4096;
-
 /** A certificate in PEM, and the engine's number of it with its key. */
 interface Pair {
   readonly number: number;
   readonly certificate: Uint8Array;
 }
 
-/** Things by index; index 0 is there from the start. */
-class Things<T> {
-  readonly #list: (T | undefined)[] = [undefined];
-  readonly #name: string;
+/** Trusted certificates, lists of revoked ones, and the engine's number of the store with both. */
+interface Trust {
+  readonly number: number;
+  readonly certificates: Uint8Array;
+  readonly crl: Uint8Array;
+}
 
-  constructor(name: string) {
-    this.#name = name;
-  }
+/** What a context is made of. */
+interface Made {
+  readonly request: Omit<ContextRequest, "pair" | "trust" | "profile">;
+  /** Of each kind: a thing, "default" or, of a certificate, "none". */
+  readonly pair: CryptoThing<Pair> | "default" | "none";
+  readonly trust: CryptoThing<Trust> | "default";
+  readonly profile: CryptoThing<TlsProfile> | "default";
+}
 
-  /** Makes a thing if there is room for it. */
-  add(make: () => T): number {
-    let index = this.#list.indexOf(undefined, 1);
-    if (index < 0) index = this.#list.length;
-    if (index > MAX_THINGS) throw new SessionError(SESSION_E_INVALID, this.#name, `more than ${MAX_THINGS}`);
-    this.#list[index] = make();
-    return index;
-  }
+interface Context extends Made {
+  readonly key: string;
+  users: number;
+}
 
-  get(index: number): T | undefined {
-    return index > 0 ? this.#list[index] : undefined;
-  }
+/** Contexts that are kept without a user. */
+const MAX_IDLE_CONTEXTS = 64;
+/** Texts of all the trusted certificates of an application, bytes; a single list may have as many. */
+const MAX_TRUST_BYTES = 16 << 20;
+/** Longest list of suites or groups. */
+const MAX_PROFILE_TEXT = 511;
 
-  remove(index: number): T {
-    const thing = this.get(index);
-    if (thing === undefined) throw new SessionError(SESSION_E_NOCRYPTOCKP, `${this.#name} ${index}`, "there is none");
-    this.#list[index] = undefined;
-    return thing;
-  }
+function serialOf(thing: CryptoThing<unknown> | string): number | string {
+  return typeof thing === "string" ? thing : thing.serial;
+}
 
-  /** Those there are, by index. */
-  entries(): [index: number, thing: T][] {
-    return this.#list.flatMap((thing, index) => (thing === undefined ? [] : [[index, thing] as [number, T]]));
+function checkBytes(value: unknown, what: string): void {
+  if (Object.prototype.toString.call(value) === "[object Uint8Array]") return;
+  throw new SessionError(SESSION_E_INVALID, what, "no bytes");
+}
+
+function checkProfile(profile: unknown): TlsProfile {
+  const refuse = (why: string): never => {
+    throw new SessionError(SESSION_E_INVALID, "profile", why);
+  };
+  if (typeof profile !== "object" || profile === null) return refuse("none");
+  const { minVersion, maxVersion, ciphers, suites, groups }: Record<string, unknown> = { ...profile };
+  for (const [name, value] of Object.entries({ minVersion, maxVersion })) {
+    if (value !== undefined && value !== TLS_1_2 && value !== TLS_1_3) refuse(`${name}: no version`);
   }
+  for (const [name, value] of Object.entries({ ciphers, suites, groups })) {
+    if (value === undefined) continue;
+    // An empty list would be the default in silence.
+    const isText = typeof value === "string" && /^[\x20-\x7e]+$/.test(value) && value.length <= MAX_PROFILE_TEXT;
+    if (!isText) refuse(`${name}: no text of 1 to ${MAX_PROFILE_TEXT} characters`);
+  }
+  const wanted = { minVersion, maxVersion, ciphers, suites, groups };
+  return Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined)) as TlsProfile;
 }
 
 /**
- * Certificates, trusted certificates and profiles of a stack (VPP's app_crypto), by index. What is taken away while it is in
- * use lives on in listeners and connections that have it. What a text is refused for is a SessionError INVALID with the
- * reason; an index that names nothing is NOCRYPTOCKP.
+ * Certificates, trusted certificates and profiles (VPP's app_crypto), by index, each the stack's or an application's; the
+ * latter go with it. What is taken away while it is in use lives on in listeners and connections that have it. What a text is
+ * refused for is a SessionError INVALID with the reason; an index that names nothing that the owner may use is NOCRYPTOCKP.
  */
 export class CryptoStore {
   readonly engine: TlsEngine;
@@ -82,9 +91,9 @@ export class CryptoStore {
    * when it rejects, the handshake fails.
    */
   onServerName: ((serverName: string) => Promise<number>) | undefined;
-  readonly #pairs = new Things<Pair>("certificate");
-  readonly #trust = new Things<number>("trust");
-  readonly #profiles = new Things<TlsProfile>("profile");
+  readonly #pairs: CryptoThings<Pair>;
+  readonly #trust: CryptoThings<Trust>;
+  readonly #profiles: CryptoThings<TlsProfile>;
   readonly #contexts = new Map<number, Context>();
   readonly #byKey = new Map<string, number>();
   #testPair: TlsPairText | undefined;
@@ -92,6 +101,9 @@ export class CryptoStore {
 
   constructor(engine: TlsEngine) {
     this.engine = engine;
+    this.#pairs = new CryptoThings("certificate", ({ number }) => engine.removePair(number));
+    this.#trust = new CryptoThings("trust", ({ number }) => engine.removeStore(number));
+    this.#profiles = new CryptoThings("profile", () => undefined);
   }
 
   #must(result: number | string, what: string): number {
@@ -99,53 +111,31 @@ export class CryptoStore {
     throw new SessionError(SESSION_E_INVALID, what, result);
   }
 
+  // ---- Certificates ----
+
   /** Index of a certificate (PEM, its chain after it) with its key. */
-  addPair({ certificate, key }: TlsPairText): number {
-    return this.#pairs.add(() => {
+  addPair(pair: TlsPairText, owner: CryptoOwner = STACK_OWNER): number {
+    const { certificate, key } = { ...pair };
+    checkBytes(certificate, "certificate");
+    checkBytes(key, "certificate: key");
+    return this.#pairs.add(owner, () => {
       const number = this.#must(this.engine.addPair(certificate, key), "certificate");
       return { number, certificate: certificate.slice() };
     });
   }
 
   /** Takes a certificate away; 0, the test certificate, stays. */
-  delPair(index: number): void {
-    this.engine.removePair(this.#pairs.remove(index).number);
-    this.#forget(({ pair }) => pair === index);
-  }
-
-  /** Index of a list of trusted certificates (PEM). With `crl`, lists of revoked ones: there has to be that of the peer's issuer. */
-  addTrust(certificates: Uint8Array, crl: Uint8Array = new Uint8Array(0)): number {
-    return this.#trust.add(() => this.#must(this.engine.addStore(certificates, crl), "trust"));
-  }
-
-  /** Takes it away; 0, Node's root certificates, stays. */
-  delTrust(index: number): void {
-    this.engine.removeStore(this.#trust.remove(index));
-    this.#forget(({ trust }) => trust === index);
-  }
-
-  /** Index of a profile. */
-  addProfile(profile: TlsProfile): number {
-    const context = this.#must(this.engine.addContext({ server: true, ...profile }), "profile");
-    this.engine.removeContext(context);
-    return this.#profiles.add(() => ({ ...profile }));
-  }
-
-  /** Takes it away; 0, the defaults, stays. */
-  delProfile(index: number): void {
-    this.#profiles.remove(index);
-    this.#forget(({ profile }) => profile === index);
+  delPair(index: number, owner: CryptoOwner = STACK_OWNER): void {
+    this.#pairs.remove(index, owner);
+    this.#dropIdle(true);
   }
 
   /** The certificates there are (PEM), by index; 0 once it was wanted. */
-  certificates(): readonly (readonly [index: number, certificate: Uint8Array])[] {
-    const test = this.#testPair === undefined ? [] : [[0, this.#testPair.certificate] as const];
-    return [...test, ...this.#pairs.entries().map(([index, { certificate }]) => [index, certificate] as const)];
-  }
-
-  /** The profiles there are, by index; 0, the defaults, is empty. */
-  profiles(): readonly (readonly [index: number, profile: TlsProfile])[] {
-    return [[0, {}], ...this.#profiles.entries()];
+  certificates(): readonly { readonly index: number; readonly owner: CryptoOwner; readonly certificate: Uint8Array }[] {
+    const test = { index: 0, owner: STACK_OWNER };
+    const first = this.#testPair === undefined ? [] : [{ ...test, certificate: this.#testPair.certificate }];
+    const others = this.#pairs.entries();
+    return [...first, ...others.map(({ index, owner, value: { certificate } }) => ({ index, owner, certificate }))];
   }
 
   /** Certificate 0: a fresh one for `localhost`, made when it is wanted first. */
@@ -153,9 +143,147 @@ export class CryptoStore {
     return (this.#testPair ??= this.engine.makePair("localhost"));
   }
 
-  /** The engine's number of a certificate, undefined when there is none. */
-  #pairNumber(index: number): number | undefined {
-    if (index !== 0) return index < 0 ? -1 : this.#pairs.get(index)?.number;
+  // ---- Trust ----
+
+  /** Index of a list of trusted certificates (PEM). With `crl`, lists of revoked ones: there has to be that of the peer's issuer. */
+  addTrust(certificates: Uint8Array, crl: Uint8Array = new Uint8Array(0), owner: CryptoOwner = STACK_OWNER): number {
+    checkBytes(certificates, "trust");
+    checkBytes(crl, "trust: crl");
+    this.#checkTrustBytes(certificates.length + crl.length, owner);
+    return this.#trust.add(owner, () => this.#makeTrust(certificates.slice(), crl));
+  }
+
+  #makeTrust(certificates: Uint8Array, crl: Uint8Array): Trust {
+    return { number: this.#must(this.engine.addStore(certificates, crl), "trust"), certificates, crl: crl.slice() };
+  }
+
+  #checkTrustBytes(more: number, owner: CryptoOwner): void {
+    if (owner === STACK_OWNER) return;
+    const own = this.#trust.entries().filter((each) => each.owner === owner);
+    const bytes = own.reduce((sum, { value }) => sum + value.certificates.length + value.crl.length, 0);
+    if (bytes + more > MAX_TRUST_BYTES) throw new SessionError(SESSION_E_INVALID, "trust", "more than 16 MiB");
+  }
+
+  /** Other lists of revoked certificates, in place of those it has: for handshakes to come, of listeners that are there too. */
+  updateCrl(index: number, crl: Uint8Array, owner: CryptoOwner = STACK_OWNER): void {
+    checkBytes(crl, "trust: crl");
+    // It would be the end of all looking.
+    if (crl.length === 0) throw new SessionError(SESSION_E_INVALID, "trust", "crl: nothing in it");
+    const thing = this.#trust.own(index, owner);
+    const old = thing.value;
+    this.#checkTrustBytes(crl.length - old.crl.length, owner);
+    thing.value = this.#makeTrust(old.certificates, crl);
+    for (const [context, { trust }] of this.#contexts) {
+      if (trust === thing) this.engine.setStore(context, thing.value.number);
+    }
+    this.engine.removeStore(old.number);
+  }
+
+  /** Takes it away; 0, Node's root certificates, stays. */
+  delTrust(index: number, owner: CryptoOwner = STACK_OWNER): void {
+    this.#trust.remove(index, owner);
+    this.#dropIdle(true);
+  }
+
+  /** The lists of trusted certificates and of revoked ones (PEM), by index; not 0, Node's root certificates. */
+  trust(): readonly ({ readonly index: number; readonly owner: CryptoOwner } & Omit<Trust, "number">)[] {
+    return this.#trust.entries().map(({ index, owner, value: { certificates, crl } }) => {
+      return { index, owner, certificates, crl };
+    });
+  }
+
+  // ---- Profiles ----
+
+  /** Index of a profile. */
+  addProfile(profile: TlsProfile, owner: CryptoOwner = STACK_OWNER): number {
+    const checked = checkProfile(profile);
+    return this.#profiles.add(owner, () => {
+      const context = this.#must(this.engine.addContext({ server: true, ...checked }), "profile");
+      this.engine.removeContext(context);
+      return checked;
+    });
+  }
+
+  /** Takes it away; 0, the defaults, stays. */
+  delProfile(index: number, owner: CryptoOwner = STACK_OWNER): void {
+    this.#profiles.remove(index, owner);
+    this.#dropIdle(true);
+  }
+
+  /** The profiles there are, by index; 0, the defaults, is empty. */
+  profiles(): readonly { readonly index: number; readonly owner: CryptoOwner; readonly profile: TlsProfile }[] {
+    const others = this.#profiles.entries().map(({ index, owner, value: profile }) => ({ index, owner, profile }));
+    return [{ index: 0, owner: STACK_OWNER, profile: {} }, ...others];
+  }
+
+  // ---- Owners ----
+
+  /** An application has gone, and its things with it. */
+  removeAllOf(owner: CryptoOwner): void {
+    for (const things of [this.#pairs, this.#trust, this.#profiles]) {
+      for (const index of things.of(owner)) things.remove(index, owner);
+    }
+    this.#dropIdle(true);
+  }
+
+  // ---- Contexts ----
+
+  /** The engine's number of a context made of such things, to be released; NOCRYPTOCKP when there is no such thing for that owner, INVALID. */
+  acquire(wanted: ContextRequest, owner: CryptoOwner): number {
+    const { pair, trust, profile, ...request } = wanted;
+    const made = {
+      request,
+      pair: pair < 0 ? ("none" as const) : this.#pairOf(pair, owner),
+      trust: trust === 0 ? ("default" as const) : this.#trust.usable(trust, owner),
+      profile: profile === 0 ? ("default" as const) : this.#profiles.usable(profile, owner),
+    };
+    return isWhole(made) ? this.#acquire(made) : SESSION_E_NOCRYPTOCKP;
+  }
+
+  /** A context as another one but with this certificate, to be released; negative when there is no such thing. */
+  acquireLike(number: number, index: number, owner: CryptoOwner): number {
+    const like = this.#contexts.get(number);
+    const pair = this.#pairOf(index, owner);
+    if (like === undefined || pair === undefined) return SESSION_E_NOCRYPTOCKP;
+    const { request, trust, profile } = like;
+    return this.#acquire({ request: { ...request, asks: false }, pair, trust, profile });
+  }
+
+  #pairOf(index: number, owner: CryptoOwner): CryptoThing<Pair> | "default" | undefined {
+    return index === 0 ? "default" : this.#pairs.usable(index, owner);
+  }
+
+  #acquire(made: Made): number {
+    const { server, verify, alpn, asks = false } = made.request;
+    const things = [made.pair, made.trust, made.profile].map(serialOf);
+    const key = `${things.join(" ")} ${server} ${verify} ${asks} ${alpn.join()}`;
+    const known = this.#byKey.get(key);
+    const context = known === undefined ? undefined : this.#contexts.get(known);
+    if (known !== undefined && context !== undefined) {
+      context.users++;
+      return known;
+    }
+    const number = this.engine.addContext({
+      ...(made.profile === "default" ? {} : made.profile.value),
+      server,
+      pair: this.#pairNumber(made.pair),
+      store: made.trust === "default" ? this.#rootsFor(made.request) : made.trust.value.number,
+      verify,
+      asks,
+      ...(alpn.length === 0 ? {} : { alpn }),
+    });
+    if (typeof number === "string") return SESSION_E_INVALID;
+    if (this.#contexts.size >= MAX_IDLE_CONTEXTS) this.#dropIdle(false);
+    this.#contexts.set(number, { ...made, key, users: 1 });
+    this.#byKey.set(key, number);
+    this.#use(made, 1);
+    return number;
+  }
+
+  /** The engine's number of a certificate. */
+  #pairNumber(pair: Made["pair"]): number {
+    if (pair === "none") return -1;
+    if (pair !== "default") return pair.value.number;
     if (this.#testNumber < 0) {
       const { certificate, key } = this.testPair;
       this.#testNumber = this.#must(this.engine.addPair(certificate, key), "certificate 0");
@@ -163,69 +291,46 @@ export class CryptoStore {
     return this.#testNumber;
   }
 
-  /** The engine's number of a context made of such things, to be released; NOCRYPTOCKP when there is no such thing, INVALID. */
-  acquire(request: ContextRequest): number {
-    const { server, pair, trust, profile, verify, alpn, asks = false } = request;
-    const key = `${server} ${pair} ${trust} ${profile} ${verify} ${asks} ${alpn.join()}`;
-    const known = this.#byKey.get(key);
-    if (known !== undefined) {
-      this.#hold(known, 1);
-      return known;
-    }
-    const ownPair = this.#pairNumber(pair);
-    const store = trust === 0 ? this.#rootsFor(request) : this.#trust.get(trust);
-    const settings = profile === 0 ? {} : this.#profiles.get(profile);
-    if (ownPair === undefined || store === undefined || settings === undefined) return SESSION_E_NOCRYPTOCKP;
-    const names = alpn.length === 0 ? {} : { alpn };
-    const made = this.engine.addContext({ ...settings, server, pair: ownPair, store, verify, asks, ...names });
-    if (typeof made === "string") return SESSION_E_INVALID;
-    this.#dropIdle();
-    this.#contexts.set(made, { key, request, users: 1, isStale: false });
-    this.#byKey.set(key, made);
-    return made;
-  }
-
-  /** A context as another one but with this certificate, to be released; negative when there is no such thing. */
-  acquireLike(number: number, pair: number): number {
-    const request = this.#contexts.get(number)?.request;
-    if (request === undefined || !(pair >= 0)) return SESSION_E_NOCRYPTOCKP;
-    return this.acquire({ ...request, pair, asks: false });
-  }
-
   /** Who verifies nothing needs no roots, which take a while to read. */
-  #rootsFor({ verify }: ContextRequest): number {
+  #rootsFor({ verify }: Pick<ContextRequest, "verify">): number {
     return verify === 0 ? -1 : this.engine.roots();
   }
 
-  #hold(number: number, by: number): void {
-    const context = this.#contexts.get(number);
-    if (context === undefined) return;
-    context.users += by;
-    if (context.isStale && context.users === 0) this.#drop(number, context);
+  #use({ pair, trust, profile }: Made, by: 1 | -1): void {
+    if (typeof pair !== "string") this.#pairs.use(pair, by);
+    if (typeof trust !== "string") this.#trust.use(trust, by);
+    if (typeof profile !== "string") this.#profiles.use(profile, by);
   }
 
   /** A context is not used any more. */
   release(number: number): void {
-    this.#hold(number, -1);
+    const context = this.#contexts.get(number);
+    if (context === undefined) return;
+    context.users--;
+    if (context.users === 0 && isStale(context)) this.#drop(number, context);
   }
 
-  #drop(number: number, { key }: Context): void {
+  #drop(number: number, context: Context): void {
     this.#contexts.delete(number);
-    if (this.#byKey.get(key) === number) this.#byKey.delete(key);
+    this.#byKey.delete(context.key);
     this.engine.removeContext(number);
+    this.#use(context, -1);
   }
 
-  #dropIdle(): void {
-    if (this.#contexts.size < MAX_IDLE_CONTEXTS) return;
-    for (const [number, context] of this.#contexts) if (context.users === 0) this.#drop(number, context);
-  }
-
-  #forget(isConcerned: (request: ContextRequest) => boolean): void {
+  /** Drops contexts without a user: all, or only those that nobody can ask for again. */
+  #dropIdle(onlyStale: boolean): void {
     for (const [number, context] of this.#contexts) {
-      if (!isConcerned(context.request)) continue;
-      context.isStale = true;
-      if (this.#byKey.get(context.key) === number) this.#byKey.delete(context.key);
-      if (context.users === 0) this.#drop(number, context);
+      if (context.users === 0 && (!onlyStale || isStale(context))) this.#drop(number, context);
     }
   }
+}
+
+/** Whether all the things are there. */
+function isWhole(made: { readonly [K in keyof Made]: Made[K] | undefined }): made is Made {
+  return made.pair !== undefined && made.trust !== undefined && made.profile !== undefined;
+}
+
+/** Whether something that it is made of was taken away. */
+function isStale({ pair, trust, profile }: Made): boolean {
+  return [pair, trust, profile].some((thing) => typeof thing !== "string" && thing.isGone);
 }

@@ -112,6 +112,8 @@ export interface TlsEngine {
   /** The number of a store of trusted certificates, or why it is refused. With `crl` the peer's certificate, not those of its issuers, must not be on its issuer's list, which there has to be. */
   addStore(certificates: Uint8Array, crl: Uint8Array): number | string;
   removeStore(store: number): boolean;
+  /** Another store for a context: for the handshakes to come, and those under way. False: there is no such context or store. */
+  setStore(context: number, store: number): boolean;
   /** A fresh key with a certificate of its own for a host name. */
   makePair(name: string): TlsPairText;
   /** A context's number, or why it is refused. */

@@ -58,10 +58,10 @@ export class TlsLower {
     }
   }
 
-  /** The application of TLS that a session of TCP belongs to. */
-  appOf(lower: SessionIndex): number {
+  /** The application that a session belongs to, one of TLS or above it; -1: none. */
+  appOf(session: SessionIndex): number {
     const { applications, table } = this.#sessions;
-    return applications.workerAt(this.#i32[table.row(lower) + S_WORKER])?.app.index ?? -1;
+    return applications.workerAt(this.#i32[table.row(session) + S_WORKER])?.app.index ?? -1;
   }
 
   /** A session of TCP is a connection's. */

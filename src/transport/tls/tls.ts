@@ -50,6 +50,7 @@ import {
 } from "./connection.js";
 import { type CryptoConfig, PAIR_ASK, parseCryptoConfig } from "./crypto-config.js";
 import { CryptoStore } from "./crypto-store.js";
+import type { CryptoOwner } from "./crypto-things.js";
 import {
   TLS_OUT_ASKS,
   TLS_OUT_FAILED,
@@ -134,6 +135,7 @@ export class TlsTransport implements Transport, Timed {
     this.#i32 = sessions.window.i32;
     this.#fifos = sessions.fifos;
     this.store = new CryptoStore(engine);
+    sessions.appEnded = (app) => this.store.removeAllOf(app);
     this.rows = new TlsConnections(sessions.window, config.maxConnections);
     this.#records = new TlsRecords(sessions, sessions, engine, config);
     this.#view = new TlsView(sessions, this.rows, engine);
@@ -189,7 +191,7 @@ export class TlsTransport implements Transport, Timed {
     if (typeof wanted === "number") return wanted;
     const app = this.#lower.appFor(session);
     if (app < 0) return app;
-    const context = this.#acquire(true, wanted);
+    const context = this.#acquire(this.#lower.appOf(session), true, wanted);
     if (context < 0) return context;
     const c = this.rows.alloc(TLS_LISTEN, fib, local);
     const backlog = this.#i32[this.#sessions.table.row(session) + S_BACKLOG];
@@ -208,10 +210,10 @@ export class TlsTransport implements Transport, Timed {
     return c;
   }
 
-  #acquire(server: boolean, { pair, trust, profile, verify, alpn }: CryptoConfig): number {
+  #acquire(owner: CryptoOwner, server: boolean, { pair, trust, profile, verify, alpn }: CryptoConfig): number {
     const asks = pair === PAIR_ASK;
     const ownPair = asks || (pair < 0 && !server) ? -1 : Math.max(pair, 0);
-    return this.store.acquire({
+    const request = {
       server,
       pair: ownPair,
       trust: Math.max(trust, 0),
@@ -219,7 +221,8 @@ export class TlsTransport implements Transport, Timed {
       verify: verify >= 0 ? verify : server ? TLS_VERIFY_NONE : TLS_VERIFY_REQUIRE,
       alpn,
       asks,
-    });
+    };
+    return this.store.acquire(request, owner);
   }
 
   stopListen(listener: ConnectionIndex): void {
@@ -248,7 +251,7 @@ export class TlsTransport implements Transport, Timed {
     const app = this.#lower.appFor(opener & 0xff_ffff);
     if (app < 0) return app;
     if (this.#handshakes.count + this.#openings.size >= this.#config.maxHandshakes) return SESSION_E_REFUSED;
-    const context = this.#acquire(false, wanted);
+    const context = this.#acquire(this.#lower.appOf(opener & 0xff_ffff), false, wanted);
     if (context < 0) return context;
     const c = this.rows.alloc(TLS_CONNECTING, fib, local, remote);
     const s =
