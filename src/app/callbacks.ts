@@ -49,6 +49,12 @@ export interface AppCallbacks {
   fifoTuning?(session: Session, bytes: number): number | void;
   /** Unread bytes have passed `fifoHighMark`, or (false) gone down to `fifoLowMark` since. The latter comes within the call that reads. */
   fifoMark?(session: Session, isAbove: boolean): void;
+  /**
+   * Says the certificate of a handshake, by its index: of listeners with `tls: { pair: "ask" }`, by the name that the client wants
+   * ("": it named none). What is no index of a certificate that the application may use, or a rejection, ends the handshake; an
+   * answer that comes after its end is for nobody.
+   */
+  certificate?(serverName: string, listener: Listener): number | Promise<number>;
   /** Of a session of another worker that this one has subscribed to: something came in, there is room again, or it goes. */
   subscribed?(session: Pick<Session, "handle">, event: SubscribedEvent): void;
   /** A message from another worker of the application, or from this one, by the number of who sent it. */

@@ -1,4 +1,5 @@
 import type { ApplicationCallbacks } from "../session/application.js";
+import type { CertificateRequest } from "../session/certificate-request.js";
 import {
   SESSION_E_INVALID,
   SESSION_E_INVALID_APPWRK,
@@ -221,6 +222,7 @@ export class LocalAppWorker implements AppWorker {
       fifoMark: (s, isAbove) => callbacks.fifoMark?.(objects.at(s), isAbove),
       subscribed: (s, event) => callbacks.subscribed?.({ handle: this.#sessions.table.handle(s) }, event),
       detached: (gone) => this.#detached(gone),
+      ...(callbacks.certificate === undefined ? {} : { certificate: (request) => this.#certificate(request) }),
     };
   }
 
@@ -237,6 +239,15 @@ export class LocalAppWorker implements AppWorker {
     this.#pending.delete(s);
     pending?.resolve(session);
     this.#callbacks.connected?.(session, undefined);
+  }
+
+  #certificate(request: CertificateRequest): void {
+    const listener = this.#listeners.get(request.listener);
+    const ask = async (): Promise<unknown> => listener && this.#callbacks.certificate?.(request.serverName, listener);
+    void ask().then(
+      (pair) => request.answer(pair),
+      () => request.answer(undefined),
+    );
   }
 
   #detached(gone: readonly SessionIndex[]): void {

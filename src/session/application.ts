@@ -1,5 +1,6 @@
 import type { SessionIndex } from "../transport/transport.js";
 import type { SubscribedEvent } from "./subscribed-event.js";
+import type { CertificateRequest } from "./certificate-request.js";
 import type { AppNamespace } from "./app-namespace.js";
 import type { FifoTuningOptions } from "./fifo-tuning-options.js";
 import type { SegmentManager, SegmentOptions } from "./segment-manager.js";
@@ -57,6 +58,8 @@ export interface ApplicationCallbacks {
   fifoTuning?(session: SessionIndex, bytes: number): number | void;
   /** Unread bytes have passed `fifoHighMark`, or (false) gone down to `fifoLowMark` since. The latter comes within the call that reads. */
   fifoMark?(session: SessionIndex, isAbove: boolean): void;
+  /** A handshake at one of its listeners waits for a certificate. */
+  certificate?(request: CertificateRequest): void;
   /** Another worker's session, which this one has subscribed to. */
   subscribed?(session: SessionIndex, event: SubscribedEvent): void;
   /** The worker is no longer attached: it was deleted, or its application was detached, maybe with its namespace. `gone`: its sessions. */

@@ -1,12 +1,13 @@
+import type { ApplicationCallbacks } from "../../session/application.js";
+import type { CertificateRequest } from "../../session/certificate-request.js";
 import type { SessionLayer } from "../../session/session-layer.js";
-import { S_WORKER } from "../../session/session-table.js";
-import { C_FLAGS, type ConnectionIndex, TRANSPORT_TLS } from "../transport.js";
+import { C_FLAGS, type ConnectionIndex, type SessionIndex, TRANSPORT_TLS } from "../transport.js";
 import { TLS_ENGINE, TLS_OPENER, type TlsConnections, TLSF_ASKED } from "./connection.js";
 import type { CryptoStore } from "./crypto-store.js";
-import { type CryptoOwner, STACK_OWNER } from "./crypto-things.js";
+import { STACK_OWNER } from "./crypto-things.js";
 import type { TlsEngine } from "./engine.js";
 
-/** Handshakes of servers that wait for a certificate, which is asked for by the name that the client wants. */
+/** Handshakes of servers that wait for a certificate, of which the listener's application is asked by the name that the client wants. */
 export class CertificateAsks {
   readonly #i32: Int32Array;
   readonly #sessions: SessionLayer;
@@ -15,7 +16,7 @@ export class CertificateAsks {
   readonly #store: CryptoStore;
   /** Context of a listener: an answer's is like it, but with that certificate. */
   readonly #contextOf: (listener: ConnectionIndex) => number;
-  readonly #asked = new Map<ConnectionIndex, object>();
+  readonly #asked = new Map<ConnectionIndex, CertificateRequest>();
 
   constructor(
     sessions: SessionLayer,
@@ -38,39 +39,55 @@ export class CertificateAsks {
     const r = this.#rows.row(c);
     if ((i32[r + C_FLAGS] & TLSF_ASKED) !== 0) return;
     i32[r + C_FLAGS] |= TLSF_ASKED;
-    const question = {};
-    this.#asked.set(c, question);
     const { serverName = "" } = this.#engine.info(i32[r + TLS_ENGINE]);
-    const { onServerName } = this.#store;
-    // Not within a turn, and what it throws is a refusal.
-    void Promise.resolve(serverName)
-      .then((name) => onServerName?.(name) ?? -1)
-      .then(
-        (pair) => this.#answer(c, question, pair),
-        () => this.#answer(c, question, -1),
-      );
+    const request: CertificateRequest = {
+      listener: i32[r + TLS_OPENER],
+      serverName,
+      answer: (pair) => this.#answer(c, request, pair),
+      cancelled: undefined,
+    };
+    this.#asked.set(c, request);
+    // Not within a turn.
+    void Promise.resolve().then(() => this.#tell(c, request));
   }
 
-  #answer(c: ConnectionIndex, question: object, pair: number): void {
-    if (this.#asked.get(c) !== question) return;
+  #tell(c: ConnectionIndex, request: CertificateRequest): void {
+    if (this.#asked.get(c) !== request) return;
+    try {
+      const callbacks = this.#whom(request.listener);
+      if (callbacks?.certificate === undefined) request.answer(undefined);
+      else callbacks.certificate(request);
+    } catch (error) {
+      request.answer(undefined);
+      this.#sessions.reportError(error, this.#sessions.table.handle(request.listener));
+    }
+    this.#sessions.delivered();
+  }
+
+  /** The first of the workers that listen there and say certificates. */
+  #whom(listener: SessionIndex): ApplicationCallbacks | undefined {
+    const { app, sessions } = this.#sessions.listeners.of(listener) ?? {};
+    const listening = app?.workers.filter((worker, i) => worker?.isAttached === true && (sessions?.[i] ?? -1) >= 0);
+    return listening?.find((worker) => worker?.callbacks.certificate !== undefined)?.callbacks;
+  }
+
+  #answer(c: ConnectionIndex, request: CertificateRequest, pair: unknown): void {
+    if (this.#asked.get(c) !== request) return;
     this.#asked.delete(c);
-    const session = this.#i32[this.#rows.row(c) + TLS_OPENER];
-    const listener = this.#sessions.connectionOf(session);
+    const { listener } = request;
+    const owner = this.#sessions.listeners.of(listener)?.app.index ?? STACK_OWNER;
+    const like = this.#contextOf(this.#sessions.connectionOf(listener));
     // Whatever an application answers: what is no index is no certificate.
-    const wanted = Number.isInteger(pair) ? pair : -1;
-    const context = this.#store.acquireLike(this.#contextOf(listener), wanted, this.#ownerOf(session));
+    const context = this.#store.acquireLike(like, typeof pair === "number" ? pair : -1, owner);
     this.#engine.answer(this.#i32[this.#rows.row(c) + TLS_ENGINE], context < 0 ? -1 : context);
     this.#store.release(context);
     this.#sessions.wantTransmit(TRANSPORT_TLS, c);
   }
 
-  #ownerOf(session: number): CryptoOwner {
-    const { applications, table } = this.#sessions;
-    return applications.workerAt(this.#i32[table.row(session) + S_WORKER])?.app.index ?? STACK_OWNER;
-  }
-
   /** The connection goes: an answer that comes yet is for nobody. */
   forget(c: ConnectionIndex): void {
+    const request = this.#asked.get(c);
     this.#asked.delete(c);
+    request?.cancelled?.();
   }
 }

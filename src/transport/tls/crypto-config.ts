@@ -5,11 +5,11 @@ import { TLS_VERIFY_NONE, TLS_VERIFY_REQUEST, TLS_VERIFY_REQUIRE } from "./engin
 /** How the peer's certificate is asked for, by the words of applications. */
 export const TLS_VERIFY_WORDS = { none: TLS_VERIFY_NONE, request: TLS_VERIFY_REQUEST, require: TLS_VERIFY_REQUIRE };
 
-/** What an application says of a TLS endpoint. Certificates, stores and profiles are those of the stack's crypto store, by index. */
+/** What an application says of a TLS endpoint. Certificates, trust and profiles are its own or the stack's, by index. */
 export interface TlsOptions {
   /**
-   * The own certificate. Default: of a listener 0, the test certificate; of a client none. `ask`: a listener's is asked for at
-   * each handshake, by the name that the client wants ({@link CryptoStore.onServerName}).
+   * The own certificate. Default: of a listener 0, the test certificate; of a client none. `ask`: the application says it at
+   * each handshake, by the name that the client wants (`certificate` of AppCallbacks).
    */
   readonly pair?: number | "ask";
   /** Whose certificates are trusted. Default 0: Node's root certificates. */

@@ -86,11 +86,6 @@ function checkProfile(profile: unknown): TlsProfile {
  */
 export class CryptoStore {
   readonly engine: TlsEngine;
-  /**
-   * Names the certificate of a handshake by the name that the client wants ("": none), for listeners that ask. Without it, or
-   * when it rejects, the handshake fails.
-   */
-  onServerName: ((serverName: string) => Promise<number>) | undefined;
   readonly #pairs: CryptoThings<Pair>;
   readonly #trust: CryptoThings<Trust>;
   readonly #profiles: CryptoThings<TlsProfile>;

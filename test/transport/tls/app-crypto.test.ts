@@ -1,7 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { AppCallbacks } from "../../../src/app/callbacks.js";
+import type { Listener } from "../../../src/app/listener.js";
 import { AppServer } from "../../../src/app/attach.js";
 import type { App } from "../../../src/app/app.js";
-import type { TlsOptions } from "../../../src/transport/tls/crypto-config.js";
+import type { CertificateRequest } from "../../../src/session/certificate-request.js";
+import { cryptoExtConfig, type TlsOptions } from "../../../src/transport/tls/crypto-config.js";
+import { TRANSPORT_TLS } from "../../../src/transport/transport.js";
 import type { CryptoStore } from "../../../src/transport/tls/crypto-store.js";
 import { MAX_APP_THINGS, STACK_OWNER } from "../../../src/transport/tls/crypto-things.js";
 import { TLS_1_3 } from "../../../src/transport/tls/engine.js";
@@ -162,6 +166,146 @@ describe("certificates of an application", () => {
   test("a stack without TLS has no store: NOCRYPTOENG", async () => {
     const app = await new AppServer(new Pair().a.host.sessions).attach({ name: "plain" }, {});
     await expect(app.addTlsProfile({})).rejects.toThrow("no TLS on this stack (NOCRYPTOENG)");
+  });
+});
+
+describe("the certificate of a handshake is asked for (VPP: app_crypto_async)", () => {
+  /** Questions to the server's application, and how to answer each. */
+  const asked: { name: string; listener: Listener; give: (pair: unknown) => void; refuse: () => void }[] = [];
+  beforeEach(() => void asked.splice(0));
+  const certificate = (name: string, listener: Listener): Promise<number> =>
+    new Promise((resolve, reject) => {
+      asked.push({ name, listener, give: (pair) => resolve(pair as number), refuse: () => reject(new Error("no")) });
+    });
+
+  /** A client that asks for a name; the last question is its. */
+  async function asks(name = "localhost"): Promise<{ result: Promise<string> }> {
+    const result = connects({ trust: net.trustServer(), verify: "require" }, `tls://[${name}]198.18.0.2/443`);
+    await net.pass(10);
+    return { result };
+  }
+
+  test("by name, and answered later by an index of the application's own", async () => {
+    const app = await net.attach(1, { certificate });
+    const listener = await app.listen("tls://0.0.0.0/443", { tls: { pair: "ask" } });
+    const pair = await app.addCertificate(store.testPair);
+    const { result } = await asks();
+    expect(asked.map((each) => [each.name, each.listener])).toEqual([["localhost", listener]]);
+    expect(net.ears[1].heard).toEqual([]);
+    asked[0].give(pair);
+    asked[0].give(0);
+    expect(await result).toBe("connected");
+    expect(net.ears[1].heard).toEqual(["accept"]);
+  });
+
+  test("at once, without a promise", async () => {
+    const app = await net.attach(1, { certificate: () => 0 });
+    await app.listen("tls://0.0.0.0/443", { tls: { pair: "ask" } });
+    expect(await (await asks()).result).toBe("connected");
+  });
+
+  const foreign = (): number => store.addPair(store.testPair, 77);
+  test.each<[string, () => unknown]>([
+    ["no such index", () => 9],
+    ["another application's", foreign],
+    ["a negative number", () => -1],
+    ["the number of what is asked", () => -2],
+    ["a fraction", () => 0.5],
+    ["NaN", () => Number.NaN],
+    ["infinity", () => Infinity],
+    ["a text", () => "0"],
+    ["a symbol", () => Symbol("pair")],
+    ["nothing", () => undefined],
+    ["null", () => null],
+    ["a list", () => [0]],
+    ["a function", () => () => 0],
+    ["a big integer", () => 0n],
+  ])("%s is a refusal", async (_what, wrong) => {
+    const app = await net.attach(1, { certificate });
+    await app.listen("tls://0.0.0.0/443", { tls: { pair: "ask" } });
+    const { result } = await asks();
+    asked[0].give(wrong());
+    expect(await result).toBe("sslv3 alert handshake failure (TLS_HANDSHAKE)");
+    expect([...net.tls(1).failures.all()]).toEqual([["no suitable signature algorithm", 1]]);
+    expect(await net.leftovers()).toEqual([]);
+  });
+
+  test.each<[string, Partial<AppCallbacks>]>([
+    ["a rejection", { certificate: async () => Promise.reject(new Error("no")) }],
+    [
+      "an error",
+      {
+        certificate: () => {
+          throw new Error("no");
+        },
+      },
+    ],
+    ["no callback", {}],
+  ])("%s is a refusal", async (_what, more) => {
+    const app = await net.attach(1, more);
+    await app.listen("tls://0.0.0.0/443", { tls: { pair: "ask" } });
+    expect(await (await asks()).result).toBe("sslv3 alert handshake failure (TLS_HANDSHAKE)");
+    expect(await net.leftovers()).toEqual([]);
+  });
+
+  test("cancelled: the client goes, the time is over, the listener closes; an answer then is for nobody", async () => {
+    const cancelled: string[] = [];
+    const core = { certificate: (request: CertificateRequest) => void requests.push(request), accept: () => true };
+    const requests: CertificateRequest[] = [];
+    const { sessions } = net.stacks[1].host;
+    const index = sessions.attach({ name: "core" }, core);
+    const local = { family: 4, address: new Int32Array(4), port: 443 } as const;
+    const listener = sessions.listen(index, TRANSPORT_TLS, local, {
+      extConfig: cryptoExtConfig({ pair: "ask" }) as Uint8Array,
+    });
+    const next = async (): ReturnType<typeof asks> => {
+      const asking = await asks();
+      const request = requests.at(-1);
+      if (request !== undefined) request.cancelled = () => cancelled.push(request.serverName);
+      return asking;
+    };
+    const client = await net.attach(0);
+    client.connect(SERVER, { tls: { verify: "none" } }).catch(() => {});
+    await net.pass(10);
+    requests[0].cancelled = () => cancelled.push("client");
+    await client.detach();
+    await net.pass(10);
+    expect([cancelled, net.tls(1).handshakes]).toEqual([["client"], 0]);
+    const late = await next();
+    net.clock.advanceUs(30_000_000);
+    await net.pass(10);
+    expect([cancelled.length, net.tls(1).handshakes]).toEqual([2, 0]);
+    const closed = await next();
+    expect(sessions.unlisten(index, listener)).toBe(0);
+    await net.pass(10);
+    expect([cancelled.length, net.tls(1).handshakes]).toEqual([3, 0]);
+    expect([await late.result, await closed.result]).not.toContain("connected");
+    for (const request of requests) request.answer(0);
+    expect(await net.leftovers()).toEqual([]);
+  });
+
+  test("a worker that listens and says certificates is asked, not one that does not", async () => {
+    const app = await net.attach(1);
+    const worker = await app.addWorker({ ...net.ears[1].callbacks(), certificate });
+    await app.listen("tls://0.0.0.0/443", { tls: { pair: "ask" } });
+    expect(await (await asks()).result).toContain("handshake failure");
+    await worker.listen("tls://0.0.0.0/443", { tls: { pair: "ask" } });
+    const { result } = await asks();
+    asked[0].give(0);
+    expect(await result).toBe("connected");
+  });
+
+  test("a trust that was taken away is still the listener's", async () => {
+    const app = await net.attach(1, { certificate });
+    const trust = await app.addTrust(net.tls(0).store.testPair.certificate);
+    await app.listen("tls://0.0.0.0/443", { tls: { pair: "ask", trust, verify: "require" } });
+    await app.delTrust(trust);
+    expect(await app.addTrust(store.testPair.certificate)).toBe(trust);
+    const result = connects({ pair: 0 });
+    await net.pass(10);
+    asked[0].give(0);
+    expect(await result).toBe("connected");
+    expect(net.ears[1].heard).toEqual(["accept"]);
   });
 });
 

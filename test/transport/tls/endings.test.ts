@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { App } from "../../../src/app/app.js";
+import type { AppCallbacks } from "../../../src/app/callbacks.js";
 import type { Session } from "../../../src/app/session.js";
 import { pattern, TlsStacks } from "./two-stacks.js";
 
@@ -17,9 +18,9 @@ beforeEach(() => {
 });
 afterEach(() => net.close());
 
-function attach(side: 0 | 1): Promise<App> {
+function attach(side: 0 | 1, more: Partial<AppCallbacks> = {}): Promise<App> {
   const options = { name: `one${side}`, namespace: "one", secret: "s", rxFifoBytes: 32_768, txFifoBytes: 32_768 };
-  return net.servers[side].attach(options, net.ears[side].callbacks());
+  return net.servers[side].attach(options, net.ears[side].callbacks(more));
 }
 
 async function opened(): Promise<{ client: Session; server: Session }> {
@@ -50,8 +51,8 @@ const STATES: Record<string, () => Promise<void>> = {
     expect([net.tls(1).rows.used, net.tls(1).handshakes]).toEqual([2, 1]);
   },
   async "asked for a certificate"() {
-    net.tls(1).store.onServerName = () => new Promise((resolve) => (answer = resolve));
-    await (await attach(1)).listen("tls://0.0.0.0/443", { tls: { pair: "ask" } });
+    const certificate = (): Promise<number> => new Promise((resolve) => (answer = resolve));
+    await (await attach(1, { certificate })).listen("tls://0.0.0.0/443", { tls: { pair: "ask" } });
     const trust = net.trustServer();
     (await attach(0)).connect("tls://[localhost]198.18.0.2/443", { tls: { trust } }).catch(() => {});
     await net.pass(20);

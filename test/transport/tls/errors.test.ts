@@ -410,23 +410,4 @@ describe("what applications ask for", () => {
     await server.listen("tls://0.0.0.0/444", { tls: { pair: next } });
     expect(await refusal("tls://[localhost]198.18.0.2/444")).toBe("connected");
   });
-
-  test("the certificate is asked for by name", async () => {
-    const { store } = net.tls(1);
-    const names: string[] = [];
-    let give: (pair: number) => void = () => {};
-    store.onServerName = (name) => {
-      names.push(name);
-      return name === "bad.test" ? Promise.reject(new Error("no")) : new Promise((resolve) => (give = resolve));
-    };
-    await listen({ pair: "ask" });
-    const waiting = refusal();
-    await net.pass(10);
-    expect(names).toEqual(["localhost"]);
-    give(0);
-    await net.pass(30);
-    expect(await waiting).toBe("connected");
-    expect(await refusal("tls://[bad.test]198.18.0.2/443")).toBe("sslv3 alert handshake failure (TLS_HANDSHAKE)");
-    expect(reasons(1)).toEqual([["no suitable signature algorithm", 1]]);
-  });
 });
