@@ -6,26 +6,16 @@ import { connect, createSecureContext, TLSSocket } from "node:tls";
 import { AppServer } from "../src/app/attach.js";
 import type { AppCallbacks } from "../src/app/callbacks.js";
 import type { Session } from "../src/app/session.js";
-import { wire, type WireDevice } from "../src/device/wire-device.js";
 import { NativeWindow } from "../src/host/native-window.js";
 import { opensslEngine } from "../src/host/openssl-engine.js";
 import { SystemClock } from "../src/host/system-clock.js";
-import { SeededRandom } from "../src/random/seeded.js";
-import { Stack } from "../src/stack.js";
-import {
-  TLS_1_3,
-  TLS_COUNTS,
-  TLS_FLAGS,
-  TLS_MAX_SPANS,
-  TLS_OUT_OPEN,
-  TLS_RECORD_BYTES,
-  TLS_RESULTS,
-  TLS_SPANS,
-} from "../src/transport/tls/engine.js";
+import type { Stack } from "../src/stack.js";
+import { TLS_1_3 } from "../src/transport/tls/engine.js";
 import { measurePairs } from "./support/pairs.js";
 import { protect } from "./support/protect.js";
-import { MANUAL_HOOKS } from "./support/quiet-hooks.js";
 import { printRatio, printValue } from "./support/report.js";
+import { TlsEnds } from "./support/tls-ends.js";
+import { TLS_SERVER, tlsStacks } from "./support/tls-stacks.js";
 
 /** Of all fifos: four pairs and the wire together are half of a processor's second cache. */
 const FIFO_BYTES = 128 * 1024;
@@ -39,27 +29,6 @@ const PROFILE = { minVersion: TLS_1_3, suites: "TLS_AES_128_GCM_SHA256" };
 
 protect();
 const clock = new SystemClock();
-
-function must(result: number | string): number {
-  if (typeof result === "string") throw new Error(result);
-  return result;
-}
-
-function makeStack(device: WireDevice, address: string): Stack {
-  const native = new NativeWindow();
-  const stack = new Stack({
-    window: native.window,
-    clock,
-    random: new SeededRandom(1),
-    hooks: MANUAL_HOOKS,
-    limits: { smallPackets: 2048, largePackets: 128, ringPackets: 0, fifoBytes: 64 << 20 },
-    session: { maxSessions: 64, maxListeners: 16 },
-    tcp: { maxConnections: 64 },
-    tls: { engine: opensslEngine(native), config: { maxConnections: 16, fifoBytes: FIFO_BYTES } },
-  });
-  stack.addInterface("wire0", device, { addresses: [address] });
-  return stack;
-}
 
 /** A stream between applications of two stacks, which goes on for good. */
 class Stream {
@@ -84,9 +53,9 @@ class Stream {
     const writes: AppCallbacks = { tx: fill, connected: (session) => session !== undefined && fill(session) };
     const [profile, ownProfile] = this.#stacks.map(({ host }) => host.tls?.store.addProfile(PROFILE) ?? 0);
     const receiver = await new AppServer(far.host.sessions).attach({ ...options, name: "sink" }, reads);
-    await receiver.listen("tls://198.18.0.2/7001", { tls: { profile: ownProfile } });
+    await receiver.listen(`tls://${TLS_SERVER}/7001`, { tls: { profile: ownProfile } });
     const sender = await new AppServer(near.host.sessions).attach({ ...options, name: "source" }, writes);
-    const connecting = sender.connect("tls://198.18.0.2/7001", { tls: { profile, verify: "none" } });
+    const connecting = sender.connect(`tls://${TLS_SERVER}/7001`, { tls: { profile, verify: "none" } });
     await Promise.resolve();
     this.run(1);
     const { cipher } = (await connecting).tlsInfo() ?? {};
@@ -108,58 +77,17 @@ class Stream {
 
 /** The engine alone: what one end writes into a buffer of the window the other end reads from it. */
 class EngineAlone {
-  readonly #native = new NativeWindow({ bytes: 64 << 20 });
-  readonly #engine = opensslEngine(this.#native);
-  readonly #i32 = this.#native.window.i32;
-  readonly #ends: readonly number[];
-  readonly #clear = this.#native.window.reserve("clear", 2 * CHUNK.length);
-  readonly #cipher = [0, 1].map((i) => this.#native.window.reserve(`cipher ${i}`, 1 << 18));
-  readonly #waiting = [0, 0];
+  readonly #ends = new TlsEnds(PROFILE, CHUNK);
 
   constructor() {
-    const { certificate, key } = this.#engine.makePair("localhost");
-    const pair = must(this.#engine.addPair(certificate, key));
-    const contexts = [{ server: false }, { server: true, pair }].map((each) =>
-      must(this.#engine.addContext({ ...each, ...PROFILE })),
-    );
-    this.#ends = contexts.map((context) => this.#engine.open(context, {}));
-    this.#native.window.u8.set(CHUNK, this.#clear);
-    let bits = 0;
-    for (let i = 0; i < 4; i++) bits = this.#step(0, 0) & this.#step(1, 0);
-    if ((bits & TLS_OUT_OPEN) === 0) throw new Error("no handshake");
-  }
-
-  #span(direction: number, offset: number, length: number): void {
-    const { area } = this.#engine;
-    this.#i32[area + TLS_COUNTS + direction] = 1;
-    this.#i32[area + TLS_SPANS + 2 * TLS_MAX_SPANS * direction] = offset;
-    this.#i32[area + TLS_SPANS + 2 * TLS_MAX_SPANS * direction + 1] = length;
-  }
-
-  /** Ciphertext that an end gets is taken whole. */
-  #step(end: number, clear: number): number {
-    const { area } = this.#engine;
-    this.#i32[area + TLS_FLAGS] = 0;
-    this.#i32[area + TLS_RECORD_BYTES] = 0;
-    this.#span(0, this.#cipher[end], this.#waiting[end]);
-    this.#span(1, this.#cipher[1 - end], 1 << 18);
-    this.#span(2, this.#clear, clear);
-    this.#span(3, this.#clear + CHUNK.length, CHUNK.length);
-    const bits = this.#engine.step(this.#ends[end]);
-    this.#waiting[end] = 0;
-    this.#waiting[1 - end] = this.#i32[area + TLS_RESULTS + 1];
-    return bits;
+    this.#ends.open();
   }
 
   /** Measures once. Returns GB/s. */
   readonly measure = (): number => {
     const startUs = clock.nowUs();
     let moved = 0;
-    while (moved < BYTES) {
-      this.#step(0, CHUNK.length / 2);
-      this.#step(1, 0);
-      moved += this.#i32[this.#engine.area + TLS_RESULTS + 3];
-    }
+    while (moved < BYTES) moved += this.#ends.send(CHUNK.length / 2);
     return moved / (clock.nowUs() - startUs) / 1000;
   };
 }
@@ -228,8 +156,7 @@ class NodeTls {
   };
 }
 
-const [a, b] = wire({ bytes: WIRE_BYTES });
-const stacks = [makeStack(a, "198.18.0.1/24"), makeStack(b, "198.18.0.2/24")];
+const stacks = tlsStacks(clock, WIRE_BYTES, { fifoBytes: FIFO_BYTES });
 const stream = new Stream(stacks);
 await stream.open();
 const alone = new EngineAlone();

@@ -1,0 +1,33 @@
+import { wire, type WireDevice } from "../../src/device/wire-device.js";
+import { NativeWindow } from "../../src/host/native-window.js";
+import { opensslEngine } from "../../src/host/openssl-engine.js";
+import { SeededRandom } from "../../src/random/seeded.js";
+import { Stack } from "../../src/stack.js";
+import type { Clock } from "../../src/time/clock.js";
+import type { TlsConfig } from "../../src/transport/tls/config.js";
+import { MANUAL_HOOKS } from "./quiet-hooks.js";
+
+/** Where the second of {@link tlsStacks} is. */
+export const TLS_SERVER = "198.18.0.2";
+
+/** Two stacks with TLS on a wire of so many bytes, 198.18.0.1 and {@link TLS_SERVER}, driven by their engines' turns. */
+export function tlsStacks(clock: Clock, wireBytes: number, config: Partial<TlsConfig>): [near: Stack, far: Stack] {
+  const [a, b] = wire({ bytes: wireBytes });
+  return [makeStack(clock, a, "198.18.0.1/24", config), makeStack(clock, b, `${TLS_SERVER}/24`, config)];
+}
+
+function makeStack(clock: Clock, device: WireDevice, address: string, config: Partial<TlsConfig>): Stack {
+  const native = new NativeWindow();
+  const stack = new Stack({
+    window: native.window,
+    clock,
+    random: new SeededRandom(1),
+    hooks: MANUAL_HOOKS,
+    limits: { smallPackets: 2048, largePackets: 128, ringPackets: 0, fifoBytes: 64 << 20 },
+    session: { maxSessions: 64, maxListeners: 16 },
+    tcp: { maxConnections: 64 },
+    tls: { engine: opensslEngine(native), config: { maxConnections: 16, ...config } },
+  });
+  stack.addInterface("wire0", device, { addresses: [address] });
+  return stack;
+}
