@@ -1,5 +1,6 @@
 import type { Command } from "../command.js";
 import { APP_COMMANDS } from "./app.js";
+import { CRYPTO_COMMANDS } from "./crypto.js";
 import { ENGINE_COMMANDS } from "./engine.js";
 import { EVT_COLLECTOR_COMMANDS } from "./evt-collector.js";
 import { FLOW_COMMANDS } from "./flow.js";
@@ -29,5 +30,6 @@ export const COMMANDS: readonly Command[] = [
   ...EVT_COLLECTOR_COMMANDS,
   ...TCP_COMMANDS,
   ...TLS_COMMANDS,
+  ...CRYPTO_COMMANDS,
   ...HELP_COMMANDS,
 ];

@@ -3,6 +3,7 @@ import { packageVersion } from "../package-version.js";
 import { APP_HANDLERS, NAMESPACE_HANDLERS, SOURCE_ADDRESS_HANDLERS } from "./app-methods.js";
 import { checkFields } from "./check.js";
 import { COLLECTOR_HANDLERS } from "./collector-methods.js";
+import { CRYPTO_HANDLERS } from "./crypto-methods.js";
 import { FLOW_HANDLERS } from "./flow-methods.js";
 import type { Handler, HandlersOf, MethodRun } from "./handler.js";
 import { INTERFACE_HANDLERS, NEIGHBOUR_HANDLERS, ROUTE_HANDLERS, TABLE_HANDLERS } from "./ip-methods.js";
@@ -32,6 +33,7 @@ const HANDLERS: { readonly [M in MethodName]: Handler<M> } = {
   ...NAMESPACE_HANDLERS,
   ...APP_HANDLERS,
   ...COLLECTOR_HANDLERS,
+  ...CRYPTO_HANDLERS,
   ...SESSION_HANDLERS,
   ...FLOW_HANDLERS,
   ...SDL_HANDLERS,

@@ -2,6 +2,7 @@ import { RT_BACKENDS } from "../../session/rt-backend.js";
 import { MAX_TAG_LENGTH } from "../../session/rule-record.js";
 import { MAX_AUTO_SDL_THRESHOLD, MAX_AUTO_SDL_TIMEOUT_S, SDL_ACTIONS } from "../../session/sdl-record.js";
 import { SESSION_STATE_NAMES } from "../../session/session-table.js";
+import { TLS_VERSION_WORDS } from "../../transport/tls/versions.js";
 import {
   APP,
   AUTO_SDL,
@@ -9,6 +10,8 @@ import {
   BUFFER_STATISTICS,
   COLLECTORS,
   COUNTERS,
+  CRYPTO,
+  CRYPTO_ADDED,
   ERROR_STATISTICS,
   FLOW_HOOKS,
   INTERFACE,
@@ -106,6 +109,9 @@ const COLLECTED = [
   field("app", int(0, MAX_INDEX), "index of the application"),
   optional("listener", int(0, MAX_INDEX), "index of its listening session; absent: all sessions"),
 ] as const;
+
+const PATH = text(4096);
+const CRYPTO_APP = optional("app", int(0, MAX_INDEX), "index of the application that has it; absent: the stack");
 
 /** A method that reads. */
 function reads<const P extends readonly Field[], R extends Shape>(
@@ -220,6 +226,40 @@ export const METHODS = {
     "collectors are told of the sessions of an application, or of one of its listeners",
   ),
   "collector.del": changes(COLLECTED, "collectors are told of them no more"),
+
+  "crypto.list": reads(
+    [optional("app", int(0, MAX_INDEX), "only of the application of this index; absent: of all, and the stack's")],
+    CRYPTO,
+    "certificates, trust and TLS profiles, without keys",
+  ),
+  "crypto.add": {
+    params: [
+      field("kind", word(["certificate", "trust", "crl", "tls-profile"]), "what; crl replaces the lists of a trust"),
+      CRYPTO_APP,
+      optional("name", name(64), "what to call it; one of a kind has it"),
+      optional("certificate", PATH, "certificate: file, PEM, at most 64 KiB, its chain after it"),
+      optional("key", PATH, "certificate: file with its key, likewise"),
+      optional("certificates", PATH, "trust: file with the trusted certificates, PEM, at most 16 MiB"),
+      optional("crl", PATH, "trust, crl: file with lists of revoked ones, likewise"),
+      optional("trust", name(64), "crl: the trust, by index or name"),
+      optional("minVersion", word(TLS_VERSION_WORDS), "tls-profile: least version"),
+      optional("maxVersion", word(TLS_VERSION_WORDS), "tls-profile: last version"),
+      optional("ciphers", text(511), "tls-profile: suites of TLS 1.2, in OpenSSL's words"),
+      optional("suites", text(511), "tls-profile: suites of TLS 1.3"),
+      optional("groups", text(511), "tls-profile: groups of the key exchange, best first"),
+    ],
+    result: CRYPTO_ADDED,
+    changes: true,
+    doc: "adds to the crypto store; files are read by the stack, by absolute path",
+  },
+  "crypto.del": changes(
+    [
+      field("kind", word(["certificate", "trust", "tls-profile"]), "what"),
+      CRYPTO_APP,
+      field("which", name(64), "by index or name"),
+    ],
+    "takes something out of the crypto store; listeners and connections keep what they have",
+  ),
 
   "session.enable": changes(
     [optional("rtBackend", word(RT_BACKENDS), "engine that decides on flows; it stays until session.disable")],

@@ -2,6 +2,7 @@ import { FLOW_VERDICTS } from "../../session/flow-record.js";
 import { SDL_ACTIONS } from "../../session/sdl-record.js";
 import { MEMORY_PRESSURES } from "../../session/segment-manager.js";
 import { SESSION_STATE_NAMES } from "../../session/session-table.js";
+import { TLS_VERSION_WORDS } from "../../transport/tls/versions.js";
 import { field, int, list, maybe, object, optional, type Shape, text, word } from "./shape.js";
 
 // What methods answer with: the same as the CLI's commands print with --json.
@@ -163,6 +164,59 @@ export const COLLECTORS = object(
     "whose sessions are collected",
   ),
 );
+
+const OWNER = [
+  field("index", INDEX, "its index"),
+  field("app", maybe(INDEX), "index of the application that has it; null: the stack, it is everybody's to use"),
+  field("name", text(), "what operators call it; empty: it has no name"),
+] as const;
+
+/** Version of TLS, or the default. */
+const TLS_VERSION = maybe(word(TLS_VERSION_WORDS));
+
+/** The crypto store; keys are not in it. */
+export const CRYPTO = object(
+  field(
+    "certificates",
+    list(
+      object(
+        ...OWNER,
+        field("subject", text(), "whose it is"),
+        field("validTo", text(), "its end"),
+        field("sha256", text(), "fingerprint"),
+      ),
+    ),
+    "certificates with keys; 0, the test certificate, once it was wanted",
+  ),
+  field(
+    "trust",
+    list(
+      object(
+        ...OWNER,
+        field("certificates", COUNT, "how many are trusted"),
+        field("crls", COUNT, "lists of revoked ones"),
+      ),
+    ),
+    "lists of trusted certificates; not 0, Node's root certificates",
+  ),
+  field(
+    "profiles",
+    list(
+      object(
+        ...OWNER,
+        field("minVersion", TLS_VERSION, "least version; null: the default"),
+        field("maxVersion", TLS_VERSION, "last version; null: the default"),
+        field("ciphers", maybe(text()), "suites of TLS 1.2; null: the default"),
+        field("suites", maybe(text()), "suites of TLS 1.3; null: the default"),
+        field("groups", maybe(text()), "groups of the key exchange; null: the default"),
+      ),
+    ),
+    "TLS profiles; 0, the defaults",
+  ),
+);
+
+/** What was added to the crypto store. */
+export const CRYPTO_ADDED = object(field("index", INDEX, "its index"));
 
 /** Flow hooks. */
 export const FLOW_HOOKS = object(

@@ -1,5 +1,5 @@
 import { SESSION_E_INVALID, SESSION_E_NOCRYPTOCKP, SessionError } from "../../session/session-errors.js";
-import { type CryptoOwner, type CryptoThing, CryptoThings, STACK_OWNER } from "./crypto-things.js";
+import { type CryptoOwner, type CryptoThing, CryptoThings, STACK_OWNER, type ThingLabel } from "./crypto-things.js";
 import { TLS_1_2, TLS_1_3, type TlsContextSettings, type TlsEngine, type TlsPairText } from "./engine.js";
 
 /** What versions, suites and groups connections speak. */
@@ -109,11 +109,11 @@ export class CryptoStore {
   // ---- Certificates ----
 
   /** Index of a certificate (PEM, its chain after it) with its key. */
-  addPair(pair: TlsPairText, owner: CryptoOwner = STACK_OWNER): number {
+  addPair(pair: TlsPairText, owner: CryptoOwner = STACK_OWNER, name = ""): number {
     const { certificate, key } = { ...pair };
     checkBytes(certificate, "certificate");
     checkBytes(key, "certificate: key");
-    return this.#pairs.add(owner, () => {
+    return this.#pairs.add(owner, name, () => {
       const number = this.#must(this.engine.addPair(certificate, key), "certificate");
       return { number, certificate: certificate.slice() };
     });
@@ -126,11 +126,11 @@ export class CryptoStore {
   }
 
   /** The certificates there are (PEM), by index; 0 once it was wanted. */
-  certificates(): readonly { readonly index: number; readonly owner: CryptoOwner; readonly certificate: Uint8Array }[] {
-    const test = { index: 0, owner: STACK_OWNER };
+  certificates(): readonly (ThingLabel & { readonly certificate: Uint8Array })[] {
+    const test = { index: 0, owner: STACK_OWNER, name: "" };
     const first = this.#testPair === undefined ? [] : [{ ...test, certificate: this.#testPair.certificate }];
     const others = this.#pairs.entries();
-    return [...first, ...others.map(({ index, owner, value: { certificate } }) => ({ index, owner, certificate }))];
+    return [...first, ...others.map(({ value: { certificate }, ...label }) => ({ ...label, certificate }))];
   }
 
   /** Certificate 0: a fresh one for `localhost`, made when it is wanted first. */
@@ -141,11 +141,16 @@ export class CryptoStore {
   // ---- Trust ----
 
   /** Index of a list of trusted certificates (PEM). With `crl`, lists of revoked ones: there has to be that of the peer's issuer. */
-  addTrust(certificates: Uint8Array, crl: Uint8Array = new Uint8Array(0), owner: CryptoOwner = STACK_OWNER): number {
+  addTrust(
+    certificates: Uint8Array,
+    crl: Uint8Array = new Uint8Array(0),
+    owner: CryptoOwner = STACK_OWNER,
+    name = "",
+  ): number {
     checkBytes(certificates, "trust");
     checkBytes(crl, "trust: crl");
     this.#checkTrustBytes(certificates.length + crl.length, owner);
-    return this.#trust.add(owner, () => this.#makeTrust(certificates.slice(), crl));
+    return this.#trust.add(owner, name, () => this.#makeTrust(certificates.slice(), crl));
   }
 
   #makeTrust(certificates: Uint8Array, crl: Uint8Array): Trust {
@@ -181,18 +186,16 @@ export class CryptoStore {
   }
 
   /** The lists of trusted certificates and of revoked ones (PEM), by index; not 0, Node's root certificates. */
-  trust(): readonly ({ readonly index: number; readonly owner: CryptoOwner } & Omit<Trust, "number">)[] {
-    return this.#trust.entries().map(({ index, owner, value: { certificates, crl } }) => {
-      return { index, owner, certificates, crl };
-    });
+  trust(): readonly (ThingLabel & Omit<Trust, "number">)[] {
+    return this.#trust.entries().map(({ value: { certificates, crl }, ...label }) => ({ ...label, certificates, crl }));
   }
 
   // ---- Profiles ----
 
   /** Index of a profile. */
-  addProfile(profile: TlsProfile, owner: CryptoOwner = STACK_OWNER): number {
+  addProfile(profile: TlsProfile, owner: CryptoOwner = STACK_OWNER, name = ""): number {
     const checked = checkProfile(profile);
-    return this.#profiles.add(owner, () => {
+    return this.#profiles.add(owner, name, () => {
       const context = this.#must(this.engine.addContext({ server: true, ...checked }), "profile");
       this.engine.removeContext(context);
       return checked;
@@ -206,12 +209,17 @@ export class CryptoStore {
   }
 
   /** The profiles there are, by index; 0, the defaults, is empty. */
-  profiles(): readonly { readonly index: number; readonly owner: CryptoOwner; readonly profile: TlsProfile }[] {
-    const others = this.#profiles.entries().map(({ index, owner, value: profile }) => ({ index, owner, profile }));
-    return [{ index: 0, owner: STACK_OWNER, profile: {} }, ...others];
+  profiles(): readonly (ThingLabel & { readonly profile: TlsProfile })[] {
+    const others = this.#profiles.entries().map(({ value: profile, ...label }) => ({ ...label, profile }));
+    return [{ index: 0, owner: STACK_OWNER, name: "", profile: {} }, ...others];
   }
 
-  // ---- Owners ----
+  // ---- Names and owners ----
+
+  /** Index of the thing of that name, undefined when there is none. */
+  named(kind: "pair" | "trust" | "profile", name: string): number | undefined {
+    return { pair: this.#pairs, trust: this.#trust, profile: this.#profiles }[kind].named(name);
+  }
 
   /** An application has gone, and its things with it. */
   removeAllOf(owner: CryptoOwner): void {

@@ -16,11 +16,20 @@ const MAX_THINGS = 4096;
 /** Things of one kind that an application may have. */
 export const MAX_APP_THINGS = 64;
 
+/** What a thing is known by. */
+export interface ThingLabel {
+  readonly index: number;
+  readonly owner: CryptoOwner;
+  /** What operators call it; "": it has none. */
+  readonly name: string;
+}
+
 /** A certificate with its key, a list of trusted ones, or a profile. */
 export interface CryptoThing<T> {
   /** Never given out again, as its index is. */
   readonly serial: number;
   readonly owner: CryptoOwner;
+  readonly name: string;
   value: T;
   /** Contexts that are made of it. */
   users: number;
@@ -31,27 +40,30 @@ export interface CryptoThing<T> {
 /** Things of one kind by index; 0, which is always there, is not among them. What is taken away stays with who has it. */
 export class CryptoThings<T> {
   readonly #list: (CryptoThing<T> | undefined)[] = [undefined];
-  readonly #name: string;
+  readonly #kind: string;
   readonly #drop: (value: T) => void;
   #lastSerial = 0;
 
   /** `drop` hears when nobody has a thing any more. */
-  constructor(name: string, drop: (value: T) => void) {
-    this.#name = name;
+  constructor(kind: string, drop: (value: T) => void) {
+    this.#kind = kind;
     this.#drop = drop;
   }
 
-  /** Makes a thing if there is room for it. Throws SessionError INVALID. */
-  add(owner: CryptoOwner, make: () => T): number {
+  /** Makes a thing if there is room for it. Throws SessionError INVALID; also when its name is another's. */
+  add(owner: CryptoOwner, name: string, make: () => T): number {
     let index = this.#list.indexOf(undefined, 1);
     if (index < 0) index = this.#list.length;
-    const refuse = (most: number): never => {
-      throw new SessionError(SESSION_E_INVALID, this.#name, `more than ${most}`);
+    const refuse = (why: string): never => {
+      throw new SessionError(SESSION_E_INVALID, this.#kind, why);
     };
-    if (index > MAX_THINGS) refuse(MAX_THINGS);
-    if (owner !== STACK_OWNER && this.of(owner).length >= MAX_APP_THINGS) refuse(MAX_APP_THINGS);
+    if (index > MAX_THINGS) refuse(`more than ${MAX_THINGS}`);
+    if (owner !== STACK_OWNER && this.of(owner).length >= MAX_APP_THINGS) refuse(`more than ${MAX_APP_THINGS}`);
+    // Numbers are indices.
+    if (name !== "" && !/^(?!\d+$)\S{1,64}$/.test(name)) refuse("not a name of 1 to 64 characters, not digits alone");
+    if (name !== "" && this.named(name) !== undefined) refuse(`there is one named ${JSON.stringify(name)}`);
     const value = make();
-    this.#list[index] = { serial: ++this.#lastSerial, owner, value, users: 0, isGone: false };
+    this.#list[index] = { serial: ++this.#lastSerial, owner, name, value, users: 0, isGone: false };
     return index;
   }
 
@@ -72,7 +84,7 @@ export class CryptoThings<T> {
    */
   own(index: number, owner: CryptoOwner): CryptoThing<T> {
     const thing = this.#at(index);
-    const what = `${this.#name} ${String(index)}`;
+    const what = `${this.#kind} ${String(index)}`;
     const isKnown = thing !== undefined && (thing.owner === owner || [thing.owner, owner].includes(STACK_OWNER));
     if (!isKnown) throw new SessionError(SESSION_E_NOCRYPTOCKP, what, "there is none");
     if (thing.owner === owner) return thing;
@@ -95,13 +107,21 @@ export class CryptoThings<T> {
     if (thing.isGone && thing.users === 0) this.#drop(thing.value);
   }
 
+  /** Index of the thing of that name. */
+  named(name: string): number | undefined {
+    const index = this.#list.findIndex((thing) => thing !== undefined && thing.name === name);
+    return index < 0 ? undefined : index;
+  }
+
   /** Indices of an owner's things. */
   of(owner: CryptoOwner): number[] {
     return this.#list.flatMap((thing, index) => (thing?.owner === owner ? [index] : []));
   }
 
   /** Those there are, by index. */
-  entries(): { readonly index: number; readonly owner: CryptoOwner; readonly value: T }[] {
-    return this.#list.flatMap((thing, index) => (thing === undefined ? [] : [{ index, ...thing }]));
+  entries(): (ThingLabel & { readonly value: T })[] {
+    return this.#list.flatMap((thing, index) => {
+      return thing === undefined ? [] : [{ index, owner: thing.owner, name: thing.name, value: thing.value }];
+    });
   }
 }
