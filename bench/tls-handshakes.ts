@@ -1,6 +1,8 @@
-// How many full handshakes (TLS 1.3, ECDSA P-256, X25519) a second, one at a time, between applications of two stacks on a wire
-// in memory, TCP's opening and end among them, beside the engine alone between two buffers of the window (/engine)?
+// How many handshakes (TLS 1.3, P-256, X25519) a second, full ones and resumptions, one at a time, between applications of two
+// stacks on a wire in memory, with TCP's opening and end and a byte from the server, beside the engine alone between two
+// buffers of the window (/engine)?
 import { AppServer } from "../src/app/attach.js";
+import type { App } from "../src/app/app.js";
 import { SystemClock } from "../src/host/system-clock.js";
 import { TLS_1_3 } from "../src/transport/tls/engine.js";
 import { measurePairs } from "./support/pairs.js";
@@ -12,54 +14,85 @@ import { TLS_SERVER, tlsStacks } from "./support/tls-stacks.js";
 const HANDSHAKES = 2000;
 const PAIRS = 7;
 const PROFILE = { minVersion: TLS_1_3, suites: "TLS_AES_128_GCM_SHA256", groups: "X25519" };
+const TICKET_SECONDS = 3600;
+const BYTE = Uint8Array.of(1);
 
 protect();
 const clock = new SystemClock();
-const stacks = tlsStacks(clock, 1 << 18, { fifoBytes: 1 << 16 });
-const [near, far] = stacks;
-const [profile, ownProfile] = stacks.map(({ host }) => host.tls?.store.addProfile(PROFILE) ?? 0);
-let accepted = 0;
-const listening = await new AppServer(far.host.sessions).attach({ name: "server" }, { accept: () => void accepted++ });
-await listening.listen(`tls://${TLS_SERVER}/443`, { tls: { profile: ownProfile } });
-let opened = 0;
-const connecting = await new AppServer(near.host.sessions).attach(
-  { name: "client" },
-  {
-    connected: (session) => {
-      if (session !== undefined) opened++;
-      session?.reset();
-    },
-  },
-);
-const ends = new TlsEnds(PROFILE, new Uint8Array(16));
 
-/** Handshakes a second. */
-async function throughStacks(): Promise<number> {
-  const startUs = clock.nowUs();
-  const before = [opened, accepted];
-  for (let i = 1; i <= HANDSHAKES; i++) {
-    const connect = connecting.connect(`tls://${TLS_SERVER}/443`, { tls: { profile, verify: "none" } });
-    connect.catch(() => {});
-    for (let turns = 0; turns < 1000 && opened < before[0] + i; turns++) for (const { engine } of stacks) engine.turn();
-    await connect;
+/** A client that comes to a server again and again. */
+class Handshakes {
+  readonly #stacks: ReturnType<typeof tlsStacks>;
+  readonly #profiles: readonly number[];
+  readonly #isResumed: boolean;
+  #client: App | undefined;
+  #done = 0;
+
+  constructor(isResumed: boolean) {
+    const ticketKeyMs = isResumed ? TICKET_SECONDS * 1000 : 0;
+    this.#stacks = tlsStacks(clock, 1 << 18, { fifoBytes: 1 << 16, ticketKeyMs });
+    this.#profiles = this.#stacks.map(({ host }) => host.tls?.store.addProfile(PROFILE) ?? 0);
+    this.#isResumed = isResumed;
   }
-  const rate = (HANDSHAKES * 1e6) / (clock.nowUs() - startUs);
-  for (let i = 0; i < 100; i++) for (const { engine } of stacks) engine.turn();
-  if (accepted - before[1] !== HANDSHAKES) throw new Error(`${accepted - before[1]} were accepted`);
-  return rate;
+
+  async start(): Promise<void> {
+    const [near, far] = this.#stacks;
+    const accept = { accept: (session: { write(bytes: Uint8Array): number }): void => void session.write(BYTE) };
+    const server = await new AppServer(far.host.sessions).attach({ name: "server" }, accept);
+    await server.listen(`tls://${TLS_SERVER}/443`, { tls: { profile: this.#profiles[1] } });
+    this.#client = await new AppServer(near.host.sessions).attach(
+      { name: "client" },
+      {
+        // The byte comes after the ticket.
+        rx: (session) => {
+          this.#done++;
+          session.reset();
+        },
+      },
+    );
+  }
+
+  /** Measures once: handshakes a second. */
+  readonly measure = async (): Promise<number> => {
+    const { completed } = this.#stacks[1].host.tls ?? { completed: { full: 0, resumed: 0 } };
+    const before = { ...completed };
+    const startUs = clock.nowUs();
+    for (let i = 0; i < HANDSHAKES; i++) {
+      const end = this.#done + 1;
+      const tls = { profile: this.#profiles[0], verify: "none" } as const;
+      const connecting = this.#client?.connect(`tls://${TLS_SERVER}/443`, { tls });
+      for (let turns = 0; turns < 1000 && this.#done < end; turns++) {
+        for (const { engine } of this.#stacks) engine.turn();
+      }
+      await connecting;
+    }
+    const rate = (HANDSHAKES * 1e6) / (clock.nowUs() - startUs);
+    for (let i = 0; i < 100; i++) for (const { engine } of this.#stacks) engine.turn();
+    const [full, resumed] = [completed.full - before.full, completed.resumed - before.resumed];
+    if ((this.#isResumed ? resumed : full) < HANDSHAKES - 1) throw new Error(`${full} full, ${resumed} resumed`);
+    return rate;
+  };
 }
 
-function alone(): number {
-  const startUs = clock.nowUs();
-  for (let i = 0; i < HANDSHAKES; i++) ends.open();
-  return (HANDSHAKES * 1e6) / (clock.nowUs() - startUs);
+for (const [name, isResumed] of [
+  ["tls-handshakes", false],
+  ["tls-handshakes-resumed", true],
+] as const) {
+  const handshakes = new Handshakes(isResumed);
+  await handshakes.start();
+  const ends = new TlsEnds(PROFILE, BYTE, isResumed ? TICKET_SECONDS : 0);
+  const alone = (): number => {
+    const startUs = clock.nowUs();
+    for (let i = 0; i < HANDSHAKES; i++) ends.open();
+    const rate = (HANDSHAKES * 1e6) / (clock.nowUs() - startUs);
+    if (ends.isResumed !== isResumed) throw new Error("the engine resumed, or did not");
+    return rate;
+  };
+  await handshakes.measure();
+  alone();
+  const { ours, peer, ratio } = await measurePairs(PAIRS, handshakes.measure, alone);
+  printValue(name, ours, "/s");
+  printValue(`${name}-engine`, peer, "/s");
+  printRatio(name, "engine", ratio);
 }
-
-await throughStacks();
-alone();
-const { ours, peer, ratio } = await measurePairs(PAIRS, throughStacks, alone);
-printValue("tls-handshakes", ours, "/s");
-printValue("tls-handshakes-engine", peer, "/s");
-printRatio("tls-handshakes", "engine", ratio);
-for (const stack of stacks) stack.close();
 process.exit(0);

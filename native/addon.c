@@ -211,6 +211,11 @@ bool set_integer(napi_env env, napi_value object, const char *key, int64_t numbe
          napi_set_named_property(env, object, key, value) == napi_ok;
 }
 
+bool set_flag(napi_env env, napi_value object, const char *key, bool flag) {
+  napi_value value;
+  return napi_get_boolean(env, flag, &value) == napi_ok && napi_set_named_property(env, object, key, value) == napi_ok;
+}
+
 bool set_text(napi_env env, napi_value object, const char *key, const char *text) {
   napi_value value;
   return napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value) == napi_ok &&

@@ -22,7 +22,8 @@
         "tls-bio.c",
         "tls-keylog.c",
         "tls-random.c",
-        "tls-step.c"
+        "tls-step.c",
+        "tls-tickets.c"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],

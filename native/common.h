@@ -58,6 +58,7 @@ bool option_list(napi_env env, napi_value object, const char *key, napi_value *o
 bool option_interface(napi_env env, napi_value object, const char *key, char out[IFNAMSIZ]);
 
 bool set_integer(napi_env env, napi_value object, const char *key, int64_t value);
+bool set_flag(napi_env env, napi_value object, const char *key, bool flag);
 bool set_text(napi_env env, napi_value object, const char *key, const char *value);
 bool set_bytes(napi_env env, napi_value object, const char *key, const void *bytes, size_t length);
 

@@ -8,9 +8,13 @@
 
 void tls_connection_drop(void *thing) {
   struct tls_connection *connection = thing;
+  /* RFC 5246 7.2.1: a session whose connection was not closed properly may be resumed all the same. */
+  if (connection->ssl != NULL && !connection->failed)
+    SSL_set_shutdown(connection->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   SSL_free(connection->ssl); /* with its BIO */
   if (connection->context != NULL) tls_context_drop(connection->context);
   if (connection->answer != NULL) tls_context_drop(connection->answer);
+  free(connection->peer);
   free(connection);
 }
 
@@ -23,17 +27,19 @@ static bool expect_peer(SSL *ssl, const char *hostname, const uint8_t *address, 
   return X509_VERIFY_PARAM_set1_host(parameters, hostname, 0) == 1;
 }
 
-/* open(context, { hostname, address }): its number, -1 without memory. The peer's certificate has to be for one of them. */
+/* open(context, { hostname, address, peer }): its number, -1 without memory. The peer's certificate has to be for one of the
+ * first two; a client resumes what the same peer gave it before. */
 static napi_value connection_open(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result;
   void *data;
   int64_t number;
-  char hostname[TLS_HOSTNAME_BYTES] = "";
+  char hostname[TLS_HOSTNAME_BYTES] = "", peer[TLS_PEER_BYTES] = "";
   uint8_t address[16];
   size_t length;
   if (!get_arguments(env, info, 2, arguments, &data) ||
       !to_integer(env, arguments[0], "context", 0, INT32_MAX, &number) || !to_object(env, arguments[1], "options") ||
       !option_text(env, arguments[1], "hostname", false, hostname, sizeof hostname) ||
+      !option_text(env, arguments[1], "peer", false, peer, sizeof peer) ||
       !option_bytes(env, arguments[1], "address", false, address, sizeof address, &length))
     return NULL;
   struct tls_engine *engine = data;
@@ -52,6 +58,8 @@ static napi_value connection_open(napi_env env, napi_callback_info info) {
     connection->context = context;
     context->refs++;
     if (engine->now_s != 0) X509_VERIFY_PARAM_set_time(SSL_get0_param(connection->ssl), tls_now(engine));
+    if (peer[0] != '\0') connection->peer = strdup(peer);
+    tls_resume(connection);
     if (bio != NULL && expect_peer(connection->ssl, hostname, address, length, !context->server))
       made = handles_add(&engine->connections, connection);
   }
@@ -146,7 +154,8 @@ static napi_value connection_info(napi_env env, napi_callback_info info) {
   const char *server_name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
   SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
   snprintf(name, sizeof name, "%.*s", (int)alpn_length, (const char *)alpn);
-  bool built = napi_create_object(env, &result) == napi_ok && set_text(env, result, "version", SSL_get_version(ssl)) &&
+  bool resumed = SSL_session_reused(ssl) == 1;
+  bool built = napi_create_object(env, &result) == napi_ok && set_flag(env, result, "resumed", resumed) && set_text(env, result, "version", SSL_get_version(ssl)) &&
                (cipher == NULL || set_text(env, result, "cipher", cipher)) &&
                (alpn_length == 0 || set_text(env, result, "alpn", name)) &&
                (server_name == NULL || set_text(env, result, "serverName", server_name)) &&

@@ -1,5 +1,5 @@
 /* Contexts: what all connections of a listener, or to servers that are trusted alike, have in common. Only TLS 1.2 and
- * 1.3, without CBC, RSA key exchange, compression and renegotiation. Tickets are not given out. */
+ * 1.3, without CBC, RSA key exchange, compression and renegotiation. */
 #include "tls.h"
 
 #include <openssl/err.h>
@@ -15,6 +15,7 @@ void tls_context_drop(void *thing) {
   struct tls_context *context = thing;
   if (--context->refs > 0) return;
   SSL_CTX_free(context->ctx);
+  tls_resumption_drop(context);
   free(context);
 }
 
@@ -47,7 +48,7 @@ static bool is_alpn(const uint8_t *list, size_t length) {
 
 struct profile {
   bool server, asks;
-  int64_t pair, store, verify, min_version, max_version;
+  int64_t pair, store, verify, min_version, max_version, ticket_seconds;
   char ciphers[PROFILE_TEXT], suites[PROFILE_TEXT], groups[PROFILE_TEXT];
 };
 
@@ -62,6 +63,7 @@ static bool read_profile(napi_env env, napi_value options, struct profile *profi
       !option_integer(env, options, "verify", false, 0, 2, &profile->verify) ||
       !option_integer(env, options, "minVersion", false, TLS1_2_VERSION, TLS1_3_VERSION, &profile->min_version) ||
       !option_integer(env, options, "maxVersion", false, TLS1_2_VERSION, TLS1_3_VERSION, &profile->max_version) ||
+      !option_integer(env, options, "ticketSeconds", false, 0, 604800, &profile->ticket_seconds) ||
       !option_text(env, options, "ciphers", false, profile->ciphers, sizeof profile->ciphers) ||
       !option_text(env, options, "suites", false, profile->suites, sizeof profile->suites) ||
       !option_text(env, options, "groups", false, profile->groups, sizeof profile->groups) ||
@@ -108,12 +110,13 @@ static const char *apply(const struct profile *profile, const struct tls_engine 
   } else if (context->alpn_length > 0 && SSL_CTX_set_alpn_protos(ctx, context->alpn, context->alpn_length) != 0) {
     return "alpn";
   }
+  if (profile->ticket_seconds > 0 && !tls_resumption_start(engine, context, profile->ticket_seconds)) return "tickets";
   return NULL;
 }
 
 /*
  * addContext(options): its number, or why not. options: { server, pair, store, verify: 0 none | 1 if the peer has one |
- * 2 required, minVersion, maxVersion, ciphers, suites, groups, alpn, asks }
+ * 2 required, ticketSeconds: 0 no resumption, minVersion, maxVersion, ciphers, suites, groups, alpn, asks }
  */
 static napi_value add_context(napi_env env, napi_callback_info info) {
   napi_value argument, result;
@@ -153,7 +156,11 @@ static napi_value set_store(napi_env env, napi_callback_info info) {
   struct tls_context *context = handles_get(&engine->contexts, context_number);
   X509_STORE *store = handles_get(&engine->stores, store_number);
   bool is_there = context != NULL && store != NULL;
-  if (is_there) SSL_CTX_set1_cert_store(context->ctx, store);
+  if (is_there) {
+    SSL_CTX_set1_cert_store(context->ctx, store);
+    /* Who was let in by the old one is looked at again. */
+    tls_resumption_forget(context);
+  }
   return napi_get_boolean(env, is_there, &result) == napi_ok ? result : NULL;
 }
 

@@ -32,6 +32,7 @@
 #define OUT_PENDING 16    /* clear text waits for room */
 #define OUT_BLOCKED 32    /* ciphertext waits for room */
 #define OUT_ASKS 64       /* the certificate is asked for: answer it */
+#define OUT_RESUMED 256   /* with OUT_OPEN, when the handshake has just become complete: it was a resumption */
 #define OUT_TRUNCATED 128 /* with OUT_FAILED: the transport's stream ended without close_notify */
 
 /* Header, nonce, tag and content type of a record; an alert or key update that waits may go before it. */
@@ -144,7 +145,9 @@ static int run(struct tls_connection *connection, const int32_t *words, struct s
       return OUT_FAILED;
     }
     connection->done = true;
-    return OUT_OPEN;
+    if (SSL_session_reused(connection->ssl) != 1) return OUT_OPEN;
+    tls_resumed(connection);
+    return OUT_OPEN | OUT_RESUMED;
   }
   int result = OUT_OPEN;
   if (!connection->end_sent && is_retry_possible(connection, &spans[2])) {

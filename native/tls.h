@@ -13,6 +13,7 @@
 #define TLS_HOSTNAME_BYTES 256
 #define TLS_ALPN_MAX 256
 #define TLS_SEED_BYTES 32
+#define TLS_PEER_BYTES 320
 
 /* Things by number; a freed number is given out again. */
 struct handles {
@@ -56,6 +57,7 @@ struct tls_context {
   bool asks; /* the certificate is asked for, by server name */
   uint8_t alpn[TLS_ALPN_MAX];
   uint32_t alpn_length;
+  struct tls_resumption *resumption; /* NULL: none */
 };
 void tls_context_drop(void *context);
 
@@ -69,6 +71,7 @@ struct tls_connection {
   bool failed, done, end_sent, peer_ended;
   bool answered; /* the certificate was asked for and is set */
   int32_t unsent; /* length of the write that OpenSSL has to be given again */
+  char *peer; /* of a client: whose sessions may be resumed; NULL: nobody's */
   char reason[256];
 };
 
@@ -109,10 +112,21 @@ void tls_pair_drop(void *pair);
 void tls_store_drop(void *store);
 void tls_connection_drop(void *connection);
 
+/* Resumption of a context's sessions; tickets are good for so many seconds at least. False without memory or randomness. */
+bool tls_resumption_start(const struct tls_engine *engine, struct tls_context *context, int64_t seconds);
+/* What was given or got so far is not resumed any more. */
+void tls_resumption_forget(struct tls_context *context);
+void tls_resumption_drop(struct tls_context *context);
+/* A connection was resumed: of TLS 1.2 nobody else says that it came with another ticket. */
+void tls_resumed(const struct tls_connection *connection);
+/* A new connection offers the session that its peer gave last. */
+void tls_resume(struct tls_connection *connection);
+
 /* Methods of the engine, by file. */
 bool tls_credential_methods(napi_env env, napi_value object, struct tls_engine *engine);
 bool tls_context_methods(napi_env env, napi_value object, struct tls_engine *engine);
 bool tls_connection_methods(napi_env env, napi_value object, struct tls_engine *engine);
+bool tls_ticket_methods(napi_env env, napi_value object, struct tls_engine *engine);
 bool tls_keylog_methods(napi_env env, napi_value object, struct tls_engine *engine);
 napi_value tls_step(napi_env env, napi_callback_info info);
 

@@ -32,26 +32,33 @@ export class TlsEnds {
   readonly #cipher = [0, 1].map((i) => this.#native.window.reserve(`cipher ${i}`, CIPHER_BYTES));
   readonly #waiting = [0, 0];
 
-  /** What is sent, up to its length at once. */
-  constructor(profile: TlsProfile, clear: Uint8Array) {
+  /** `clear`: what is sent, up to its length at once. With `ticketSeconds` each connection resumes the session of the one before. */
+  constructor(profile: TlsProfile, clear: Uint8Array, ticketSeconds = 0) {
     this.#clearBytes = clear.length;
     this.#clear = this.#native.window.reserve("clear", 2 * clear.length);
     this.#native.window.u8.set(clear, this.#clear);
     const { certificate, key } = this.#engine.makePair("localhost");
     const pair = must(this.#engine.addPair(certificate, key));
     this.#contexts = [{ server: false }, { server: true, pair }].map((each) =>
-      must(this.#engine.addContext({ ...each, ...profile })),
+      must(this.#engine.addContext({ ...each, ...profile, ticketSeconds })),
     );
   }
 
   /** Opens a connection in place of the one before. */
   open(): void {
     for (const end of this.#ends) this.#engine.close(end);
-    this.#ends = this.#contexts.map((context) => this.#engine.open(context, {}));
+    this.#ends = this.#contexts.map((context) => this.#engine.open(context, { peer: "server" }));
     this.#waiting.fill(0);
     let bits = 0;
     for (let i = 0; i < MAX_STEPS && (bits & TLS_OUT_OPEN) === 0; i++) bits = this.#step(0, 0) & this.#step(1, 0);
     if ((bits & TLS_OUT_OPEN) === 0) throw new Error("no handshake");
+    // The ticket.
+    this.#step(0, 0);
+  }
+
+  /** Whether the connection resumed a session. */
+  get isResumed(): boolean {
+    return this.#engine.info(this.#ends[0]).resumed;
   }
 
   #span(direction: number, offset: number, length: number): void {

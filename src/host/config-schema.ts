@@ -105,6 +105,7 @@ const TLS_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["tls"]>, Leaf>> 
   startRecordBytes: intLeaf(64, 16_384),
   startBytes: intLeaf(0, 1 << 30),
   recordBytes: intLeaf(64, 16_384),
+  ticketKeyMs: intLeaf(0, 604_800_000),
   keylog: pathLeaf,
 };
 

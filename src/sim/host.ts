@@ -18,8 +18,8 @@ import { SkewedClock } from "./skewed-clock.js";
 /** Turns at one instant before the host is taken to be never done. */
 const MAX_TURNS_PER_INSTANT = 10_000;
 const DEFAULT_MTU = 1500;
-/** TLS of a small host. */
-const SMALL_TLS: Partial<TlsConfig> = { maxConnections: 16, maxHandshakes: 16, fifoBytes: 32 << 10 };
+/** TLS of a small host. Tickets have the time of day in them, so there are none. */
+const SMALL_TLS: Partial<TlsConfig> = { maxConnections: 16, maxHandshakes: 16, fifoBytes: 32 << 10, ticketKeyMs: 0 };
 
 /** What a host is made of, and whom it tells. */
 export interface HostParts {
@@ -82,7 +82,7 @@ export class SimHost implements LinkEnd {
       random,
       hooks: { wake: () => this.wake(), reportError: (error) => this.errors.push(error) },
       ...sizeOf(options),
-      ...(tls !== undefined && { tls: { engine: tls.engine, config: options.tls?.config ?? SMALL_TLS } }),
+      ...(tls !== undefined && { tls: { engine: tls.engine, config: { ...SMALL_TLS, ...options.tls?.config } } }),
     });
     this.server = new AppServer(this.stack.host.sessions);
   }

@@ -60,6 +60,39 @@ function exerciseSeed(window, refused) {
   engine.setTime(0);
 }
 
+/** Tickets: taken, broken on the wire, of keys that have gone; sessions of more peers than are remembered. */
+function exerciseTickets(window, engine, pair, store, refused) {
+  refused("EINVAL", () => engine.addContext({ server: true, pair, ticketSeconds: 604_801 }));
+  const tickets = { ticketSeconds: 60 };
+  const server = engine.addContext({ server: true, pair, ...tickets });
+  for (const maxVersion of [0x0303, 0x0304]) {
+    const client = engine.addContext({ server: false, store, verify: 2, maxVersion, ...tickets });
+    const meet = (peer, broken = -1) => {
+      const ends = new Pair(window, engine, [client, server], { hostname: "weft.test", peer });
+      ends.step(0);
+      if (broken >= 0) ends.u8[BUFFERS[1] + (broken % ends.waiting[1])] ^= 0x21;
+      ends.shake();
+      const { resumed } = engine.info(ends.connections[1]);
+      ends.close();
+      return resumed;
+    };
+    assert.deepEqual([meet("a"), meet("a"), meet("a")], [false, true, true]);
+    for (let i = 0; i < 400; i++) meet("a", i);
+    for (let i = 0; i < 70; i++) meet(`peer ${i}`);
+    assert.equal(meet("peer 69"), true);
+    engine.changeTicketKeys();
+    assert.equal(meet("peer 69"), true);
+    engine.changeTicketKeys();
+    engine.changeTicketKeys();
+    assert.equal(meet("peer 69"), false);
+    assert.equal(engine.setStore(client, store), true);
+    assert.equal(meet("peer 69"), false);
+    refused("ENAMETOOLONG", () => engine.open(client, { peer: "x".repeat(320) }));
+    engine.removeContext(client);
+  }
+  engine.removeContext(server);
+}
+
 /** @param {(code: string, action: () => unknown) => void} refused @param {(target: object) => void} feedNonsense */
 export function exerciseTls(addon, refused, feedNonsense) {
   const window = addon.createWindow(8 << 20);
@@ -86,6 +119,7 @@ export function exerciseTls(addon, refused, feedNonsense) {
     const trusted = engine.addStore(other, NONE);
     if (typeof trusted === "number") engine.removeStore(trusted);
   }
+  exerciseTickets(window, engine, pair, store, refused);
   engine.logKeys(true);
   const client = engine.addContext({ server: false, store, verify: 2, alpn: Uint8Array.of(2, 104, 50) });
   const old = engine.addContext({

@@ -21,6 +21,8 @@ const showTls: Command = {
       ["engine", tls.engineName],
       ["connections, listeners counted", tls.rows.used],
       ["handshakes under way", tls.handshakes],
+      ["handshakes completed", tls.completed.full],
+      ["sessions resumed", tls.completed.resumed],
     ]);
     return failures.length === 0 ? lines : `${lines}\n\n${columns(["Count", "Failure"], failures)}`;
   },

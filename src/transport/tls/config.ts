@@ -12,6 +12,8 @@ export interface TlsConfig {
   readonly startRecordBytes: number;
   /** Clear bytes that are sent in such records; then they are as long as they may be. After a second of silence it begins anew. */
   readonly startBytes: number;
+  /** How long a key makes session tickets, and is taken for as long again; at most a week. Below a second: no resumption. */
+  readonly ticketKeyMs: number;
   /** Clear bytes of a record in bulk, at most 16,384. */
   readonly recordBytes: number;
 }
@@ -25,4 +27,5 @@ export const DEFAULT_TLS_CONFIG: TlsConfig = {
   startRecordBytes: 1369,
   startBytes: 64 * 1024,
   recordBytes: 16_384,
+  ticketKeyMs: 3_600_000,
 };

@@ -93,9 +93,12 @@ export class CryptoStore {
   readonly #byKey = new Map<string, number>();
   #testPair: TlsPairText | undefined;
   #testNumber = -1;
+  readonly #ticketSeconds: number;
 
-  constructor(engine: TlsEngine) {
+  /** `ticketSeconds`: how long sessions can be resumed at least, 0: they cannot. */
+  constructor(engine: TlsEngine, ticketSeconds = 0) {
     this.engine = engine;
+    this.#ticketSeconds = ticketSeconds;
     this.#pairs = new CryptoThings("certificate", ({ number }) => engine.removePair(number));
     this.#trust = new CryptoThings("trust", ({ number }) => engine.removeStore(number));
     this.#profiles = new CryptoThings("profile", () => undefined);
@@ -273,6 +276,7 @@ export class CryptoStore {
       store: made.trust === "default" ? this.#rootsFor(made.request) : made.trust.value.number,
       verify,
       asks,
+      ticketSeconds: this.#ticketSeconds,
       ...(alpn.length === 0 ? {} : { alpn }),
     });
     if (typeof number === "string") return SESSION_E_INVALID;

@@ -21,6 +21,8 @@ export const TLS_OUT_BLOCKED = 32;
 export const TLS_OUT_ASKS = 64;
 /** With {@link TLS_OUT_FAILED}: the transport's stream ended without close_notify. */
 export const TLS_OUT_TRUNCATED = 128;
+/** With {@link TLS_OUT_OPEN}, by the step that completes the handshake: a session was resumed. */
+export const TLS_OUT_RESUMED = 256;
 
 // The area: int32 words of the window from `area` on, through which a step gets its parameters and gives its results.
 /** TLS_IN_ bits. */
@@ -76,6 +78,11 @@ export interface TlsContextSettings {
   readonly alpn?: Uint8Array;
   /** A server's certificate is asked for at each connection: {@link TLS_OUT_ASKS}. */
   readonly asks?: boolean;
+  /**
+   * Sessions are resumed: a server gives out tickets that are good for so many seconds at least, at most 604,800; a client
+   * offers what it was given. Default 0: no resumption.
+   */
+  readonly ticketSeconds?: number;
 }
 
 /** What is known of a connection. */
@@ -87,6 +94,18 @@ export interface TlsInfo {
   readonly serverName?: string;
   /** The peer's, in DER. */
   readonly certificate?: Uint8Array;
+  /** The handshake was short, by what an earlier session left (RFC 8446 2.2). */
+  readonly resumed: boolean;
+}
+
+/** Whom a connection is with. */
+export interface TlsPeer {
+  /** The name that its certificate has to be for. */
+  readonly hostname?: string;
+  /** The address that it has to be for, when there is no name. */
+  readonly address?: Uint8Array;
+  /** Of a client: a word for the peer, 319 bytes at most. What one of the same word gave, in the same context, is resumed. */
+  readonly peer?: string;
 }
 
 /** A certificate with its chain, and its key, in PEM. */
@@ -120,8 +139,8 @@ export interface TlsEngine {
   addContext(settings: TlsContextSettings): number | string;
   /** Connections that have it keep it. */
   removeContext(context: number): boolean;
-  /** Makes a connection, whose peer's certificate has to be for that name or address. -1: no memory. */
-  open(context: number, peer: { readonly hostname?: string; readonly address?: Uint8Array }): number;
+  /** Makes a connection. -1: no memory. */
+  open(context: number, peer: TlsPeer): number;
   /** The certificate that was asked for: that of a context, or -1: there is none. */
   answer(connection: number, context: number): void;
   /** Moves as many records as fit, both ways, between the spans of the area. Returns TLS_OUT_ bits. */
@@ -130,6 +149,8 @@ export interface TlsEngine {
   reason(connection: number): string;
   info(connection: number): TlsInfo;
   close(connection: number): boolean;
+  /** New tickets are made with new keys. Those of the last ones are taken, older ones are not. */
+  changeTicketKeys(): void;
   /** Whether secrets of handshakes are kept for {@link takeKeys} from now on. */
   logKeys(on: boolean): void;
   /** Lines of the NSS key log format since the last call. */

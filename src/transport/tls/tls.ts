@@ -55,15 +55,18 @@ import {
   TLS_OUT_ASKS,
   TLS_OUT_FAILED,
   TLS_OUT_OPEN,
+  TLS_OUT_RESUMED,
   TLS_VERIFY_NONE,
   TLS_VERIFY_REQUIRE,
   type TlsEngine,
   type TlsInfo,
+  type TlsPeer,
 } from "./engine.js";
 import { TlsDeadlines } from "./deadlines.js";
 import { TlsEndings } from "./endings.js";
 import { TlsFailures } from "./failures.js";
 import { TlsLower } from "./lower.js";
+import { TicketKeys } from "./ticket-keys.js";
 import { TlsRecords } from "./records.js";
 import { TlsView } from "./view.js";
 
@@ -87,7 +90,7 @@ export interface TlsParts {
 /** What an active open has until TCP is open. */
 interface Opening {
   readonly context: number;
-  readonly peer: { readonly hostname?: string; readonly address?: Uint8Array };
+  readonly peer: TlsPeer;
 }
 
 /**
@@ -123,6 +126,9 @@ export class TlsTransport implements Transport, Timed {
   readonly #listeners = new Map<ConnectionIndex, number>();
   readonly #openings = new Map<ConnectionIndex, Opening>();
   readonly #asks: CertificateAsks;
+  readonly #ticketKeys: TicketKeys;
+  /** Handshakes that were completed: whole ones, and resumptions. */
+  readonly completed = { full: 0, resumed: 0 };
   readonly #endings: TlsEndings;
   #onKeys: ((lines: string) => void) | undefined;
   #tick = 0;
@@ -134,7 +140,8 @@ export class TlsTransport implements Transport, Timed {
     this.#config = config;
     this.#i32 = sessions.window.i32;
     this.#fifos = sessions.fifos;
-    this.store = new CryptoStore(engine);
+    this.store = new CryptoStore(engine, Math.floor(config.ticketKeyMs / 1000));
+    this.#ticketKeys = new TicketKeys(engine, config.ticketKeyMs);
     sessions.appEnded = (app) => this.store.removeAllOf(app);
     this.rows = new TlsConnections(sessions.window, config.maxConnections);
     this.#records = new TlsRecords(sessions, sessions, engine, config);
@@ -264,7 +271,9 @@ export class TlsTransport implements Transport, Timed {
       return Number(s);
     }
     const { hostname } = wanted;
-    this.#openings.set(c, { context, peer: hostname === "" ? { address: addressBytes(remote) } : { hostname } });
+    const address = addressBytes(remote);
+    const peer = `${hostname} ${address.join(".")} ${remote.port}`;
+    this.#openings.set(c, { context, peer: hostname === "" ? { address, peer } : { hostname, peer } });
     const r = this.rows.row(c);
     this.#i32[r + TLS_LOWER] = s;
     this.#i32[r + TLS_OPENER] = opener;
@@ -287,6 +296,7 @@ export class TlsTransport implements Transport, Timed {
     }
     if (!this.#sessions.mayAccept(session)) return false;
     const c = this.rows.alloc(TLS_HANDSHAKE, i32[l + C_FIB], local, remote);
+    this.#ticketKeys.look(this.#tick);
     const connection = c < 0 ? -1 : this.#engine.open(context, {});
     if (connection < 0) {
       if (c >= 0) this.rows.free(c);
@@ -374,7 +384,10 @@ export class TlsTransport implements Transport, Timed {
       return false;
     }
     if ((bits & TLS_OUT_ASKS) !== 0) this.#asks.ask(c);
-    return (bits & TLS_OUT_OPEN) !== 0 && this.#opened(c);
+    if ((bits & TLS_OUT_OPEN) === 0) return false;
+    if ((bits & TLS_OUT_RESUMED) !== 0) this.completed.resumed++;
+    else this.completed.full++;
+    return this.#opened(c);
   }
 
   #handOutKeys(onKeys: (lines: string) => void): void {
