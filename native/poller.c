@@ -164,7 +164,7 @@ static int open_descriptors(struct poller *poller) {
   return errno != 0 ? -errno : -EMFILE;
 }
 
-/* createPoller(onReady): onReady(bits) runs on the loop; unless it returns false, ticks and promise callbacks run after. */
+/* createPoller(onReady): onReady(bits) runs on the loop, ticks and promise callbacks after it. */
 static napi_value create_poller(napi_env env, napi_callback_info info) {
   napi_value callback, object;
   if (!get_arguments(env, info, 1, &callback, NULL)) return NULL;

@@ -8,33 +8,27 @@
 /* Bits of onReady and events. */
 enum { READABLE = 1, WRITABLE = 2 };
 
-/* Runs process.nextTick and promise callbacks that the burst left: once per burst, not once per call into JavaScript. */
-static void run_ticks(struct watch *watch, napi_value receiver) {
-  napi_callback_scope scope;
-  if (napi_open_callback_scope(watch->env, receiver, watch->context, &scope) == napi_ok)
-    napi_close_callback_scope(watch->env, scope);
-}
-
+/*
+ * The callback runs within a callback scope, at whose end process.nextTick and promise callbacks run: once per burst. Without
+ * one they would run after each call that Node's own C++ makes into JavaScript on the way, in the middle of what it does.
+ */
 static void on_poll(uv_poll_t *handle, int status, int events) {
   struct watch *watch = handle->data;
   napi_env env = watch->env;
   napi_handle_scope scope;
-  napi_value callback, receiver, argument, result = NULL;
+  napi_value callback, receiver, argument;
   int bits = watch->take(watch, status, events);
   if (bits == 0 || watch->closing || napi_open_handle_scope(env, &scope) != napi_ok) return;
   shared_retain(&watch->shared); /* the callback may close the watch */
+  napi_callback_scope ticks;
   if (napi_get_reference_value(env, watch->on_ready, &callback) == napi_ok &&
-      napi_get_undefined(env, &receiver) == napi_ok && napi_create_int32(env, bits, &argument) == napi_ok) {
-    napi_status called = napi_call_function(env, receiver, callback, 1, &argument, &result);
-    bool run = true;
-    if (called == napi_pending_exception) {
+      napi_get_undefined(env, &receiver) == napi_ok && napi_create_int32(env, bits, &argument) == napi_ok &&
+      napi_open_callback_scope(env, receiver, watch->context, &ticks) == napi_ok) {
+    if (napi_call_function(env, receiver, callback, 1, &argument, NULL) == napi_pending_exception) {
       napi_value error;
       if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
-    } else if (called == napi_ok) {
-      napi_valuetype type;
-      if (napi_typeof(env, result, &type) == napi_ok && type == napi_boolean) napi_get_value_bool(env, result, &run);
     }
-    if (run) run_ticks(watch, receiver);
+    napi_close_callback_scope(env, ticks);
   }
   napi_close_handle_scope(env, scope);
   shared_release(&watch->shared);

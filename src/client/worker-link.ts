@@ -130,9 +130,8 @@ export class WorkerLink {
 
   // ---- From the stack ----
 
-  #woken(): boolean | void {
-    if (this.#isScheduled) return false;
-    this.#look();
+  #woken(): void {
+    if (!this.#isScheduled) this.#look();
   }
 
   #schedule(): void {

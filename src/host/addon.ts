@@ -209,15 +209,14 @@ export interface Addon {
   createVethPair(pair: InterfaceName & { readonly peerNetns?: string; readonly peerName: string }): void;
   openTap(options: TapOptions): Tap;
   /**
-   * `onReady(bits)` runs on the event loop. Unless it returns false, process.nextTick and promise callbacks run after
-   * it. What it throws becomes an uncaught exception.
+   * `onReady(bits)` runs on the event loop, process.nextTick and promise callbacks after it. What it throws becomes an uncaught exception.
    */
-  createPoller(onReady: (bits: number) => boolean | void): AddonPoller;
+  createPoller(onReady: (bits: number) => void): AddonPoller;
   /**
    * Watches a listening or connected socket or the reading end of a wake pipe; one watch each. `onReady(bits)` as that of
    * {@link Addon.createPoller}.
    */
-  watch(fd: number, onReady: (bits: number) => boolean | void): AddonWatch;
+  watch(fd: number, onReady: (bits: number) => void): AddonWatch;
   createWakePipe(): WakePipeFds;
   /** Wakes who waits at the other end of `signalFd`, or the poller with that `wakeFd`. Never blocks. */
   signal(fd: number): void;

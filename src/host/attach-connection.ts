@@ -265,10 +265,7 @@ export class AttachConnection implements ClientLink {
     const [toClient, toStack] = [createWakePipe(), createWakePipe()];
     this.#writer = toClient.writer;
     this.#reader = toStack.reader;
-    this.#reader.watch(() => {
-      this.#service.wake();
-      return false;
-    });
+    this.#reader.watch(() => this.#service.wake());
     const fds = [
       memory.fdOf(attached.control),
       memory.fdOf(attached.segment.memory),

@@ -19,9 +19,8 @@ export interface PollableDevice extends Device {
 }
 
 /**
- * Makes a poller on this thread's event loop, which it keeps alive until `unref` or `close`. `onReady` gets READY bits;
- * it returns false when it called no application, so that no ticks and promise callbacks need to run after it.
+ * Makes a poller on this thread's event loop, which it keeps alive until `unref` or `close`. `onReady` gets READY bits.
  */
-export function createPoller(onReady: (bits: number) => boolean | void): Poller {
+export function createPoller(onReady: (bits: number) => void): Poller {
   return loadAddon().createPoller(onReady);
 }

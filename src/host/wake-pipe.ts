@@ -21,12 +21,11 @@ export class WakeReader {
    * Calls `onWake` on the event loop, once for all wake-ups since the last call, with the pipe drained. Ends by itself
    * when nobody can signal any more. Keeps the process alive until `unref` or `close`.
    */
-  watch(onWake: () => boolean | void): void {
+  watch(onWake: () => void): void {
     this.#watch = this.#addon.watch(this.fd, () => {
       const taken = this.drain();
-      if (taken > 0) return onWake();
+      if (taken > 0) onWake();
       if (taken < 0) this.#unwatch();
-      return false;
     });
   }
 

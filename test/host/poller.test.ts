@@ -1,3 +1,5 @@
+import { createServer, type ServerHttp2Stream } from "node:http2";
+import { Duplex } from "node:stream";
 import { Worker } from "node:worker_threads";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -17,9 +19,15 @@ function runScript(script: string): { status: number | null; stdout: string; std
   return spawnSync(process.execPath, ["-e", LOAD + script], { encoding: "utf8", timeout: 8000 });
 }
 
+/** The preface of a client of HTTP/2, no settings, and a request (RFC 9113 3.4, RFC 7541 appendix A). */
+const HTTP2_GET = Buffer.from(
+  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\0\0\0\x04\0\0\0\0\0" + "\0\0\x06\x01\x05\0\0\0\x01\x82\x84\x87\x41\x01x",
+  "latin1",
+);
+
 describe("poller", () => {
   let poller: Poller;
-  let onReady: (bits: number) => boolean | void = () => undefined;
+  let onReady: (bits: number) => void = () => undefined;
 
   /** The bits of the next call. */
   function next(): Promise<number> {
@@ -46,6 +54,31 @@ describe("poller", () => {
     expect(waitedUs).toBeLessThan(900_000);
     poller.arm(0);
     expect(await next()).toBe(READY_TIMER);
+  });
+
+  it("runs ticks after the callback, not in the middle of what it calls of Node's", async () => {
+    const order: string[] = [];
+    const connection = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+    const server = createServer();
+    server.on("stream", (stream: ServerHttp2Stream) => {
+      process.nextTick(() => order.push("tick"));
+      stream.close();
+      order.push("stream");
+    });
+    server.emit("connection", connection);
+    // Its own settings are written first.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await expect.poll(() => connection.readableFlowing).toBe(true);
+    const ready = new Promise<void>((resolve) => {
+      onReady = () => {
+        connection.push(HTTP2_GET);
+        order.push("delivered");
+        setImmediate(resolve);
+      };
+    });
+    poller.wake();
+    await ready;
+    expect(order).toEqual(["delivered", "stream", "tick"]);
   });
 
   it("does not wake after disarm", async () => {
@@ -86,7 +119,7 @@ describe("poller", () => {
     expect(poller.poll()).toBe(0);
   });
 
-  it("runs promise callbacks after the burst unless told that there are none", async () => {
+  it("runs ticks and promise callbacks after the burst", async () => {
     const order: string[] = [];
     await new Promise<void>((resolve) => {
       onReady = () => {
