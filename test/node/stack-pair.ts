@@ -3,6 +3,8 @@ import { AppServer } from "../../src/app/attach.js";
 import type { AppCallbacks } from "../../src/app/callbacks.js";
 import { type FlowHookHandle, type OnFlow, setFlowHook } from "../../src/app/flow-hook.js";
 import { wire } from "../../src/device/wire-device.js";
+import { NativeWindow } from "../../src/host/native-window.js";
+import { opensslEngine } from "../../src/host/openssl-engine.js";
 import { SystemClock } from "../../src/host/system-clock.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import type { AppStack } from "../../src/node/apps/index.js";
@@ -11,6 +13,7 @@ import { SeededRandom } from "../../src/random/seeded.js";
 import type { ApplicationOptions } from "../../src/session/application.js";
 import type { SessionConfig } from "../../src/session/session-config.js";
 import { SMALL_LIMITS, Stack, type StackLimits } from "../../src/stack.js";
+import type { CryptoStore } from "../../src/transport/tls/crypto-store.js";
 
 /** A host of a {@link stackPair}. */
 export class PairedHost implements AppStack {
@@ -25,13 +28,16 @@ export class PairedHost implements AppStack {
   constructor(n: number, wake: () => void, options: PairOptions) {
     this.address4 = `198.18.0.${n}`;
     this.address6 = `2001:db8:18::${n}`;
+    const bytes = options.windowBytes ?? 48 << 20;
+    const native = options.tls === true ? new NativeWindow({ bytes, hugePages: false }) : undefined;
     this.core = new Stack({
-      window: MemoryWindow.plain(options.windowBytes ?? 48 << 20),
+      window: native?.window ?? MemoryWindow.plain(bytes),
       clock: new SystemClock(),
       random: new SeededRandom(n),
       hooks: { wake, reportError: (error) => this.errors.push(error) },
       limits: { ...SMALL_LIMITS, fifoBytes: 16 << 20, largePackets: 64, ...options.limits },
       ...(options.session === undefined ? {} : { session: options.session }),
+      ...(native === undefined ? {} : { tls: { engine: opensslEngine(native) } }),
     });
     this.#apps = new AppServer(this.core.host.sessions);
     this.net = createNet(this);
@@ -43,6 +49,13 @@ export class PairedHost implements AppStack {
 
   async onFlow(onFlow: OnFlow): Promise<FlowHookHandle> {
     return setFlowHook(this.core.host.sessions, "default", "", onFlow);
+  }
+
+  /** Certificates and trust of tls://. */
+  get cryptoStore(): CryptoStore {
+    const { tls } = this.core.host;
+    if (tls === undefined) throw new Error("a pair without TLS");
+    return tls.store;
   }
 
   /** Sessions there are, listeners counted. */
@@ -57,6 +70,8 @@ export class PairedHost implements AppStack {
 /** What both hosts of a pair are like. */
 export interface PairOptions {
   readonly windowBytes?: number;
+  /** With TLS. Default false. */
+  readonly tls?: boolean;
   readonly limits?: Partial<StackLimits>;
   readonly session?: Partial<SessionConfig>;
 }

@@ -17,12 +17,14 @@ const STACK = ["198.18.0.2", "2001:db8:18::2"] as const;
 const PREFIXES = ["198.18.0.2/24", "2001:db8:18::2/64"];
 const KERNEL_PREFIXES = ["198.18.0.1/24", "2001:db8:18::1/64"];
 const APPS = DEMO_KINDS.map((kind) => ({ kind }));
+/** With a certificate that is made on the spot. */
+const HTTPS = ["tls://0.0.0.0/443", "tls://::/443"];
 /** What the system says where there can be no TAP. */
 const REFUSALS = ["EPERM", "EACCES", "ENOENT", "ENODEV", "EROFS"];
 
 const TAP_CONFIG: StackConfig = {
   interfaces: [{ name: "tap0", kind: "tap", netns: NETNS, addresses: PREFIXES, host: { addresses: KERNEL_PREFIXES } }],
-  apps: APPS,
+  apps: [...APPS, { kind: "http", listen: HTTPS }],
 };
 
 function say(text: string): void {
@@ -83,6 +85,7 @@ function printCommands(socket: CliSocket | undefined): void {
   const commands = [
     `${inside} curl http://${STACK[0]}/`,
     `${inside} curl -g 'http://[${STACK[1]}]/'`,
+    `${inside} curl --insecure https://${STACK[0]}/`,
     `${inside} ping ${STACK[0]}`,
     `${inside} iperf3 -c ${STACK[0]}`,
     ...(socket === undefined

@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
 import { type FileHandle, open, realpath, stat } from "node:fs/promises";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { extname, join, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
+import type { HttpRequest, HttpResponse } from "./http-versions.js";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",
@@ -26,7 +26,7 @@ const TYPES: Readonly<Record<string, string>> = {
 /** Serves the files of one directory. */
 export interface StaticFiles {
   /** Answers if the path names a file below the root, or a directory with an index.html; false when there is none. */
-  serve(request: IncomingMessage, response: ServerResponse, path: string): Promise<boolean>;
+  serve(request: HttpRequest, response: HttpResponse, path: string): Promise<boolean>;
 }
 
 /** Opens a directory for serving. Rejects when it is none. */
@@ -52,12 +52,7 @@ function segmentsOf(path: string): string[] | undefined {
   return segments.some(isBad) ? undefined : segments;
 }
 
-async function serveFile(
-  root: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-  path: string,
-): Promise<boolean> {
+async function serveFile(root: string, request: HttpRequest, response: HttpResponse, path: string): Promise<boolean> {
   const segments = segmentsOf(path);
   if (segments === undefined) return false;
   const handle = await openBelow(root, join(root, ...segments));

@@ -1,8 +1,11 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createHash } from "node:crypto";
+import { parseUri } from "../../session/uri.js";
+import type { TlsOptions } from "../../transport/tls/crypto-config.js";
 import { type AppHandle, type AppStack, formatUri } from "./app-host.js";
 import { homePage } from "./http-page.js";
 import { openRoot, type StaticFiles } from "./http-files.js";
+import { createHttpFront, HTTP_ALPN, type HttpRequest, type HttpResponse } from "./http-versions.js";
+import type { Socket } from "../net/socket.js";
 import { PATTERN_PERIOD_BYTES, patternBytes } from "./pattern.js";
 
 /** Largest N of `GET /bytes/N`: a terabyte. */
@@ -13,18 +16,21 @@ const PIECE_BYTES = PATTERN_PERIOD_BYTES * 1024;
 const MAX_CONNECTIONS = 4096;
 
 /**
- * A web server: Node's own http on the stack's sockets. `GET /` tells who served it, `GET /bytes/N` sends N bytes of a
+ * A web server: Node's own http on the stack's sockets, on `tls://` URIs also http2, by ALPN. `GET /` tells who served it, `GET /bytes/N` sends N bytes of a
  * known pattern (byte i is i % 251), `POST /sha256` answers with the digest of what it got, and `root` is a directory
  * of files to serve. Rejects when a URI cannot be listened on or the root is no directory.
  */
-export async function startHttp(stack: AppStack, listen: readonly string[], root?: string): Promise<AppHandle> {
+export async function startHttp(
+  stack: AppStack,
+  listen: readonly string[],
+  root?: string,
+  tls: TlsOptions = {},
+): Promise<AppHandle> {
   const files = root === undefined ? undefined : await openRoot(root);
   const pattern = patternBytes(PIECE_BYTES);
-  const http = createServer((request, response) => {
-    respond(request, response, pattern, files).catch(() => response.destroy());
+  const http = createHttpFront((request, response, socket) => {
+    respond({ request, response, socket }, pattern, files).catch(() => response.destroy());
   });
-  // Without an address of its own: the stack's servers give it their connections.
-  http.emit("listening");
   const servers: ReturnType<AppStack["net"]["createServer"]>[] = [];
   const close = async (): Promise<void> => {
     const running = servers.splice(0);
@@ -37,7 +43,7 @@ export async function startHttp(stack: AppStack, listen: readonly string[], root
   const uris: string[] = [];
   try {
     for (const uri of listen) {
-      const server = stack.net.createServer({ allowHalfOpen: true }, (socket) => http.emit("connection", socket));
+      const server = stack.net.createServer({ allowHalfOpen: true, tls: { alpn: HTTP_ALPN, ...tls } }, http.take);
       server.maxConnections = MAX_CONNECTIONS;
       servers.push(server);
       await new Promise<void>((resolve, reject) => {
@@ -48,7 +54,7 @@ export async function startHttp(stack: AppStack, listen: readonly string[], root
         });
       });
       const address = server.address();
-      uris.push(address === null ? uri : formatUri("tcp", address.address, address.port));
+      uris.push(address === null ? uri : formatUri(parseUri(uri).protocol, address.address, address.port));
     }
   } catch (error) {
     await close();
@@ -57,9 +63,15 @@ export async function startHttp(stack: AppStack, listen: readonly string[], root
   return { kind: "http", uris, close };
 }
 
+/** A request, and what it is answered with. */
+interface Exchange {
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
+  readonly socket: Socket;
+}
+
 async function respond(
-  request: IncomingMessage,
-  response: ServerResponse,
+  { request, response, socket }: Exchange,
   pattern: Buffer,
   files: StaticFiles | undefined,
 ): Promise<void> {
@@ -75,19 +87,20 @@ async function respond(
   if (body !== null) return sendPattern(request, response, pattern, Number(body[1]));
   if (files !== undefined && (await files.serve(request, response, path))) return;
   if (path !== "/") return refuse(response, 404);
-  const page = homePage(request.socket.remoteAddress, request.socket.localAddress);
+  const page = homePage(socket.remoteAddress, socket.localAddress);
   response.writeHead(200, { "content-type": "text/html; charset=utf-8", "content-length": Buffer.byteLength(page) });
-  response.end(method === "HEAD" ? undefined : page);
+  if (method === "HEAD") response.end();
+  else response.end(page);
 }
 
 /** Answers with a status and its name. */
-export function refuse(response: ServerResponse, status: number, headers: Readonly<Record<string, string>> = {}): void {
+export function refuse(response: HttpResponse, status: number, headers: Readonly<Record<string, string>> = {}): void {
   response.writeHead(status, { "content-type": "text/plain; charset=utf-8", ...headers });
   response.end(`${status}\n`);
 }
 
 /** Writes the pattern piece by piece, each when there is room for it, all from one buffer. */
-function sendPattern(request: IncomingMessage, response: ServerResponse, pattern: Buffer, bytes: number): void {
+function sendPattern(request: HttpRequest, response: HttpResponse, pattern: Buffer, bytes: number): void {
   if (bytes > MAX_BODY_BYTES) return refuse(response, 416);
   response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes });
   if (request.method === "HEAD") {
@@ -109,7 +122,7 @@ function sendPattern(request: IncomingMessage, response: ServerResponse, pattern
   go();
 }
 
-async function digest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function digest(request: HttpRequest, response: HttpResponse): Promise<void> {
   const hash = createHash("sha256");
   for await (const chunk of request) hash.update(chunk as Uint8Array);
   const answer = `${hash.digest("hex")}\n`;

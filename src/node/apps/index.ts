@@ -1,5 +1,6 @@
 import { defaultListen } from "../../host/default-listen.js";
 import type { AppKind } from "../../host/config-types.js";
+import type { TlsOptions } from "../../transport/tls/crypto-config.js";
 import type { AppHandle, AppStack } from "./app-host.js";
 import { startChargen } from "./chargen.js";
 import { startCheck } from "./check.js";
@@ -18,6 +19,8 @@ export interface AppOptions {
   readonly listen?: readonly string[];
   /** Kind `http`: directory of files to serve. */
   readonly root?: string | undefined;
+  /** Kind `http`: certificate and trust of its tls:// listeners. Default: certificate 0. */
+  readonly tls?: TlsOptions | undefined;
   /** Kind `proxy`: where to, and what it lets through. */
   readonly to?: string | undefined;
   readonly allow?: readonly string[] | undefined;
@@ -27,7 +30,7 @@ export interface AppOptions {
  * Starts a built-in application; resolves when it listens on every URI, rejects with nothing left running when it cannot.
  */
 export function startApp(stack: AppStack, options: AppOptions): Promise<AppHandle> {
-  const { kind, root, to, allow, listen = defaultListen(kind, to) } = options;
+  const { kind, root, tls, to, allow, listen = defaultListen(kind, to) } = options;
   switch (kind) {
     case "echo":
       return startEcho(stack, listen);
@@ -36,7 +39,7 @@ export function startApp(stack: AppStack, options: AppOptions): Promise<AppHandl
     case "chargen":
       return startChargen(stack, listen);
     case "http":
-      return startHttp(stack, listen, root);
+      return startHttp(stack, listen, root, tls);
     case "iperf3":
       return startIperf3(stack, listen);
     case "check":

@@ -1,7 +1,14 @@
 import { isIP, type LookupFunction } from "node:net";
 import { parseUri } from "../../session/uri.js";
 import { formatAddress } from "../../ip/address.js";
+import type { TlsOptions } from "../../transport/tls/crypto-config.js";
 import { argumentError } from "./net-error.js";
+
+/** What a client says of TLS. */
+export interface TlsTarget extends TlsOptions {
+  /** Name that the server is asked for, and that has to be in its certificate. Default: its address has to be. */
+  readonly hostname?: string;
+}
 
 /** How {@link import("./server.js").Server.listen} is told where to listen. */
 export interface ListenOptions {
@@ -15,6 +22,8 @@ export interface ListenOptions {
   readonly ipv6Only?: boolean;
   /** Aborting it closes the server. */
   readonly signal?: AbortSignal;
+  /** Listens for TLS, with this certificate, trust, ALPN; what is missing is as the server was made. A URI `tls://` is `{}`. */
+  readonly tls?: TlsOptions;
 }
 
 /** Any function as a callback: `http.request` passes one with parameters that net never gives. */
@@ -49,6 +58,8 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined;
   /** A pipe, which a stack has none of: refused, unless there is a port. */
   readonly path?: string | null | undefined;
+  /** Speaks TLS, with this certificate, trust, ALPN. A URI `tls://[name]…` is `{ hostname: name }`. */
+  readonly tls?: TlsTarget | undefined;
 }
 
 /** What `net.connect` may be called with. A string is a URI or a numeral. */
@@ -85,10 +96,12 @@ function isUri(text: unknown): text is string {
   return typeof text === "string" && text.includes("://");
 }
 
-function fromUri(uri: string): { port: number; host: string } {
-  const { protocol, endpoint } = parseUri(uri);
-  if (protocol !== "tcp") throw argumentError("ERR_INVALID_ARG_VALUE", `net speaks tcp, not ${protocol}: ${uri}`);
-  return { port: endpoint.port, host: formatAddress({ family: endpoint.family, words: endpoint.address }) };
+function fromUri(uri: string): { port: number; host: string; tls?: TlsTarget } {
+  const { protocol, endpoint, hostname } = parseUri(uri);
+  const where = { port: endpoint.port, host: formatAddress({ family: endpoint.family, words: endpoint.address }) };
+  if (protocol === "tcp") return where;
+  if (protocol === "tls") return { ...where, tls: hostname === undefined ? {} : { hostname } };
+  throw argumentError("ERR_INVALID_ARG_VALUE", `net speaks tcp and tls, not ${protocol}: ${uri}`);
 }
 
 /** Reads the arguments of `server.listen`: (port, host, backlog), (options), (uri), each with a callback. */
@@ -132,9 +145,9 @@ function checkPath<Options extends object>(options: Options): Options {
   return options;
 }
 
-/** The URI of an address and port. Throws ERR_INVALID_IP_ADDRESS when it is no address. */
-export function tcpUri(address: string, port: number): string {
-  const family = isIP(address);
-  if (family === 0) throw argumentError("ERR_INVALID_IP_ADDRESS", `Invalid IP address: ${address}`);
-  return family === 6 ? `tcp://[${address}]:${port}` : `tcp://${address}:${port}`;
+/** The URI of an address and port, of TLS too. Throws ERR_INVALID_IP_ADDRESS when it is no address. */
+export function streamUri(address: string, port: number, tls?: TlsTarget): string {
+  if (isIP(address) === 0) throw argumentError("ERR_INVALID_IP_ADDRESS", `Invalid IP address: ${address}`);
+  if (tls === undefined) return `tcp://${address}/${port}`;
+  return tls.hostname === undefined ? `tls://${address}/${port}` : `tls://[${tls.hostname}]${address}/${port}`;
 }

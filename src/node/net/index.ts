@@ -3,7 +3,7 @@ import type { App } from "../../app/app.js";
 import type { Listener } from "../../app/listener.js";
 import type { Session } from "../../app/session.js";
 import type { AttachPoint } from "../attach-point.js";
-import { type ConnectArguments, normalizeConnect, type Target, tcpUri } from "./arguments.js";
+import { type ConnectArguments, normalizeConnect, streamUri, type Target } from "./arguments.js";
 import { Server, type ServerHome, type ServerOptions } from "./server.js";
 import { linkCallbacks } from "./session-link.js";
 import { Socket, type SocketOptions } from "./socket.js";
@@ -77,13 +77,14 @@ class NetApp implements ServerHome {
     socket.once("close", () => this.#sockets.delete(socket));
   }
 
-  async dial(address: string, { port, localAddress, localPort }: Target): Promise<Session> {
+  async dial(address: string, target: Target): Promise<Session> {
+    const { port, localAddress, localPort, tls } = target;
     const any = address.includes(":") ? "::" : "0.0.0.0";
-    const from =
-      localAddress === undefined && localPort === undefined
-        ? {}
-        : { from: tcpUri(localAddress ?? any, localPort ?? 0) };
-    return (await this.app()).connect(tcpUri(address, port), from);
+    const isBound = localAddress !== undefined || localPort !== undefined;
+    return (await this.app()).connect(streamUri(address, port, tls), {
+      ...(isBound ? { from: streamUri(localAddress ?? any, localPort ?? 0, tls) } : {}),
+      ...(tls === undefined ? {} : { tls }),
+    });
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,8 @@ import { EventEmitter } from "node:events";
 import type { App } from "../../app/app.js";
 import type { Listener } from "../../app/listener.js";
 import type { Session } from "../../app/session.js";
-import { checkPort, type ListenArguments, type ListenOptions, normalizeListen, tcpUri } from "./arguments.js";
+import type { TlsOptions } from "../../transport/tls/crypto-config.js";
+import { checkPort, type ListenArguments, type ListenOptions, normalizeListen, streamUri } from "./arguments.js";
 import { publishAccepted, publishListenEnd, publishListenError, publishListenStart } from "./channels.js";
 import { asNetError } from "./net-error.js";
 import { Socket } from "./socket.js";
@@ -18,6 +19,8 @@ export interface ServerOptions {
   /** Accepted sockets send keepalive probes, after so many idle milliseconds. Default false. */
   readonly keepAlive?: boolean;
   readonly keepAliveInitialDelay?: number;
+  /** Of tls://: certificate, trust, ALPN. */
+  readonly tls?: TlsOptions;
 }
 
 /** Gives the application that listens, and takes note of who hears of a listener's sessions. */
@@ -34,7 +37,7 @@ export interface ServerAddress {
 }
 
 /**
- * Listens on TCP ports of the stack, shaped like Node's net.Server. Events: `listening`, `connection`, `drop`, `error`,
+ * Listens on ports of the stack, of TCP or of TLS, shaped like Node's net.Server. Events: `listening`, `connection`, `drop`, `error`,
  * `close`.
  */
 export class Server extends EventEmitter {
@@ -82,7 +85,9 @@ export class Server extends EventEmitter {
   }
 
   async #start(options: ListenOptions, port: number, epoch: number): Promise<void> {
-    const { host } = options;
+    const { host, backlog } = options;
+    const tls = options.tls === undefined ? undefined : { ...this.#options.tls, ...options.tls };
+    const how = { ...(backlog === undefined ? {} : { backlog }), ...(tls === undefined ? {} : { tls }) };
     // Without a host: any address of both families, as Node's default of a dual-stack `::`.
     const hosts = host === undefined || (host === "::" && options.ipv6Only !== true) ? ["::", "0.0.0.0"] : [host];
     const opened: Listener[] = [];
@@ -90,8 +95,7 @@ export class Server extends EventEmitter {
       const app = await this.#home.app();
       let at = port;
       for (const each of hosts) {
-        const backlog = options.backlog === undefined ? {} : { backlog: options.backlog };
-        const listener = await app.listen(tcpUri(each, at), backlog);
+        const listener = await app.listen(streamUri(each, at, tls), how);
         opened.push(listener);
         this.#home.own(listener, this);
         at = listener.local?.port ?? at;

@@ -2,6 +2,7 @@ import { lookup as dnsLookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import { Duplex } from "node:stream";
 import type { Session, SessionAddress } from "../../app/session.js";
+import type { TlsInfo } from "../../transport/tls/engine.js";
 import type { ConnectionAttribute } from "../../transport/transport.js";
 import type { SessionErrorValue } from "../../session/session-errors.js";
 import { type ConnectArguments, normalizeConnect, type Target } from "./arguments.js";
@@ -37,7 +38,7 @@ interface PendingWrite {
 }
 
 /**
- * A TCP session of the stack, shaped like Node's net.Socket. A write is done when the tx fifo took it; what is not read
+ * A session of TCP or TLS, shaped like Node's net.Socket. A write is done when the tx fifo took it; what is not read
  * stays in the rx fifo, so that TCP's window closes. Sockets do not keep the process alive, the stack does.
  */
 export class Socket extends Duplex implements SessionEvents {
@@ -355,6 +356,11 @@ export class Socket extends Duplex implements SessionEvents {
   /** See {@link ref}. */
   unref(): this {
     return this;
+  }
+
+  /** Of tls://: what was agreed on with the peer; undefined while there is no connection. */
+  tlsInfo(): TlsInfo | undefined {
+    return this.#session?.tlsInfo();
   }
 
   /** Where it is bound: `{}` while it is not. */
