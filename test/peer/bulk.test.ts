@@ -1,18 +1,11 @@
-import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { lacks, PYTHON } from "../needs.js";
+import { patternDigest } from "../support/pattern-digest.js";
 import { FAMILIES, TapStack } from "../support/weft.js";
 
 /** 256 MiB, not a multiple of the pattern's 251 bytes. WEFT_BULK_MIB makes it another size: acceptance runs 1024. */
 const BYTES = Number(process.env["WEFT_BULK_MIB"] ?? "256") << 20;
 const TIMEOUT_MS = 50_000 + BYTES / 10_000;
-
-function patternDigest(bytes: number): string {
-  const block = Buffer.from(Array.from({ length: 251 * 4096 }, (_, i) => i % 251));
-  const hash = createHash("sha256");
-  for (let left = bytes; left > 0; left -= block.length) hash.update(block.subarray(0, Math.min(left, block.length)));
-  return hash.digest("hex");
-}
 
 /** Sends the pattern as the body of a POST and prints the answer. */
 const UPLOAD = `

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { lacks } from "../needs.js";
-import { netnsExists } from "../support/netns.js";
+import { Netns, netnsExists } from "../support/netns.js";
 import { mustRun, Program } from "../support/program.js";
 import { STACK4, WEFT } from "../support/weft.js";
 
@@ -25,21 +25,26 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 describe("the demo", () => {
-  it.skipIf(lacks("netns", "tun", "ip"))("fetches its page through the kernel and removes all it made", async () => {
-    const program = demo();
-    await program.waitFor(READY, 30_000);
-    expect(program.stdout).toMatch(/GET http:\/\/198\.18\.0\.2\/ +200, \d+ bytes in [\d.]+ ms {2}\((?:curl|node)\)/);
-    expect(program.stdout).toMatch(/GET http:\/\/\[2001:db8:18::2\]\/ +200, \d+ bytes/);
-    expect(program.stdout).toContain(`ip netns exec ${NETNS} ping ${STACK4}`);
-    const socket = join(directory, "weft", "cli.sock");
-    expect(await mustRun(process.execPath, [WEFT, "cli", "--socket", socket, "show", "app"])).toContain("iperf3");
-    const second = demo();
-    const { status, stderr } = await second.finished;
-    expect([status, stderr]).toEqual([1, `weft: demo: ${socket}: in use by another stack\n`]);
-    expect(netnsExists(NETNS)).toBe(true);
-    expect(await program.stop("SIGINT")).toMatchObject({ status: 0, stderr: "" });
-    expect([netnsExists(NETNS), readdirSync(join(directory, "weft"))]).toEqual([false, []]);
-  });
+  it.skipIf(lacks("netns", "tun", "ip", "curl"))(
+    "fetches its page through the kernel and removes all it made",
+    async () => {
+      const program = demo();
+      await program.waitFor(READY, 30_000);
+      expect(program.stdout).toMatch(/GET http:\/\/198\.18\.0\.2\/ +200, \d+ bytes in [\d.]+ ms {2}\((?:curl|node)\)/);
+      expect(program.stdout).toMatch(/GET http:\/\/\[2001:db8:18::2\]\/ +200, \d+ bytes/);
+      expect(program.stdout).toContain(`ip netns exec ${NETNS} ping ${STACK4}`);
+      const https = await Netns.of(NETNS).must("curl", ["-sS", "--insecure", "--http2", `https://${STACK4}/`]);
+      expect(https).toContain("</html>");
+      const socket = join(directory, "weft", "cli.sock");
+      expect(await mustRun(process.execPath, [WEFT, "cli", "--socket", socket, "show", "app"])).toContain("iperf3");
+      const second = demo();
+      const { status, stderr } = await second.finished;
+      expect([status, stderr]).toEqual([1, `weft: demo: ${socket}: in use by another stack\n`]);
+      expect(netnsExists(NETNS)).toBe(true);
+      expect(await program.stop("SIGINT")).toMatchObject({ status: 0, stderr: "" });
+      expect([netnsExists(NETNS), readdirSync(join(directory, "weft"))]).toEqual([false, []]);
+    },
+  );
 
   it.skipIf(lacks("netns", "tun", "ip"))("cleans up after one that was killed, not after one that runs", async () => {
     const killed = demo();
