@@ -21,6 +21,7 @@
         "tls-connection.c",
         "tls-bio.c",
         "tls-keylog.c",
+        "tls-peer.c",
         "tls-random.c",
         "tls-step.c",
         "tls-tickets.c"

@@ -19,11 +19,13 @@ void tls_connection_drop(void *thing) {
 }
 
 /* Name or address that the peer's certificate must be for. */
-static bool expect_peer(SSL *ssl, const char *hostname, const uint8_t *address, size_t length, bool names_it) {
+static bool expect_peer(const struct tls_context *context, SSL *ssl, const char *hostname, const uint8_t *address,
+                        size_t length) {
   X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
+  if (hostname[0] != '\0' && !context->server && SSL_set_tlsext_host_name(ssl, hostname) != 1) return false;
+  if (context->reports) return true; /* who is told compares the names, too */
   X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   if (hostname[0] == '\0') return length == 0 || X509_VERIFY_PARAM_set1_ip(parameters, address, length) == 1;
-  if (names_it && SSL_set_tlsext_host_name(ssl, hostname) != 1) return false;
   return X509_VERIFY_PARAM_set1_host(parameters, hostname, 0) == 1;
 }
 
@@ -60,7 +62,7 @@ static napi_value connection_open(napi_env env, napi_callback_info info) {
     if (engine->now_s != 0) X509_VERIFY_PARAM_set_time(SSL_get0_param(connection->ssl), tls_now(engine));
     if (peer[0] != '\0') connection->peer = strdup(peer);
     tls_resume(connection);
-    if (bio != NULL && expect_peer(connection->ssl, hostname, address, length, !context->server))
+    if (bio != NULL && expect_peer(context, connection->ssl, hostname, address, length))
       made = handles_add(&engine->connections, connection);
   }
   if (made < 0 && connection != NULL) tls_connection_drop(connection);
@@ -127,18 +129,8 @@ static napi_value connection_reason(napi_env env, napi_callback_info info) {
   return napi_create_string_utf8(env, connection->reason, NAPI_AUTO_LENGTH, &result) == napi_ok ? result : NULL;
 }
 
-static bool set_certificate(napi_env env, napi_value object, SSL *ssl) {
-  X509 *certificate = SSL_get1_peer_certificate(ssl);
-  if (certificate == NULL) return true;
-  unsigned char *bytes = NULL;
-  int length = i2d_X509(certificate, &bytes);
-  bool set = length <= 0 || set_bytes(env, object, "certificate", bytes, (size_t)length);
-  OPENSSL_free(bytes);
-  X509_free(certificate);
-  return set;
-}
-
-/* info(connection): { version, cipher, alpn, serverName, certificate }; what there is not is absent. */
+/* info(connection): { version, cipher, standardCipher, alpn, serverName, certificate, issuers, verifyError, verifyReason };
+ * what there is not is absent. */
 static napi_value connection_info(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   void *data;
@@ -150,16 +142,18 @@ static napi_value connection_info(napi_env env, napi_callback_info info) {
   const unsigned char *alpn;
   unsigned int alpn_length;
   char name[TLS_ALPN_MAX];
-  const char *cipher = SSL_get_cipher_name(ssl);
+  const SSL_CIPHER *suite = SSL_get_current_cipher(ssl);
   const char *server_name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
   SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
   snprintf(name, sizeof name, "%.*s", (int)alpn_length, (const char *)alpn);
   bool resumed = SSL_session_reused(ssl) == 1;
-  bool built = napi_create_object(env, &result) == napi_ok && set_flag(env, result, "resumed", resumed) && set_text(env, result, "version", SSL_get_version(ssl)) &&
-               (cipher == NULL || set_text(env, result, "cipher", cipher)) &&
+  bool built = napi_create_object(env, &result) == napi_ok && set_text(env, result, "version", SSL_get_version(ssl)) &&
+               set_flag(env, result, "resumed", resumed) &&
+               (suite == NULL || (set_text(env, result, "cipher", SSL_CIPHER_get_name(suite)) &&
+                                  set_text(env, result, "standardCipher", SSL_CIPHER_standard_name(suite)))) &&
                (alpn_length == 0 || set_text(env, result, "alpn", name)) &&
                (server_name == NULL || set_text(env, result, "serverName", server_name)) &&
-               set_certificate(env, result, ssl);
+               tls_set_peer(env, result, ssl);
   ERR_clear_error();
   return built ? result : NULL;
 }

@@ -39,6 +39,16 @@ static int ask_for_certificate(SSL *ssl, void *data) {
   return connection->answered ? 1 : -1;
 }
 
+#define VERIFY_REQUIRE 2
+#define VERIFY_REPORT 3
+
+/* What verifying comes to is asked for afterwards. */
+static int go_on(int verified, X509_STORE_CTX *store) {
+  (void)verified;
+  (void)store;
+  return 1;
+}
+
 /* Names with a length before each. */
 static bool is_alpn(const uint8_t *list, size_t length) {
   size_t at = 0;
@@ -60,7 +70,7 @@ static bool read_profile(napi_env env, napi_value options, struct profile *profi
       !option_flag(env, options, "asks", &profile->asks) ||
       !option_integer(env, options, "pair", false, -1, INT32_MAX, &profile->pair) ||
       !option_integer(env, options, "store", false, -1, INT32_MAX, &profile->store) ||
-      !option_integer(env, options, "verify", false, 0, 2, &profile->verify) ||
+      !option_integer(env, options, "verify", false, 0, 3, &profile->verify) ||
       !option_integer(env, options, "minVersion", false, TLS1_2_VERSION, TLS1_3_VERSION, &profile->min_version) ||
       !option_integer(env, options, "maxVersion", false, TLS1_2_VERSION, TLS1_3_VERSION, &profile->max_version) ||
       !option_integer(env, options, "ticketSeconds", false, 0, 604800, &profile->ticket_seconds) ||
@@ -72,6 +82,7 @@ static bool read_profile(napi_env env, napi_value options, struct profile *profi
   context->alpn_length = (uint32_t)alpn_length;
   context->server = profile->server;
   context->asks = profile->asks;
+  context->reports = profile->verify == VERIFY_REPORT;
   if (is_alpn(context->alpn, alpn_length)) return true;
   throw_error(env, EINVAL, "alpn: lengths do not fit");
   return false;
@@ -101,7 +112,8 @@ static const char *apply(const struct profile *profile, const struct tls_engine 
   if (pair != NULL && SSL_CTX_use_cert_and_key(ctx, pair->certificate, pair->key, pair->chain, 1) != 1) return "pair";
   if (store != NULL) SSL_CTX_set1_cert_store(ctx, store);
   if (profile->verify > 0)
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (profile->verify > 1 ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (profile->verify == VERIFY_REQUIRE ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+                       context->reports ? go_on : NULL);
   if (context->server) {
     /* Session ids are not used, but who verifies must name their realm. */
     SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"weft", 4);
@@ -116,7 +128,8 @@ static const char *apply(const struct profile *profile, const struct tls_engine 
 
 /*
  * addContext(options): its number, or why not. options: { server, pair, store, verify: 0 none | 1 if the peer has one |
- * 2 required, ticketSeconds: 0 no resumption, minVersion, maxVersion, ciphers, suites, groups, alpn, asks }
+ * 2 required | 3 only reported, ticketSeconds: 0 no resumption, minVersion, maxVersion, ciphers, suites, groups, alpn,
+ * asks }
  */
 static napi_value add_context(napi_env env, napi_callback_info info) {
   napi_value argument, result;

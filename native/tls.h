@@ -54,6 +54,7 @@ struct tls_context {
   int refs; /* the table's and each connection's */
   SSL_CTX *ctx;
   bool server;
+  bool reports; /* the handshake goes on whatever the peer's certificate is */
   bool asks; /* the certificate is asked for, by server name */
   uint8_t alpn[TLS_ALPN_MAX];
   uint32_t alpn_length;
@@ -103,6 +104,9 @@ void spans_advance(struct spans *spans, int32_t bytes);
 void tls_take_reason(char *out, size_t room, const char *otherwise);
 /* The same as a JavaScript string: how a control call says why it refuses. */
 napi_value tls_refusal(napi_env env, const char *what, const char *otherwise);
+
+/* Sets certificate, issuers, verifyError and verifyReason, as far as there are any. */
+bool tls_set_peer(napi_env env, napi_value object, SSL *ssl);
 
 /* The callback of every context. */
 void tls_log_line(const SSL *ssl, const char *line);

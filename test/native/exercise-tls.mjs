@@ -151,6 +151,26 @@ export function exerciseTls(addon, refused, feedNonsense) {
     assert.equal(engine.info(ends.connections[0]).version, from === old ? "TLSv1.2" : "TLSv1.3");
     ends.close();
   }
+  // What is only reported.
+  const stranger = engine.addPair(...Object.values(engine.makePair("other.test")));
+  const reporting = engine.addContext({ server: false, store, verify: 3 });
+  const curious = engine.addContext({ server: true, pair, store, verify: 3 });
+  const unknown = engine.addContext({ server: true, pair: stranger });
+  for (const [from, to, told] of [
+    [reporting, unknown, ["DEPTH_ZERO_SELF_SIGNED_CERT", undefined]],
+    [reporting, curious, [undefined, "UNABLE_TO_GET_ISSUER_CERT"]],
+  ]) {
+    const ends = new Pair(window, engine, [from, to], { hostname: "any.test" });
+    ends.shake();
+    assert.deepEqual(
+      ends.connections.map((each) => engine.info(each).verifyError),
+      told,
+    );
+    ends.close();
+  }
+  for (const context of [reporting, curious, unknown]) engine.removeContext(context);
+  engine.removePair(stranger);
+  refused("EINVAL", () => engine.addContext({ server: true, verify: 4 }));
   // What breaks on the wire: each byte of a handshake and of data, one at a time.
   for (let i = 0; i < 300; i++) {
     const ends = new Pair(window, engine, [i % 2 === 0 ? client : old, server], {

@@ -1,9 +1,14 @@
 import { EXT_CONFIG_CRYPTO, ExtConfig } from "../../session/ext-config.js";
 import { SESSION_E_INVALID, SESSION_E_NOEXTCFG, type SessionErrorValue } from "../../session/session-errors.js";
-import { TLS_VERIFY_NONE, TLS_VERIFY_REQUEST, TLS_VERIFY_REQUIRE } from "./engine.js";
+import { TLS_VERIFY_NONE, TLS_VERIFY_REPORT, TLS_VERIFY_REQUEST, TLS_VERIFY_REQUIRE } from "./engine.js";
 
 /** How the peer's certificate is asked for, by the words of applications. */
-export const TLS_VERIFY_WORDS = { none: TLS_VERIFY_NONE, request: TLS_VERIFY_REQUEST, require: TLS_VERIFY_REQUIRE };
+export const TLS_VERIFY_WORDS = {
+  none: TLS_VERIFY_NONE,
+  request: TLS_VERIFY_REQUEST,
+  require: TLS_VERIFY_REQUIRE,
+  report: TLS_VERIFY_REPORT,
+};
 
 /** What an application says of a TLS endpoint. Certificates, trust and profiles are its own or the stack's, by index. */
 export interface TlsOptions {
@@ -16,7 +21,10 @@ export interface TlsOptions {
   readonly trust?: number;
   /** Versions, suites and groups. Default 0: those of the defaults. */
   readonly profile?: number;
-  /** Whether the peer has to show a certificate that can be verified. Default: of a listener `none`, of a client `require`. */
+  /**
+   * Whether the peer has to show a certificate that can be verified. `report`: what is wrong with it, its names left aside, is only
+   * told, by `tlsInfo().verifyError`. Default: of a listener `none`, of a client `require`.
+   */
   readonly verify?: keyof typeof TLS_VERIFY_WORDS;
   /** Names of application protocols, best first (RFC 7301). */
   readonly alpn?: readonly string[];
@@ -85,7 +93,7 @@ export function cryptoExtConfig(options: TlsOptions, hostname = ""): Uint8Array 
     if (value !== undefined && !isIndex(value)) return `tls: ${name} is no index`;
   }
   if (verify !== undefined && !Object.hasOwn(TLS_VERIFY_WORDS, verify))
-    return "tls: verify is not none, request, require";
+    return "tls: verify is not none, request, require, report";
   const names = Array.isArray(alpn) ? alpnBytes(alpn) : undefined;
   if (names === undefined) return "tls: alpn is no list of names of 1 to 255 characters, 255 with a byte for each";
   const host = asciiBytes(hostname);
@@ -115,7 +123,7 @@ export function parseCryptoConfig(chunk: Uint8Array | undefined): CryptoConfig |
   const hostAt = FIXED_BYTES + 1 + part[FIXED_BYTES];
   if (hostAt >= part.length || hostAt + 1 + part[hostAt] !== part.length) return SESSION_E_INVALID;
   const verify = view.getInt8(12);
-  if (verify < -1 || verify > TLS_VERIFY_REQUIRE) return SESSION_E_INVALID;
+  if (verify < -1 || verify > TLS_VERIFY_REPORT) return SESSION_E_INVALID;
   const alpn = part.slice(FIXED_BYTES + 1, hostAt);
   const hostname = String.fromCharCode(...part.subarray(hostAt + 1));
   if (!areNames(alpn) || !ASCII.test(hostname) || hostname.length > MAX_HOSTNAME) return SESSION_E_INVALID;

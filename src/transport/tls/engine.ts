@@ -57,6 +57,9 @@ export const TLS_VERIFY_REQUEST = 1;
 /** It has to be there, and to be valid. */
 export const TLS_VERIFY_REQUIRE = 2;
 
+/** It is asked for, and verified, but whatever comes of that is only told: {@link TlsInfo.verifyError}. Names are not compared. */
+export const TLS_VERIFY_REPORT = 3;
+
 /** What connections of one kind have in common. */
 export interface TlsContextSettings {
   readonly server: boolean;
@@ -64,7 +67,7 @@ export interface TlsContextSettings {
   readonly pair?: number;
   /** Trusted certificates, by their number; -1 or absent: none. */
   readonly store?: number;
-  /** {@link TLS_VERIFY_NONE}, {@link TLS_VERIFY_REQUEST} or {@link TLS_VERIFY_REQUIRE}. */
+  /** {@link TLS_VERIFY_NONE}, {@link TLS_VERIFY_REQUEST}, {@link TLS_VERIFY_REQUIRE} or {@link TLS_VERIFY_REPORT}. */
   readonly verify?: number;
   readonly minVersion?: number;
   readonly maxVersion?: number;
@@ -88,7 +91,10 @@ export interface TlsContextSettings {
 /** What is known of a connection. */
 export interface TlsInfo {
   readonly version: string;
+  /** OpenSSL's name of the cipher suite. */
   readonly cipher?: string;
+  /** The name that the standards have for it. */
+  readonly standardCipher?: string;
   readonly alpn?: string;
   /** As the client said it (SNI). */
   readonly serverName?: string;
@@ -96,6 +102,12 @@ export interface TlsInfo {
   readonly certificate?: Uint8Array;
   /** The handshake was short, by what an earlier session left (RFC 8446 2.2). */
   readonly resumed: boolean;
+  /** Those of its issuers, one after the other, if it was verified. */
+  readonly issuers?: readonly Uint8Array[];
+  /** What is wrong with it, or with there being none: the name of OpenSSL's X509_V_ERR_, e.g. `CERT_HAS_EXPIRED`. */
+  readonly verifyError?: string;
+  /** The same in OpenSSL's words. */
+  readonly verifyReason?: string;
 }
 
 /** Whom a connection is with. */

@@ -35,13 +35,14 @@ export class Authority {
     return this;
   }
 
-  /** A certificate for a host name, with its key. */
-  async issue(name: string): Promise<TlsPairText> {
+  /** A certificate for a host name, with its key; `isExpired`: of a day that is over. */
+  async issue(name: string, isExpired = false): Promise<TlsPairText> {
     const [key, request, certificate] = ["key", "csr", "crt"].map((kind) => `${name}.${kind}`);
     const subject = ["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`];
     const out = ["-keyout", this.path(key), "-out", this.path(request)];
     await mustRun("openssl", ["req", ...NEW_KEY, ...subject, ...out]);
-    await this.#ca("-batch", "-notext", "-in", this.path(request), "-out", this.path(certificate));
+    const dates = isExpired ? ["-startdate", "20200101000000Z", "-enddate", "20200102000000Z"] : [];
+    await this.#ca("-batch", "-notext", ...dates, "-in", this.path(request), "-out", this.path(certificate));
     return { certificate: this.#read(certificate), key: this.#read(key) };
   }
 

@@ -38,8 +38,8 @@ describe("what an application says of a TLS endpoint", () => {
     [{ pair: 1.5 }, "", "pair is no index"],
     [{ trust: 2 ** 31 }, "", "trust is no index"],
     [{ profile: Number.NaN }, "", "profile is no index"],
-    [{ verify: "maybe" }, "", "verify is not none, request, require"],
-    [{ verify: "toString" }, "", "verify is not none, request, require"],
+    [{ verify: "maybe" }, "", "verify is not none, request, require, report"],
+    [{ verify: "toString" }, "", "verify is not none, request, require, report"],
     [{ alpn: "h2" }, "", "alpn is no list"],
     [{ alpn: [7] }, "", "alpn is no list"],
     [{ alpn: ["é"] }, "", "alpn is no list"],
@@ -62,7 +62,7 @@ describe("a chunk from another process", () => {
     expect(parseCryptoConfig(chunkOf(Uint8Array.of(...part, 0)))).toBe(SESSION_E_INVALID);
     // Of verify, of the length of a protocol's name, of the hostname.
     for (const [at, value] of [
-      [12, 3],
+      [12, 4],
       [14, 3],
       [14, 0],
       [19, 0],
