@@ -4,7 +4,7 @@ import type { SessionStats } from "../session/session-stats.js";
 import type { SubscribedEvent } from "../session/subscribed-event.js";
 import type { SessionIndex } from "../transport/transport.js";
 import type { Listener } from "./listener.js";
-import type { Session } from "./session.js";
+import type { Session, SessionAddress } from "./session.js";
 
 /** What an application hears, by VPP's names. All are optional; each is called between vectors of packets. */
 export interface AppCallbacks {
@@ -55,6 +55,11 @@ export interface AppCallbacks {
    * answer that comes after its end is for nobody.
    */
   certificate?(serverName: string, listener: Listener): number | Promise<number>;
+  /**
+   * A handshake of TLS at a listener failed: no session comes of it. `error.reason` says why; the remote end is missing if its
+   * connection has gone already. Only in the stack's process.
+   */
+  handshakeFailed?(listener: Listener, error: SessionError, remote: SessionAddress | undefined): void;
   /** Of a session of another worker that this one has subscribed to: something came in, there is room again, or it goes. */
   subscribed?(session: Pick<Session, "handle">, event: SubscribedEvent): void;
   /** A message from another worker of the application, or from this one, by the number of who sent it. */

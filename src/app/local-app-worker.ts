@@ -1,5 +1,6 @@
 import type { ApplicationCallbacks } from "../session/application.js";
 import type { CertificateRequest } from "../session/certificate-request.js";
+import type { HandshakeFailure } from "../session/handshake-failure.js";
 import {
   SESSION_E_INVALID,
   SESSION_E_INVALID_APPWRK,
@@ -19,7 +20,7 @@ import type { AppCallbacks } from "./callbacks.js";
 import { LocalListener } from "./local-listener.js";
 import type { LocalSession } from "./local-session.js";
 import { resetError } from "./reset-error.js";
-import type { Session } from "./session.js";
+import { addressOf, type Session } from "./session.js";
 import type { SessionObjects } from "./session-objects.js";
 
 interface Pending {
@@ -222,6 +223,9 @@ export class LocalAppWorker implements AppWorker {
       fifoMark: (s, isAbove) => callbacks.fifoMark?.(objects.at(s), isAbove),
       subscribed: (s, event) => callbacks.subscribed?.({ handle: this.#sessions.table.handle(s) }, event),
       detached: (gone) => this.#detached(gone),
+      ...(callbacks.handshakeFailed === undefined
+        ? {}
+        : { handshakeFailed: (failure) => this.#handshakeFailed(failure) }),
       ...(callbacks.certificate === undefined ? {} : { certificate: (request) => this.#certificate(request) }),
     };
   }
@@ -239,6 +243,13 @@ export class LocalAppWorker implements AppWorker {
     this.#pending.delete(s);
     pending?.resolve(session);
     this.#callbacks.connected?.(session, undefined);
+  }
+
+  #handshakeFailed({ listener: s, error, reason, remote }: HandshakeFailure): void {
+    const listener = this.#listeners.get(s);
+    if (listener === undefined) return;
+    const cause = new SessionError(error, `accept ${listener.uri}`, reason);
+    this.#callbacks.handshakeFailed?.(listener, cause, remote && addressOf(remote));
   }
 
   #certificate(request: CertificateRequest): void {

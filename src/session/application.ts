@@ -1,6 +1,7 @@
 import type { SessionIndex } from "../transport/transport.js";
 import type { SubscribedEvent } from "./subscribed-event.js";
 import type { CertificateRequest } from "./certificate-request.js";
+import type { HandshakeFailure } from "./handshake-failure.js";
 import type { AppNamespace } from "./app-namespace.js";
 import type { FifoTuningOptions } from "./fifo-tuning-options.js";
 import type { SegmentManager, SegmentOptions } from "./segment-manager.js";
@@ -60,6 +61,8 @@ export interface ApplicationCallbacks {
   fifoMark?(session: SessionIndex, isAbove: boolean): void;
   /** A handshake at one of its listeners waits for a certificate. */
   certificate?(request: CertificateRequest): void;
+  /** A handshake at one of its listeners failed. */
+  handshakeFailed?(failure: HandshakeFailure): void;
   /** Another worker's session, which this one has subscribed to. */
   subscribed?(session: SessionIndex, event: SubscribedEvent): void;
   /** The worker is no longer attached: it was deleted, or its application was detached, maybe with its namespace. `gone`: its sessions. */

@@ -148,14 +148,18 @@ export class SessionError extends Error {
   readonly sessionError: string;
   /** The number in the table, negated. */
   readonly errno: SessionErrorValue;
+  /** Why, as far as more is known than its name says; else the table's text. */
+  readonly reason: string;
 
   /**
    * `where` says what was tried, e.g. `listen tcp://0.0.0.0/80`; `detail` and `code` replace the table's text and code.
    */
   constructor(value: SessionErrorValue, where: string, detail?: string, code?: string) {
     const entry = sessionErrorEntry(value);
-    super(`${where}: ${detail ?? entry.text} (${entry.name})`);
+    const reason = detail ?? entry.text;
+    super(`${where}: ${reason} (${entry.name})`);
     this.name = "SessionError";
+    this.reason = reason;
     this.code = code ?? entry.code;
     this.sessionError = entry.name;
     this.errno = value;

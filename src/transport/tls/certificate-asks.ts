@@ -1,11 +1,11 @@
-import type { ApplicationCallbacks } from "../../session/application.js";
 import type { CertificateRequest } from "../../session/certificate-request.js";
 import type { SessionLayer } from "../../session/session-layer.js";
-import { C_FLAGS, type ConnectionIndex, type SessionIndex, TRANSPORT_TLS } from "../transport.js";
+import { C_FLAGS, type ConnectionIndex, TRANSPORT_TLS } from "../transport.js";
 import { TLS_ENGINE, TLS_OPENER, type TlsConnections, TLSF_ASKED } from "./connection.js";
 import type { CryptoStore } from "./crypto-store.js";
 import { STACK_OWNER } from "./crypto-things.js";
 import type { TlsEngine } from "./engine.js";
+import { callbacksAt } from "./listening-app.js";
 
 /** Handshakes of servers that wait for a certificate, of which the listener's application is asked by the name that the client wants. */
 export class CertificateAsks {
@@ -54,7 +54,7 @@ export class CertificateAsks {
   #tell(c: ConnectionIndex, request: CertificateRequest): void {
     if (this.#asked.get(c) !== request) return;
     try {
-      const callbacks = this.#whom(request.listener);
+      const callbacks = callbacksAt(this.#sessions, request.listener, "certificate");
       if (callbacks?.certificate === undefined) request.answer(undefined);
       else callbacks.certificate(request);
     } catch (error) {
@@ -62,13 +62,6 @@ export class CertificateAsks {
       this.#sessions.reportError(error, this.#sessions.table.handle(request.listener));
     }
     this.#sessions.delivered();
-  }
-
-  /** The first of the workers that listen there and say certificates. */
-  #whom(listener: SessionIndex): ApplicationCallbacks | undefined {
-    const { app, sessions } = this.#sessions.listeners.of(listener) ?? {};
-    const listening = app?.workers.filter((worker, i) => worker?.isAttached === true && (sessions?.[i] ?? -1) >= 0);
-    return listening?.find((worker) => worker?.callbacks.certificate !== undefined)?.callbacks;
   }
 
   #answer(c: ConnectionIndex, request: CertificateRequest, pair: unknown): void {

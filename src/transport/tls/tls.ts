@@ -65,6 +65,7 @@ import {
 import { TlsDeadlines } from "./deadlines.js";
 import { TlsEndings } from "./endings.js";
 import { TlsFailures } from "./failures.js";
+import { tellFailure } from "./listening-app.js";
 import { TlsLower } from "./lower.js";
 import { TicketKeys } from "./ticket-keys.js";
 import { TlsRecords } from "./records.js";
@@ -416,8 +417,11 @@ export class TlsTransport implements Transport, Timed {
     const r = this.rows.row(c);
     const opener = i32[r + TLS_OPENER];
     this.failures.count(reason);
-    if ((i32[r + C_FLAGS] & TLSF_SERVER) !== 0) this.#sessions.halfOpenEnded(opener);
-    else this.#sessions.connected(TRANSPORT_TLS, c, opener, error, undefined, reason);
+    if ((i32[r + C_FLAGS] & TLSF_SERVER) !== 0) {
+      this.#sessions.halfOpenEnded(opener);
+      const remote = this.#sessions.remoteEndpoint(i32[r + TLS_LOWER]);
+      tellFailure(this.#sessions, { listener: opener, remote, error, reason });
+    } else this.#sessions.connected(TRANSPORT_TLS, c, opener, error, undefined, reason);
     // The alert goes first.
     this.#lower.close(i32[r + TLS_LOWER]);
     this.#forget(c);
