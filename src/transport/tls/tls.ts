@@ -385,7 +385,10 @@ export class TlsTransport implements Transport, Timed {
       return false;
     }
     if ((bits & TLS_OUT_ASKS) !== 0) this.#asks.ask(c);
-    if ((bits & TLS_OUT_OPEN) === 0) return false;
+    if ((bits & TLS_OUT_OPEN) === 0) {
+      // A flight is longer than what a step takes, and maybe nothing comes after it.
+      return this.#records.hasMoved && (this.#i32[this.rows.row(c) + C_FLAGS] & TLSF_RX_WAITS) !== 0;
+    }
     if ((bits & TLS_OUT_RESUMED) !== 0) this.completed.resumed++;
     else this.completed.full++;
     return this.#opened(c);
