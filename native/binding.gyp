@@ -17,6 +17,7 @@
         "tls-engine.c",
         "tls-handles.c",
         "tls-credentials.c",
+        "tls-datagram.c",
         "tls-context.c",
         "tls-connection.c",
         "tls-bio.c",

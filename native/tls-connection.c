@@ -29,18 +29,40 @@ static bool expect_peer(const struct tls_context *context, SSL *ssl, const char 
   return X509_VERIFY_PARAM_set1_host(parameters, hostname, 0) == 1;
 }
 
-/* open(context, { hostname, address, peer }): its number, -1 without memory. The peer's certificate has to be for one of the
+struct tls_connection *tls_connection_new(struct tls_engine *engine, struct tls_context *context, int32_t mtu) {
+  struct tls_connection *connection = calloc(1, sizeof *connection);
+  if (connection == NULL) return NULL;
+  *connection = (struct tls_connection){.engine = engine, .datagram = context->datagram, .mtu = mtu};
+  connection->ssl = SSL_new(context->ctx);
+  BIO *bio = connection->ssl == NULL   ? NULL
+             : connection->datagram ? tls_datagram_bio_new(connection)
+                                    : tls_bio_new(connection);
+  if (bio == NULL) {
+    tls_connection_drop(connection);
+    return NULL;
+  }
+  connection->context = context;
+  SSL_set_bio(connection->ssl, bio, bio);
+  SSL_set_app_data(connection->ssl, connection);
+  if (context->server) SSL_set_accept_state(connection->ssl);
+  else SSL_set_connect_state(connection->ssl);
+  if (engine->now_s != 0) X509_VERIFY_PARAM_set_time(SSL_get0_param(connection->ssl), tls_now(engine));
+  return connection;
+}
+
+/* open(context, { hostname, address, peer, mtu }): its number, -1 without memory. The peer's certificate has to be for one of the
  * first two; a client resumes what the same peer gave it before. */
 static napi_value connection_open(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result;
   void *data;
-  int64_t number;
+  int64_t number, mtu = 1232;
   char hostname[TLS_HOSTNAME_BYTES] = "", peer[TLS_PEER_BYTES] = "";
   uint8_t address[16];
   size_t length;
   if (!get_arguments(env, info, 2, arguments, &data) ||
       !to_integer(env, arguments[0], "context", 0, INT32_MAX, &number) || !to_object(env, arguments[1], "options") ||
       !option_text(env, arguments[1], "hostname", false, hostname, sizeof hostname) ||
+      !option_integer(env, arguments[1], "mtu", false, 256, 65535, &mtu) ||
       !option_text(env, arguments[1], "peer", false, peer, sizeof peer) ||
       !option_bytes(env, arguments[1], "address", false, address, sizeof address, &length))
     return NULL;
@@ -48,21 +70,13 @@ static napi_value connection_open(napi_env env, napi_callback_info info) {
   struct tls_context *context = handles_get(&engine->contexts, number);
   if (context == NULL) return throw_error(env, ENOENT, "context %lld: there is none", (long long)number);
   if (length != 0 && length != 4 && length != 16) return throw_error(env, EINVAL, "address: neither 4 nor 16 bytes");
-  struct tls_connection *connection = calloc(1, sizeof *connection);
+  struct tls_connection *connection = tls_connection_new(engine, context, (int32_t)mtu);
   int32_t made = -1;
-  if (connection != NULL && (connection->ssl = SSL_new(context->ctx)) != NULL) {
-    connection->engine = engine;
-    BIO *bio = tls_bio_new(connection);
-    if (bio != NULL) SSL_set_bio(connection->ssl, bio, bio);
-    SSL_set_app_data(connection->ssl, connection);
-    if (context->server) SSL_set_accept_state(connection->ssl);
-    else SSL_set_connect_state(connection->ssl);
-    connection->context = context;
+  if (connection != NULL) {
     context->refs++;
-    if (engine->now_s != 0) X509_VERIFY_PARAM_set_time(SSL_get0_param(connection->ssl), tls_now(engine));
     if (peer[0] != '\0') connection->peer = strdup(peer);
     tls_resume(connection);
-    if (bio != NULL && expect_peer(context, connection->ssl, hostname, address, length))
+    if (expect_peer(context, connection->ssl, hostname, address, length))
       made = handles_add(&engine->connections, connection);
   }
   if (made < 0 && connection != NULL) tls_connection_drop(connection);

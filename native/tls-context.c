@@ -14,6 +14,10 @@
 void tls_context_drop(void *thing) {
   struct tls_context *context = thing;
   if (--context->refs > 0) return;
+  if (context->spare != NULL) {
+    context->spare->context = NULL;
+    tls_connection_drop(context->spare);
+  }
   SSL_CTX_free(context->ctx);
   tls_resumption_drop(context);
   free(context);
@@ -57,7 +61,7 @@ static bool is_alpn(const uint8_t *list, size_t length) {
 }
 
 struct profile {
-  bool server, asks;
+  bool server, datagram, asks;
   int64_t pair, store, verify, min_version, max_version, ticket_seconds;
   char ciphers[PROFILE_TEXT], suites[PROFILE_TEXT], groups[PROFILE_TEXT];
 };
@@ -68,6 +72,7 @@ static bool read_profile(napi_env env, napi_value options, struct profile *profi
   snprintf(profile->ciphers, sizeof profile->ciphers, "%s", CIPHER_LIST);
   if (!to_object(env, options, "options") || !option_flag(env, options, "server", &profile->server) ||
       !option_flag(env, options, "asks", &profile->asks) ||
+      !option_flag(env, options, "datagram", &profile->datagram) ||
       !option_integer(env, options, "pair", false, -1, INT32_MAX, &profile->pair) ||
       !option_integer(env, options, "store", false, -1, INT32_MAX, &profile->store) ||
       !option_integer(env, options, "verify", false, 0, 3, &profile->verify) ||
@@ -82,6 +87,7 @@ static bool read_profile(napi_env env, napi_value options, struct profile *profi
   context->alpn_length = (uint32_t)alpn_length;
   context->server = profile->server;
   context->asks = profile->asks;
+  context->datagram = profile->datagram;
   context->reports = profile->verify == VERIFY_REPORT;
   if (is_alpn(context->alpn, alpn_length)) return true;
   throw_error(env, EINVAL, "alpn: lengths do not fit");
@@ -89,7 +95,7 @@ static bool read_profile(napi_env env, napi_value options, struct profile *profi
 }
 
 /* Returns what is wrong, NULL when nothing is. */
-static const char *apply(const struct profile *profile, const struct tls_engine *engine, struct tls_context *context) {
+static const char *apply(const struct profile *profile, struct tls_engine *engine, struct tls_context *context) {
   SSL_CTX *ctx = context->ctx;
   const struct tls_pair *pair = handles_get(&engine->pairs, profile->pair);
   X509_STORE *store = handles_get(&engine->stores, profile->store);
@@ -103,9 +109,13 @@ static const char *apply(const struct profile *profile, const struct tls_engine 
   SSL_CTX_set_num_tickets(ctx, 0);
   SSL_CTX_set_max_cert_list(ctx, TLS_PEM_MAX);
   SSL_CTX_set_keylog_callback(ctx, tls_log_line);
-  if (SSL_CTX_set_min_proto_version(ctx, (int)profile->min_version) != 1 ||
-      SSL_CTX_set_max_proto_version(ctx, (int)profile->max_version) != 1 || profile->min_version > profile->max_version)
+  /* DTLS has one version yet: 1.2, which is as TLS 1.2. */
+  int least = profile->datagram ? DTLS1_2_VERSION : (int)profile->min_version;
+  int most = profile->datagram ? DTLS1_2_VERSION : (int)profile->max_version;
+  if (SSL_CTX_set_min_proto_version(ctx, least) != 1 || SSL_CTX_set_max_proto_version(ctx, most) != 1 ||
+      profile->min_version > profile->max_version || (profile->datagram && profile->min_version > TLS1_2_VERSION))
     return "version";
+  if (profile->datagram && !tls_datagram_context(engine, context)) return "cookie";
   if (SSL_CTX_set_cipher_list(ctx, profile->ciphers) != 1) return "ciphers";
   if (profile->suites[0] != '\0' && SSL_CTX_set_ciphersuites(ctx, profile->suites) != 1) return "suites";
   if (profile->groups[0] != '\0' && SSL_CTX_set1_groups_list(ctx, profile->groups) != 1) return "groups";
@@ -126,10 +136,15 @@ static const char *apply(const struct profile *profile, const struct tls_engine 
   return NULL;
 }
 
+static const SSL_METHOD *method_of(const struct tls_context *context) {
+  if (context->datagram) return context->server ? DTLS_server_method() : DTLS_client_method();
+  return context->server ? TLS_server_method() : TLS_client_method();
+}
+
 /*
  * addContext(options): its number, or why not. options: { server, pair, store, verify: 0 none | 1 if the peer has one |
  * 2 required | 3 only reported, ticketSeconds: 0 no resumption, minVersion, maxVersion, ciphers, suites, groups, alpn,
- * asks }
+ * asks, datagram }
  */
 static napi_value add_context(napi_env env, napi_callback_info info) {
   napi_value argument, result;
@@ -145,7 +160,7 @@ static napi_value add_context(napi_env env, napi_callback_info info) {
     tls_context_drop(context);
     return NULL;
   }
-  context->ctx = SSL_CTX_new_ex(tls_library(engine), NULL, context->server ? TLS_server_method() : TLS_client_method());
+  context->ctx = SSL_CTX_new_ex(tls_library(engine), NULL, method_of(context));
   const char *wrong = context->ctx == NULL ? "context" : apply(&profile, engine, context);
   int32_t number = wrong == NULL ? handles_add(&engine->contexts, context) : -1;
   if (number >= 0) {

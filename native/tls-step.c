@@ -18,22 +18,7 @@
 
 #define WORD_COUNTS 1
 #define WORD_RECORD 5
-#define WORD_RESULTS 6
 #define WORD_SPANS 16
-#define DIRECTIONS 4
-
-#define IN_END 1   /* no ciphertext follows what there is: the transport's stream has ended */
-#define IN_CLOSE 2 /* no clear text follows what there is: close_notify after it */
-
-#define OUT_OPEN 1        /* the handshake is complete */
-#define OUT_FAILED 2      /* for good: reason says why; an alert was written if there is one to write */
-#define OUT_PEER_ENDED 4  /* the peer's close_notify: no clear text will come any more */
-#define OUT_END_SENT 8    /* our close_notify was written */
-#define OUT_PENDING 16    /* clear text waits for room */
-#define OUT_BLOCKED 32    /* ciphertext waits for room */
-#define OUT_ASKS 64       /* the certificate is asked for: answer it */
-#define OUT_RESUMED 256   /* with OUT_OPEN, when the handshake has just become complete: it was a resumption */
-#define OUT_TRUNCATED 128 /* with OUT_FAILED: the transport's stream ended without close_notify */
 
 /* Header, nonce, tag and content type of a record; an alert or key update that waits may go before it. */
 #define RECORD_OVERHEAD 512
@@ -50,6 +35,16 @@ static bool read_spans(const struct tls_engine *engine, const int32_t *words, in
     out->left += pair[1];
   }
   return true;
+}
+
+int32_t *tls_step_words(napi_env env, const struct tls_engine *engine, struct spans *spans) {
+  int32_t *words = (int32_t *)(void *)(engine->window->base + engine->area);
+  for (int i = 0; i < TLS_DIRECTIONS; i++) {
+    if (read_spans(engine, words, i, &spans[i])) continue;
+    throw_error(env, EFAULT, "spans outside committed memory");
+    return NULL;
+  }
+  return words;
 }
 
 static int failed(struct tls_connection *connection) {
@@ -70,7 +65,7 @@ static int failed(struct tls_connection *connection) {
 }
 
 /* What an operation that did not succeed means; 0: it waits for ciphertext. */
-static int outcome(struct tls_connection *connection, int result) {
+int tls_outcome(struct tls_connection *connection, int result) {
   switch (SSL_get_error(connection->ssl, result)) {
     case SSL_ERROR_WANT_READ:
       return 0;
@@ -96,7 +91,7 @@ static int write_records(struct tls_connection *connection, struct spans *clear,
     }
     int written = SSL_write(connection->ssl, at, length);
     if (written <= 0) {
-      int result = outcome(connection, written);
+      int result = tls_outcome(connection, written);
       if (result == OUT_BLOCKED) connection->unsent = length;
       return result;
     }
@@ -110,7 +105,7 @@ static int read_records(struct tls_connection *connection, struct spans *clear) 
   int32_t room;
   for (uint8_t *at = spans_next(clear, &room); at != NULL; at = spans_next(clear, &room)) {
     int got = SSL_read(connection->ssl, at, room);
-    if (got <= 0) return outcome(connection, got);
+    if (got <= 0) return tls_outcome(connection, got);
     spans_advance(clear, got);
   }
   return SSL_pending(connection->ssl) > 0 ? OUT_PENDING : 0;
@@ -118,7 +113,7 @@ static int read_records(struct tls_connection *connection, struct spans *clear) 
 
 static int send_end(struct tls_connection *connection) {
   int result = SSL_shutdown(connection->ssl);
-  if (result < 0) return outcome(connection, result);
+  if (result < 0) return tls_outcome(connection, result);
   connection->end_sent = true;
   return OUT_END_SENT;
 }
@@ -137,7 +132,7 @@ static int run(struct tls_connection *connection, const int32_t *words, struct s
   if (!connection->done) {
     int result = SSL_do_handshake(connection->ssl);
     if (result != 1) {
-      int wrong = outcome(connection, result);
+      int wrong = tls_outcome(connection, result);
       /* Nothing may be read before the handshake: close_notify in its middle is a failure, too. */
       if (wrong != OUT_PEER_ENDED) return wrong;
       snprintf(connection->reason, sizeof connection->reason, "closed during the handshake");
@@ -166,7 +161,7 @@ napi_value tls_step(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   void *data;
   int64_t number;
-  struct spans spans[DIRECTIONS];
+  struct spans spans[TLS_DIRECTIONS];
   size_t count = 1;
   if (napi_get_cb_info(env, info, &count, &argument, NULL, &data) != napi_ok ||
       !to_integer(env, argument, "connection", 0, INT32_MAX, &number))
@@ -174,9 +169,9 @@ napi_value tls_step(napi_env env, napi_callback_info info) {
   struct tls_engine *engine = data;
   struct tls_connection *connection = handles_get(&engine->connections, number);
   if (connection == NULL) return throw_error(env, ENOENT, "connection %lld: there is none", (long long)number);
-  int32_t *words = (int32_t *)(void *)(engine->window->base + engine->area);
-  for (int i = 0; i < DIRECTIONS; i++)
-    if (!read_spans(engine, words, i, &spans[i])) return throw_error(env, EFAULT, "spans outside committed memory");
+  if (connection->datagram) return throw_error(env, EINVAL, "connection: of datagrams");
+  int32_t *words = tls_step_words(env, engine, spans);
+  if (words == NULL) return NULL;
   connection->cipher_in = &spans[0];
   connection->cipher_out = &spans[1];
   connection->at_end = (words[0] & IN_END) != 0;
@@ -184,6 +179,6 @@ napi_value tls_step(napi_env env, napi_callback_info info) {
   int bits = run(connection, words, spans);
   ERR_clear_error();
   connection->cipher_in = connection->cipher_out = NULL;
-  for (int i = 0; i < DIRECTIONS; i++) words[WORD_RESULTS + i] = spans[i].moved;
+  for (int i = 0; i < TLS_DIRECTIONS; i++) words[TLS_WORD_RESULTS + i] = spans[i].moved;
   return napi_create_int32(env, bits, &result) == napi_ok ? result : NULL;
 }

@@ -6,6 +6,7 @@
 #include "common.h"
 
 #include <openssl/ssl.h>
+#include <sys/time.h>
 #include <time.h>
 
 /* Longest PEM text that is read, and longest chain that a peer may send. */
@@ -14,6 +15,29 @@
 #define TLS_ALPN_MAX 256
 #define TLS_SEED_BYTES 32
 #define TLS_PEER_BYTES 320
+#define TLS_COOKIE_SECRETS 2
+
+/* Ciphertext in, room for ciphertext, clear text in, room for clear text. */
+#define TLS_DIRECTIONS 4
+#define TLS_WORD_RESULTS 6
+
+/* What a step is to know. */
+#define IN_END 1     /* no ciphertext follows what there is: the transport's stream has ended */
+#define IN_CLOSE 2   /* no clear text follows what there is: close_notify after it */
+#define IN_TIMEOUT 4 /* of datagrams: the time to retransmit has come */
+
+/* What it tells. */
+#define OUT_OPEN 1        /* the handshake is complete */
+#define OUT_FAILED 2      /* for good: reason says why; an alert was written if there is one to write */
+#define OUT_PEER_ENDED 4  /* the peer's close_notify: no clear text will come any more */
+#define OUT_END_SENT 8    /* our close_notify was written */
+#define OUT_PENDING 16    /* clear text waits for room */
+#define OUT_BLOCKED 32    /* ciphertext waits for room */
+#define OUT_ASKS 64       /* the certificate is asked for: answer it */
+#define OUT_TRUNCATED 128 /* with OUT_FAILED: the transport's stream ended without close_notify */
+#define OUT_RESUMED 256   /* with OUT_OPEN, when the handshake has just become complete: it was a resumption */
+#define OUT_TIMER 512     /* of datagrams: there is something to retransmit if nothing comes */
+#define OUT_TOO_LONG 1024 /* of datagrams: the clear text was too long for one, or empty, and is lost */
 
 /* Things by number; a freed number is given out again. */
 struct handles {
@@ -59,6 +83,8 @@ struct tls_context {
   uint8_t alpn[TLS_ALPN_MAX];
   uint32_t alpn_length;
   struct tls_resumption *resumption; /* NULL: none */
+  bool datagram; /* DTLS */
+  struct tls_connection *spare; /* of such a server: for the next peer; not counted among refs */
 };
 void tls_context_drop(void *context);
 
@@ -74,6 +100,13 @@ struct tls_connection {
   int32_t unsent; /* length of the write that OpenSSL has to be given again */
   char *peer; /* of a client: whose sessions may be resumed; NULL: nobody's */
   char reason[256];
+  /* Of DTLS only. */
+  bool datagram, peeks, has_timer;
+  int32_t mtu;
+  int32_t *out_lengths;   /* valid within a step only */
+  struct timeval *timer;  /* OpenSSL's own, as far as it shows it */
+  uint8_t peer_name[64];  /* its addresses */
+  size_t peer_name_length;
 };
 
 struct tls_engine {
@@ -83,6 +116,8 @@ struct tls_engine {
   struct handles pairs, stores, contexts, connections;
   int64_t now_s; /* seconds since 1970; 0: the system's */
   struct tls_random *random; /* NULL: the system's */
+  bool has_cookie_secret;
+  uint8_t cookie_secrets[TLS_COOKIE_SECRETS][32]; /* the newest first */
   char *keys; /* NULL: not kept */
   size_t keys_length;
 };
@@ -96,6 +131,15 @@ OSSL_LIB_CTX *tls_library(const struct tls_engine *engine);
 
 /* The BIO of a connection: reads from its cipher_in, writes to its cipher_out. NULL without memory. */
 BIO *tls_bio_new(struct tls_connection *connection);
+BIO *tls_datagram_bio_new(struct tls_connection *connection);
+/* Without a number and a name to expect; its context does not count it yet. NULL without memory. */
+struct tls_connection *tls_connection_new(struct tls_engine *engine, struct tls_context *context, int32_t mtu);
+/* A server of datagrams asks for cookies. False without randomness. */
+bool tls_datagram_context(struct tls_engine *engine, struct tls_context *context);
+/* The area's words, and its spans; NULL after throwing. */
+int32_t *tls_step_words(napi_env env, const struct tls_engine *engine, struct spans *spans);
+/* What an operation that did not succeed means, as OUT_ bits; 0: it waits for ciphertext. */
+int tls_outcome(struct tls_connection *connection, int result);
 /* The next contiguous bytes, NULL when all are used up. */
 uint8_t *spans_next(struct spans *spans, int32_t *length);
 void spans_advance(struct spans *spans, int32_t bytes);
@@ -131,6 +175,7 @@ bool tls_credential_methods(napi_env env, napi_value object, struct tls_engine *
 bool tls_context_methods(napi_env env, napi_value object, struct tls_engine *engine);
 bool tls_connection_methods(napi_env env, napi_value object, struct tls_engine *engine);
 bool tls_ticket_methods(napi_env env, napi_value object, struct tls_engine *engine);
+bool tls_datagram_methods(napi_env env, napi_value object, struct tls_engine *engine);
 bool tls_keylog_methods(napi_env env, napi_value object, struct tls_engine *engine);
 napi_value tls_step(napi_env env, napi_callback_info info);
 

@@ -8,6 +8,7 @@ import type { MemoryWindow } from "../src/mem/window.js";
 import type { SessionLookup } from "../src/session/lookup.js";
 import type { SessionLayer } from "../src/session/session-layer.js";
 import type { TcpTransport } from "../src/transport/tcp/tcp.js";
+import type { DtlsTransport } from "../src/transport/dtls/dtls.js";
 import type { TlsTransport } from "../src/transport/tls/tls.js";
 import type { Transport } from "../src/transport/transport.js";
 import type { UdpTransport } from "../src/transport/udp/udp.js";
@@ -27,6 +28,8 @@ export interface Host {
   readonly udp: UdpTransport;
   /** Undefined: the stack has no engine for it. */
   readonly tls: TlsTransport | undefined;
+  /** Likewise. */
+  readonly dtls: DtlsTransport | undefined;
   /** By transport protocol number. */
   readonly transports: readonly (Transport | undefined)[];
 }

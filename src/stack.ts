@@ -28,6 +28,7 @@ import type { Clock } from "./time/clock.js";
 import { CtTransport } from "./transport/ct/ct.js";
 import { DEFAULT_TCP_CONFIG, type TcpConfig } from "./transport/tcp/config.js";
 import { TcpTransport } from "./transport/tcp/tcp.js";
+import { DtlsTransport } from "./transport/dtls/dtls.js";
 import { DEFAULT_TLS_CONFIG, type TlsConfig } from "./transport/tls/config.js";
 import type { TlsEngine } from "./transport/tls/engine.js";
 import { TlsTransport } from "./transport/tls/tls.js";
@@ -88,7 +89,7 @@ export interface StackParts {
   readonly session?: Partial<SessionConfig>;
   readonly tcp?: Partial<TcpConfig>;
   readonly udp?: Partial<UdpConfig>;
-  /** With an engine, whose window is the stack's, there is a transport `tls`. */
+  /** With an engine, whose window is the stack's, there are the transports `tls` and `dtls`. */
   readonly tls?: { readonly engine: TlsEngine; readonly config?: Partial<TlsConfig> };
   /** Nodes of the user's own: features, and where the attribute nextNode sends packets. */
   readonly nodes?: readonly NodeForm<Host>[];
@@ -235,10 +236,27 @@ function makeHost(parts: StackParts): Host {
   sessions.register(ct);
   const tls = parts.tls === undefined ? undefined : makeTls(sessions, parts.tls);
   if (tls !== undefined) engine.addTimed(tls);
+  const dtls = parts.tls === undefined || tls === undefined ? undefined : makeDtls(sessions, udp, tls, parts.tls);
+  if (dtls !== undefined) engine.addTimed(dtls);
   ip.icmpErrors.add(PROTOCOL_TCP, new TransportIcmpSink(window, lookup, tcp));
   ip.icmpErrors.add(PROTOCOL_UDP, new TransportIcmpSink(window, lookup, udp));
   const transports: readonly (Transport | undefined)[] = sessions.transports;
-  const host = { window, pool, engine, interfaces, ip, neighbours, fifos, lookup, sessions, tcp, udp, tls, transports };
+  const host = {
+    window,
+    pool,
+    engine,
+    interfaces,
+    ip,
+    neighbours,
+    fifos,
+    lookup,
+    sessions,
+    tcp,
+    udp,
+    tls,
+    dtls,
+    transports,
+  };
   for (const [name, start, end] of ALL_ARCS) engine.addArc(name, [start], end);
   for (const form of [...ALL_NODES, ...(parts.nodes ?? [])]) engine.register(form);
   engine.start(host);
@@ -249,6 +267,20 @@ function makeTls(sessions: SessionLayer, { engine, config }: NonNullable<StackPa
   const tls = new TlsTransport({ sessions, engine, config: { ...DEFAULT_TLS_CONFIG, ...config } });
   sessions.register(tls);
   return tls;
+}
+
+function makeDtls(
+  sessions: SessionLayer,
+  udp: UdpTransport,
+  tls: TlsTransport,
+  { engine, config }: NonNullable<StackParts["tls"]>,
+): DtlsTransport {
+  const { store } = tls;
+  const handOutKeys = (): void => tls.handOutKeys();
+  const all = { ...DEFAULT_TLS_CONFIG, ...config };
+  const dtls = new DtlsTransport({ sessions, udp, engine, store, config: all, handOutKeys });
+  sessions.register(dtls);
+  return dtls;
 }
 
 /** Intervals that one fifo may hold out of order: half of a long window, when a queue overflows and every second segment is lost. */

@@ -14,7 +14,13 @@ import type { SessionLayer } from "../session/session-layer.js";
 import { softErrorOf } from "../session/soft-error.js";
 import { parseUri, type SessionUri } from "../session/uri.js";
 import { cryptoExtConfig, type TlsOptions } from "../transport/tls/crypto-config.js";
-import { type Endpoint, type SessionIndex, type Transport, TRANSPORT_TLS } from "../transport/transport.js";
+import {
+  type Endpoint,
+  type SessionIndex,
+  type Transport,
+  TRANSPORT_DTLS,
+  TRANSPORT_TLS,
+} from "../transport/transport.js";
 import { type AppWorker, type ConnectOptions, type ListenOptions, MAX_RPC_BYTES } from "./app-worker.js";
 import type { AppCallbacks } from "./callbacks.js";
 import { LocalListener } from "./local-listener.js";
@@ -166,7 +172,8 @@ export class LocalAppWorker implements AppWorker {
     if (transport === undefined) {
       throw new SessionError(SESSION_E_NOSUPPORT, `${what} ${uri}`, `no transport ${protocol}`);
     }
-    if (transport.proto !== TRANSPORT_TLS) return { transport, endpoint, extConfig: undefined };
+    if (transport.proto !== TRANSPORT_TLS && transport.proto !== TRANSPORT_DTLS)
+      return { transport, endpoint, extConfig: undefined };
     const extConfig = cryptoExtConfig(tls, hostname);
     if (typeof extConfig === "string") throw new SessionError(SESSION_E_INVALID, `${what} ${uri}`, extConfig);
     return { transport, endpoint, extConfig };

@@ -186,7 +186,7 @@ export class LiveStack {
     const others = sessions.applications.all().filter((app) => !collectors.has(app));
     // TLS goes after those whose last words it has to encrypt.
     const [below, above] = [true, false].map((isTls) =>
-      others.filter(({ index }) => (this.host.tls?.owns(index) ?? false) === isTls),
+      others.filter(({ index }) => isTlsItself(this.host, index) === isTls),
     );
     for (const apps of [above, below]) {
       for (const app of apps) sessions.detach(app.index);
@@ -290,6 +290,10 @@ function addInterface(
   }
   if (isPollable(device)) driver.add(device);
   else if ("onReadable" in device) device.onReadable = () => driver.wake();
+}
+
+function isTlsItself({ tls, dtls }: Host, app: number): boolean {
+  return tls?.owns(app) === true || dtls?.owns(app) === true;
 }
 
 function isPollable(device: object): device is PollableDevice {

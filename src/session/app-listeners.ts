@@ -95,7 +95,9 @@ export class AppListeners {
     const endpoint: Endpoint = { family: local.family, address: Int32Array.from(local.address), port };
     const known = this.#find(app, fib, proto, endpoint);
     if (known === undefined) {
-      return this.#start(worker, transport, fib, endpoint, { ...options, backlog, connected }, isGlobal);
+      // What has connections of its own has no listener that reads datagrams.
+      const isConnected = connected || (transport.isDatagram && transport.below !== undefined);
+      return this.#start(worker, transport, fib, endpoint, { ...options, backlog, connected: isConnected }, isGlobal);
     }
     if (known.app !== app || known.sessions[number] >= 0) return SESSION_E_ALREADY_LISTENING;
     return this.#join(known, worker, transport);

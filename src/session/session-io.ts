@@ -2,7 +2,7 @@ import { DGRAM_DATA_LENGTH, DGRAM_HEADER_BYTES, readDatagram, writeDatagram } fr
 import type { FifoTable } from "../mem/fifo-table.js";
 import type { Offset } from "../mem/flavor.js";
 import type { MemoryWindow } from "../mem/window.js";
-import type { SessionIndex } from "../transport/transport.js";
+import { type SessionIndex, TRANSPORT_DTLS } from "../transport/transport.js";
 import { DatagramBatch } from "./datagram-batch.js";
 import {
   type DatagramInfo,
@@ -34,6 +34,13 @@ import {
 export const MAX_DATAGRAM4_BYTES = 65507;
 /** Most bytes of a datagram over IPv6: the payload length counts the UDP header (RFC 8200 3). */
 export const MAX_DATAGRAM6_BYTES = 65527;
+/** Longest datagram over DTLS: that of a record (RFC 6347 4.1), in which there is at least a byte. */
+const MAX_DTLS_BYTES = 16_384;
+
+function isDatagramLength(len: number, isIp6: boolean, proto: number): boolean {
+  if (proto === TRANSPORT_DTLS) return len > 0 && len <= MAX_DTLS_BYTES;
+  return len >= 0 && len <= (isIp6 ? MAX_DATAGRAM6_BYTES : MAX_DATAGRAM4_BYTES);
+}
 /** Spans that {@link SessionIo.peek} shows at most. */
 const MAX_SPANS = 16;
 
@@ -264,9 +271,7 @@ export class SessionIo {
     const isIp6 = (flags & SF_IP6) !== 0;
     const isListener = i32[r + S_STATE] === SESSION_LISTENING;
     this.#isTaken = false;
-    if ((flags & SF_DATAGRAM) === 0 || !(len >= 0) || len > (isIp6 ? MAX_DATAGRAM6_BYTES : MAX_DATAGRAM4_BYTES)) {
-      return SESSION_E_INVALID;
-    }
+    if ((flags & SF_DATAGRAM) === 0 || !isDatagramLength(len, isIp6, i32[r + S_PROTO])) return SESSION_E_INVALID;
     if (isListener && (remote === undefined || !(remotePort > 0 && remotePort <= 65535))) return SESSION_E_INVALID;
     if (!isDscp(dscp)) return SESSION_E_INVALID;
     const header = this.#header;

@@ -14,6 +14,8 @@ export const TRANSPORT_UDP = 1;
 export const TRANSPORT_CT = 2;
 /** TLS, over TCP. */
 export const TRANSPORT_TLS = 3;
+/** VPP TRANSPORT_PROTO_DTLS. */
+export const TRANSPORT_DTLS = 5;
 /** Transports that a stack may hold; an index in tables. */
 export const MAX_TRANSPORTS = 8;
 

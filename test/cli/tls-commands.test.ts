@@ -21,6 +21,9 @@ test("show tls: what there is, and what went wrong", async () => {
     "handshakes under way  0",
     "handshakes completed  0",
     "sessions resumed  0",
+    "DTLS connections, listeners counted  0",
+    "DTLS handshakes under way  0",
+    "DTLS datagrams without room  0",
   ]);
   const server = await net.attach(1);
   await server.listen("tls://0.0.0.0/443");
@@ -28,7 +31,7 @@ test("show tls: what there is, and what went wrong", async () => {
   expect((await lines("show tls"))[2]).toMatch(/ 1$/);
   raw.write(new TextEncoder().encode("GET / HTTP/1.1\r\n"));
   await net.pass();
-  expect((await lines("show tls")).slice(5)).toEqual(["", "Count  Failure", "    1  http request"]);
+  expect((await lines("show tls")).slice(8)).toEqual(["", "Count  Failure", "    1  http request"]);
 });
 
 test("a stack without an engine has none of it", async () => {

@@ -93,6 +93,84 @@ function exerciseTickets(window, engine, pair, store, refused) {
   engine.removeContext(server);
 }
 
+/** DTLS: cookies, lost, cut and broken datagrams, retransmission; a step of the other kind is refused. */
+function exerciseDatagrams(window, engine, pair, store, refused) {
+  const client = engine.addContext({ server: false, store, verify: 2, datagram: true });
+  const server = engine.addContext({ server: true, pair, datagram: true });
+  const stream = engine.addContext({ server: true, pair });
+  assert.match(engine.addContext({ server: true, pair, datagram: true, minVersion: 0x0304 }), /version/);
+  const words = new Int32Array(window.buffer, AREA, 256);
+  const u8 = new Uint8Array(window.buffer);
+  const name = Uint8Array.of(198, 18, 0, 1, 16, 92);
+  const [input, cipher, clearIn, clearOut] = BUFFERS;
+  /** One step, or hello, with a datagram in two pieces; the datagrams and clear texts that come of it. */
+  const run = (what, datagram = NONE, clear = NONE, flags = 0) => {
+    u8.set(datagram, input);
+    u8.set(clear, clearIn);
+    const half = datagram.length >> 1;
+    words.set([flags, datagram.length === 0 ? 0 : 2, 1, clear.length === 0 ? 0 : 1, 1, 0]);
+    words.set([input, half, input + half, datagram.length - half], 16);
+    words.set([cipher, BYTES], 48);
+    words.set([clearIn, clear.length], 80);
+    words.set([clearOut, BYTES], 112);
+    const result = what();
+    const list = (from, at) => {
+      let end = from;
+      return Array.from({ length: words[at] }, (_, i) => u8.slice(end, (end += words[at + 1 + i])));
+    };
+    return { result, out: list(cipher, 144), clear: list(clearOut, 200) };
+  };
+  const listen = (datagram) => run(() => engine.listen(server, { name, mtu: 1232 }), datagram);
+  const step = (connection, ...rest) => run(() => engine.stepDatagram(connection), ...rest);
+  refused("EINVAL", () => engine.listen(client, { name, mtu: 1232 }));
+  refused("EINVAL", () => engine.listen(stream, { name, mtu: 1232 }));
+  refused("EINVAL", () => engine.listen(server, { name: new Uint8Array(65), mtu: 1232 }));
+  refused("EINVAL", () => engine.listen(server, { name, mtu: 255 }));
+  refused("ENOENT", () => engine.listen(9999, { name, mtu: 1232 }));
+  refused("ENOENT", () => engine.stepDatagram(9999));
+  const streaming = engine.open(stream, {});
+  refused("EINVAL", () => engine.stepDatagram(streaming));
+  engine.close(streaming);
+  for (let i = 0; i < 400; i++) {
+    const near = engine.open(client, { hostname: "weft.test", mtu: i % 3 === 0 ? 256 : 1232 });
+    refused("EINVAL", () => engine.step(near));
+    const [hello] = step(near).out;
+    for (const cut of [0, 1, 13, i % hello.length]) listen(hello.subarray(0, cut));
+    const [again] = listen(hello).out;
+    let [second] = step(near, again).out;
+    if (i % 5 === 4) second = second.map((byte, at) => (at === (i * 7) % second.length ? byte ^ 0x41 : byte));
+    const far = listen(second).result;
+    if (i % 5 !== 4) assert.ok(far >= 0);
+    if (far < 0) {
+      engine.close(near);
+      continue;
+    }
+    let toFar = [second];
+    let toNear = [];
+    for (let round = 0; round < 8; round++) {
+      const hit = (datagram, at) =>
+        i % 4 === 1 && at === round % 3
+          ? datagram.map((byte, b) => (b === i % datagram.length ? byte ^ 1 : byte))
+          : datagram;
+      toNear = toFar.map(hit).flatMap((datagram) => step(far, datagram).out);
+      toFar = toNear.map(hit).flatMap((datagram) => step(near, datagram).out);
+      if (toNear.length === 0) toNear = step(far, NONE, NONE, 4).out;
+      if (toFar.length === 0) toFar = step(near, NONE, NONE, 4).out;
+    }
+    const sent = step(near, NONE, new Uint8Array(1000).fill(7));
+    const got = sent.out.flatMap((datagram) => step(far, datagram).clear);
+    if (i % 4 !== 1 && i % 5 !== 4) assert.deepEqual(got.at(-1), new Uint8Array(1000).fill(7));
+    step(near, NONE, new Uint8Array(16_385));
+    for (const datagram of step(near, NONE, NONE, 2).out) step(far, datagram);
+    engine.info(near);
+    engine.reason(far);
+    engine.close(near);
+    engine.close(far);
+    if (i % 50 === 0) engine.changeCookieSecret();
+  }
+  for (const context of [client, server, stream]) engine.removeContext(context);
+}
+
 /** @param {(code: string, action: () => unknown) => void} refused @param {(target: object) => void} feedNonsense */
 export function exerciseTls(addon, refused, feedNonsense) {
   const window = addon.createWindow(8 << 20);
@@ -120,6 +198,7 @@ export function exerciseTls(addon, refused, feedNonsense) {
     if (typeof trusted === "number") engine.removeStore(trusted);
   }
   exerciseTickets(window, engine, pair, store, refused);
+  exerciseDatagrams(window, engine, pair, store, refused);
   engine.logKeys(true);
   const client = engine.addContext({ server: false, store, verify: 2, alpn: Uint8Array.of(2, 104, 50) });
   const old = engine.addContext({

@@ -43,6 +43,7 @@ export class UdpHarness implements Host {
   readonly sessions: SessionLayer;
   readonly udp: UdpTransport;
   readonly tls = undefined;
+  readonly dtls = undefined;
   readonly server: AppServer;
   readonly errors: unknown[] = [];
   readonly #sinks = new Map<string, Sent[]>();

@@ -12,17 +12,22 @@ export function tlsOf({ host }: CommandRun): TlsTransport {
 const showTls: Command = {
   name: "show tls",
   usage: "",
-  help: "connections and handshakes of TLS, and why handshakes failed and sessions were reset",
+  help: "connections and handshakes of TLS and DTLS, and why handshakes failed and sessions were reset",
   run(words, run) {
     words.end();
     const tls = tlsOf(run);
-    const failures = [...tls.failures.all()].map(([reason, count]) => [count, reason] as const);
+    const { dtls } = run.host;
+    const all = [...tls.failures.all(), ...(dtls?.failures.all() ?? [])];
+    const failures = all.map(([reason, count]) => [count, reason] as const);
     const lines = pairs([
       ["engine", tls.engineName],
       ["connections, listeners counted", tls.rows.used],
       ["handshakes under way", tls.handshakes],
       ["handshakes completed", tls.completed.full],
       ["sessions resumed", tls.completed.resumed],
+      ["DTLS connections, listeners counted", dtls?.rows.used ?? 0],
+      ["DTLS handshakes under way", dtls?.handshakes ?? 0],
+      ["DTLS datagrams without room", dtls?.lost ?? 0],
     ]);
     return failures.length === 0 ? lines : `${lines}\n\n${columns(["Count", "Failure"], failures)}`;
   },

@@ -35,7 +35,12 @@ function storeOf({ host }: MethodRun): CryptoStore {
 
 function ownerOf({ host }: MethodRun, app: number | undefined): CryptoOwner {
   if (app === undefined) return STACK_OWNER;
-  if (host.sessions.applications.attached(app) !== undefined && host.tls?.owns(app) !== true) return app;
+  if (
+    host.sessions.applications.attached(app) !== undefined &&
+    host.tls?.owns(app) !== true &&
+    host.dtls?.owns(app) !== true
+  )
+    return app;
   throw new MethodError(SESSION_E_NOAPP, "app", `no app ${app}`);
 }
 

@@ -1,6 +1,6 @@
 import type { CertificateRequest } from "../../session/certificate-request.js";
 import type { SessionLayer } from "../../session/session-layer.js";
-import { C_FLAGS, type ConnectionIndex, TRANSPORT_TLS } from "../transport.js";
+import { C_FLAGS, type ConnectionIndex } from "../transport.js";
 import { TLS_ENGINE, TLS_OPENER, type TlsConnections, TLSF_ASKED } from "./connection.js";
 import type { CryptoStore } from "./crypto-store.js";
 import { STACK_OWNER } from "./crypto-things.js";
@@ -9,6 +9,7 @@ import { callbacksAt } from "./listening-app.js";
 
 /** Handshakes of servers that wait for a certificate, of which the listener's application is asked by the name that the client wants. */
 export class CertificateAsks {
+  readonly #proto: number;
   readonly #i32: Int32Array;
   readonly #sessions: SessionLayer;
   readonly #rows: TlsConnections;
@@ -18,13 +19,16 @@ export class CertificateAsks {
   readonly #contextOf: (listener: ConnectionIndex) => number;
   readonly #asked = new Map<ConnectionIndex, CertificateRequest>();
 
+  /** `proto`: of the transport. */
   constructor(
+    proto: number,
     sessions: SessionLayer,
     rows: TlsConnections,
     engine: TlsEngine,
     store: CryptoStore,
     contextOf: (listener: ConnectionIndex) => number,
   ) {
+    this.#proto = proto;
     this.#i32 = sessions.window.i32;
     this.#sessions = sessions;
     this.#rows = rows;
@@ -74,7 +78,7 @@ export class CertificateAsks {
     const context = this.#store.acquireLike(like, typeof pair === "number" ? pair : -1, owner);
     this.#engine.answer(this.#i32[this.#rows.row(c) + TLS_ENGINE], context < 0 ? -1 : context);
     this.#store.release(context);
-    this.#sessions.wantTransmit(TRANSPORT_TLS, c);
+    this.#sessions.wantTransmit(this.#proto, c);
   }
 
   /** The connection goes: an answer that comes yet is for nobody. */

@@ -59,13 +59,14 @@ export const TLS_NEXT = C_COMMON_WORDS + 6;
 export const TLS_PREVIOUS = C_COMMON_WORDS + 7;
 /** Of one that lingers: how far the session of TCP had sent when that was looked at last, a position in its tx fifo. */
 export const TLS_SENT_UP_TO = C_COMMON_WORDS + 8;
-const TLS_WORDS = C_COMMON_WORDS + 9;
+/** Words of a row. */
+export const TLS_WORDS = C_COMMON_WORDS + 9;
 
-/** The rows of TLS: 100 bytes each. */
+/** The rows of TLS, 100 bytes each, and of DTLS. */
 export class TlsConnections extends ConnectionRows {
-  /** Reserves `capacity` rows. Throws RangeError when the window is full. */
-  constructor(window: MemoryWindow, capacity: number) {
-    super(window, "tls connections", capacity, TLS_WORDS);
+  /** Reserves `capacity` rows under a name. Throws RangeError when the window is full. */
+  constructor(window: MemoryWindow, name: string, capacity: number, words = TLS_WORDS) {
+    super(window, name, capacity, words);
   }
 
   /** A row for these ends, without session; -1 when all are in use. No `remote`: a listener. */

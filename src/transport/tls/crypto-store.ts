@@ -15,6 +15,8 @@ export interface ContextRequest {
   readonly verify: number;
   readonly alpn: Uint8Array;
   readonly asks?: boolean;
+  /** DTLS. */
+  readonly datagram?: boolean;
 }
 
 /** A certificate in PEM, and the engine's number of it with its key. */
@@ -260,9 +262,9 @@ export class CryptoStore {
   }
 
   #acquire(made: Made): number {
-    const { server, verify, alpn, asks = false } = made.request;
+    const { server, verify, alpn, asks = false, datagram = false } = made.request;
     const things = [made.pair, made.trust, made.profile].map(serialOf);
-    const key = `${things.join(" ")} ${server} ${verify} ${asks} ${alpn.join()}`;
+    const key = `${things.join(" ")} ${server} ${verify} ${asks} ${datagram} ${alpn.join()}`;
     const known = this.#byKey.get(key);
     const context = known === undefined ? undefined : this.#contexts.get(known);
     if (known !== undefined && context !== undefined) {
@@ -276,7 +278,8 @@ export class CryptoStore {
       store: made.trust === "default" ? this.#rootsFor(made.request) : made.trust.value.number,
       verify,
       asks,
-      ticketSeconds: this.#ticketSeconds,
+      datagram,
+      ticketSeconds: datagram ? 0 : this.#ticketSeconds,
       ...(alpn.length === 0 ? {} : { alpn }),
     });
     if (typeof number === "string") return SESSION_E_INVALID;

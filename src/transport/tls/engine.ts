@@ -5,6 +5,9 @@ export const TLS_IN_END = 1;
 /** No clear text follows what there is: close_notify comes after it. */
 export const TLS_IN_CLOSE = 2;
 
+/** Of datagrams: the time to retransmit has come. */
+export const TLS_IN_TIMEOUT = 4;
+
 /** What {@link TlsEngine.step} tells: the handshake is complete. */
 export const TLS_OUT_OPEN = 1;
 /** It failed for good; {@link TlsEngine.reason} says why. An alert was written if there is one to write. */
@@ -23,6 +26,10 @@ export const TLS_OUT_ASKS = 64;
 export const TLS_OUT_TRUNCATED = 128;
 /** With {@link TLS_OUT_OPEN}, by the step that completes the handshake: a session was resumed. */
 export const TLS_OUT_RESUMED = 256;
+/** Of datagrams: there is something to retransmit if nothing comes. */
+export const TLS_OUT_TIMER = 512;
+/** Of datagrams: the clear text was too long for one, or empty, and is lost. */
+export const TLS_OUT_TOO_LONG = 1024;
 
 // The area: int32 words of the window from `area` on, through which a step gets its parameters and gives its results.
 /** TLS_IN_ bits. */
@@ -37,6 +44,12 @@ export const TLS_RESULTS = 6;
 export const TLS_SPANS = 16;
 /** Spans of each at most. */
 export const TLS_MAX_SPANS = 16;
+/** Of datagrams, how many were written, then the length of each, {@link TLS_MAX_DATAGRAMS} at most. */
+export const TLS_OUT_LENGTHS = 144;
+/** The same of clear text. */
+export const TLS_CLEAR_LENGTHS = 200;
+/** Datagrams that a step writes at most, and as many of clear text. */
+export const TLS_MAX_DATAGRAMS = 55;
 /** Bytes of the area. */
 export const TLS_AREA_BYTES = 1024;
 
@@ -86,6 +99,8 @@ export interface TlsContextSettings {
    * offers what it was given. Default 0: no resumption.
    */
   readonly ticketSeconds?: number;
+  /** DTLS 1.2 instead (RFC 6347). */
+  readonly datagram?: boolean;
 }
 
 /** What is known of a connection. */
@@ -118,6 +133,8 @@ export interface TlsPeer {
   readonly address?: Uint8Array;
   /** Of a client: a word for the peer, 319 bytes at most. What one of the same word gave, in the same context, is resumed. */
   readonly peer?: string;
+  /** Of datagrams: bytes of the longest one that a handshake sends, 256 to 65,535. Default 1232. */
+  readonly mtu?: number;
 }
 
 /** A certificate with its chain, and its key, in PEM. */
@@ -157,6 +174,19 @@ export interface TlsEngine {
   answer(connection: number, context: number): void;
   /** Moves as many records as fit, both ways, between the spans of the area. Returns TLS_OUT_ bits. */
   step(connection: number): number;
+  /**
+   * Takes the first datagram of a peer, to be named by its addresses (64 bytes at most). A connection, which takes the datagram in its first
+   * step, once the peer has shown by a cookie that it is there (RFC 6347 4.2.1). -1 before: what may have been written is
+   * the answer, and nothing is kept.
+   */
+  listen(context: number, peer: { readonly name: Uint8Array; readonly mtu: number }): number;
+  /**
+   * A step of a connection of datagrams: takes one datagram of each kind, or none, in pieces; writes those that come of it,
+   * one after the other, into one span each. Returns TLS_OUT_ bits.
+   */
+  stepDatagram(connection: number): number;
+  /** New cookies are made with a new secret. Those of the last one are taken, older ones are not. */
+  changeCookieSecret(): void;
   /** Why a connection failed. */
   reason(connection: number): string;
   info(connection: number): TlsInfo;

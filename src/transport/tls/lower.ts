@@ -6,10 +6,11 @@ import { S_RX_FIFO, S_WORKER } from "../../session/session-table.js";
 import type { ConnectionIndex, SessionIndex } from "../transport.js";
 
 /**
- * TLS as an application of TCP (as in VPP): one per namespace, attached when it is wanted first. And whose connection a
- * session of TCP is.
+ * TLS as an application of TCP, DTLS as one of UDP (as in VPP): one per namespace, attached when it is wanted first. And whose
+ * connection a session of the transport below is.
  */
 export class TlsLower {
+  readonly #name: string;
   readonly #sessions: SessionLayer;
   readonly #callbacks: ApplicationCallbacks;
   readonly #fifoBytes: number;
@@ -19,14 +20,15 @@ export class TlsLower {
   readonly #owners: number;
   readonly #i32: Int32Array;
 
-  /** Reserves a word per session. Throws RangeError when the window is full. */
-  constructor(sessions: SessionLayer, callbacks: ApplicationCallbacks, fifoBytes: number) {
+  /** Reserves a word per session. Throws RangeError when the window is full. `name`: what the applications' begin with. */
+  constructor(name: string, sessions: SessionLayer, callbacks: ApplicationCallbacks, fifoBytes: number) {
+    this.#name = name;
     this.#sessions = sessions;
     this.#callbacks = callbacks;
     this.#fifoBytes = fifoBytes;
     this.#i32 = sessions.window.i32;
     const bytes = sessions.table.capacity * 4;
-    this.#owners = sessions.window.reserve("tls sessions of tcp", bytes, 64, true) >> 2;
+    this.#owners = sessions.window.reserve(`${name} sessions below`, bytes, 64, true) >> 2;
   }
 
   /** The application of TLS in the namespace of a session of the application above. Its index, or a negative session error. */
@@ -36,9 +38,9 @@ export class TlsLower {
     if (namespace === undefined) return SESSION_E_NOAPP;
     const known = this.#apps.get(namespace);
     if (known !== undefined) return known;
-    let name = `tls-${namespace.index}`;
+    let name = `${this.#name}-${namespace.index}`;
     // Nobody keeps TLS away by taking its name.
-    for (let n = 1; applications.byName(name) !== undefined; n++) name = `tls-${namespace.index}.${n}`;
+    for (let n = 1; applications.byName(name) !== undefined; n++) name = `${this.#name}-${namespace.index}.${n}`;
     const options = { name, namespace: namespace.id, secret: namespace.secret };
     const fifos = { rxFifoBytes: this.#fifoBytes, txFifoBytes: this.#fifoBytes };
     const app = this.#sessions.attach({ ...options, ...fifos, evtCollector: false }, this.#callbacks);

@@ -29,7 +29,9 @@ import {
   TRANSPORT_TLS,
 } from "../transport.js";
 import { CertificateAsks } from "./certificate-asks.js";
+import { clientPeer } from "./client-peer.js";
 import type { TlsConfig } from "./config.js";
+import { contextRequest } from "./context-request.js";
 import {
   TLS_CONNECTING,
   TLS_ENGINE,
@@ -48,7 +50,7 @@ import {
   TLSF_SERVER,
   TLSF_TRUNCATED,
 } from "./connection.js";
-import { type CryptoConfig, PAIR_ASK, parseCryptoConfig } from "./crypto-config.js";
+import { type CryptoConfig, parseCryptoConfig } from "./crypto-config.js";
 import { CryptoStore } from "./crypto-store.js";
 import type { CryptoOwner } from "./crypto-things.js";
 import {
@@ -56,18 +58,16 @@ import {
   TLS_OUT_FAILED,
   TLS_OUT_OPEN,
   TLS_OUT_RESUMED,
-  TLS_VERIFY_NONE,
-  TLS_VERIFY_REQUIRE,
   type TlsEngine,
   type TlsInfo,
   type TlsPeer,
 } from "./engine.js";
 import { TlsDeadlines } from "./deadlines.js";
 import { TlsEndings } from "./endings.js";
+import { KeyPeriod } from "./key-period.js";
 import { TlsFailures } from "./failures.js";
 import { tellFailure } from "./listening-app.js";
 import { TlsLower } from "./lower.js";
-import { TicketKeys } from "./ticket-keys.js";
 import { TlsRecords } from "./records.js";
 import { TlsView } from "./view.js";
 
@@ -127,7 +127,7 @@ export class TlsTransport implements Transport, Timed {
   readonly #listeners = new Map<ConnectionIndex, number>();
   readonly #openings = new Map<ConnectionIndex, Opening>();
   readonly #asks: CertificateAsks;
-  readonly #ticketKeys: TicketKeys;
+  readonly #ticketKeys: KeyPeriod;
   /** Handshakes that were completed: whole ones, and resumptions. */
   readonly completed = { full: 0, resumed: 0 };
   readonly #endings: TlsEndings;
@@ -142,13 +142,14 @@ export class TlsTransport implements Transport, Timed {
     this.#i32 = sessions.window.i32;
     this.#fifos = sessions.fifos;
     this.store = new CryptoStore(engine, Math.floor(config.ticketKeyMs / 1000));
-    this.#ticketKeys = new TicketKeys(engine, config.ticketKeyMs);
+    this.#ticketKeys = new KeyPeriod(() => engine.changeTicketKeys(), config.ticketKeyMs);
     sessions.appEnded = (app) => this.store.removeAllOf(app);
-    this.rows = new TlsConnections(sessions.window, config.maxConnections);
+    this.rows = new TlsConnections(sessions.window, "tls connections", config.maxConnections);
     this.#records = new TlsRecords(sessions, sessions, engine, config);
     this.#view = new TlsView(sessions, this.rows, engine);
     this.#handshakes = new TlsDeadlines(this.#i32, this.rows, config.handshakeMs * TICKS_PER_MS);
     this.#lower = new TlsLower(
+      "tls",
       sessions,
       {
         accept: (s, listener) => this.#accept(s, listener),
@@ -169,7 +170,7 @@ export class TlsTransport implements Transport, Timed {
     );
     const { rows, store, failures } = this;
     const contextOf = (listener: ConnectionIndex): number => this.#listeners.get(listener) ?? -1;
-    this.#asks = new CertificateAsks(sessions, rows, engine, store, contextOf);
+    this.#asks = new CertificateAsks(TRANSPORT_TLS, sessions, rows, engine, store, contextOf);
     const forget = (c: ConnectionIndex): void => this.#forget(c);
     this.#endings = new TlsEndings({ sessions, rows, engine, lower: this.#lower, failures, forget });
   }
@@ -218,19 +219,8 @@ export class TlsTransport implements Transport, Timed {
     return c;
   }
 
-  #acquire(owner: CryptoOwner, server: boolean, { pair, trust, profile, verify, alpn }: CryptoConfig): number {
-    const asks = pair === PAIR_ASK;
-    const ownPair = asks || (pair < 0 && !server) ? -1 : Math.max(pair, 0);
-    const request = {
-      server,
-      pair: ownPair,
-      trust: Math.max(trust, 0),
-      profile: Math.max(profile, 0),
-      verify: verify >= 0 ? verify : server ? TLS_VERIFY_NONE : TLS_VERIFY_REQUIRE,
-      alpn,
-      asks,
-    };
-    return this.store.acquire(request, owner);
+  #acquire(owner: CryptoOwner, server: boolean, wanted: CryptoConfig): number {
+    return this.store.acquire(contextRequest(server, wanted), owner);
   }
 
   stopListen(listener: ConnectionIndex): void {
@@ -271,10 +261,7 @@ export class TlsTransport implements Transport, Timed {
       this.store.release(context);
       return Number(s);
     }
-    const { hostname } = wanted;
-    const address = addressBytes(remote);
-    const peer = `${hostname} ${address.join(".")} ${remote.port}`;
-    this.#openings.set(c, { context, peer: hostname === "" ? { address, peer } : { hostname, peer } });
+    this.#openings.set(c, { context, peer: clientPeer(wanted.hostname, remote) });
     const r = this.rows.row(c);
     this.#i32[r + TLS_LOWER] = s;
     this.#i32[r + TLS_OPENER] = opener;
@@ -379,7 +366,7 @@ export class TlsTransport implements Transport, Timed {
 
   /** After a step of the handshake. Returns whether another one may do something. */
   #shook(c: ConnectionIndex, bits: number): boolean {
-    if (this.#onKeys !== undefined) this.#handOutKeys(this.#onKeys);
+    this.handOutKeys();
     if ((bits & TLS_OUT_FAILED) !== 0) {
       this.#failHandshake(c, SESSION_E_TLS_HANDSHAKE, this.#engine.reason(this.#i32[this.rows.row(c) + TLS_ENGINE]));
       return false;
@@ -394,9 +381,11 @@ export class TlsTransport implements Transport, Timed {
     return this.#opened(c);
   }
 
-  #handOutKeys(onKeys: (lines: string) => void): void {
+  /** Hands out what the engine has of them; of DTLS, too. */
+  handOutKeys(): void {
+    if (this.#onKeys === undefined) return;
     const lines = this.#engine.takeKeys();
-    if (lines !== "") onKeys(lines);
+    if (lines !== "") this.#onKeys(lines);
   }
 
   #opened(c: ConnectionIndex): boolean {
@@ -588,12 +577,4 @@ export class TlsTransport implements Transport, Timed {
   format(c: ConnectionIndex, verbose: number): string {
     return this.#view.format(c, verbose);
   }
-}
-
-/** An address as a certificate has it. */
-function addressBytes({ family, address }: Endpoint): Uint8Array {
-  const bytes = new Uint8Array(family === 4 ? 4 : 16);
-  const view = new DataView(bytes.buffer);
-  for (let i = 0; i < bytes.length; i += 4) view.setInt32(i, address[i >> 2]);
-  return bytes;
 }

@@ -149,14 +149,15 @@ export class TlsStacks {
     await this.pass(300);
     const found: unknown[] = [...this.errors];
     for (const { host } of this.stacks) {
-      const { sessions, fifos, pool, tls } = host;
+      const { sessions, fifos, pool, tls, dtls } = host;
       const others = [...sessions.table].filter((s) => sessions.listeners.of(s) === undefined);
-      // A listener of TLS has one of TCP below it.
+      // A listener of TLS has one of TCP below it, of DTLS one of UDP.
       const rows = (sessions.table.used - others.length) / 2;
       if (others.length > 0) found.push(`sessions ${others.join()}`);
       if (fifos.inUse() !== 0) found.push(`${fifos.inUse()} bytes in fifos`);
       if (pool.inUse().length > 0) found.push(`${pool.inUse().length} packets`);
-      if (tls?.rows.used !== rows) found.push(`${tls?.rows.used} rows for ${rows} listeners`);
+      const used = (tls?.rows.used ?? 0) + (dtls?.rows.used ?? 0);
+      if (used !== rows) found.push(`${used} rows for ${rows} listeners`);
     }
     return found;
   }
