@@ -5,7 +5,8 @@ import type { TlsPairText } from "../transport/tls/engine.js";
  * An application's own certificates, trust and TLS profiles, by index, for the `tls` options of listen and connect. Nobody else
  * may use them, and they go with it; listeners and sessions keep what they have when it is taken away. Texts are PEM. There are
  * at most 64 of each. Calls reject with a SessionError: INVALID with the reason; NOCRYPTOCKP when there is no such index;
- * OWNER when it is the stack's; NOCRYPTOENG on a stack without TLS; NOAPP.
+ * OWNER when it is the stack's; NOCRYPTOENG on a stack without TLS; NOAPP. An application in another process gives at most
+ * 64 KiB of each text; it has all of it again, by the same indices, when it attaches again.
  */
 export interface AppCrypto {
   /** Adds a certificate, its chain after it, with its key: at most 64 KiB each. Resolves to its index. */

@@ -9,7 +9,7 @@ export const MAX_RPC_BYTES = 64;
 
 /** How to listen. */
 export interface ListenOptions extends Omit<CoreListenOptions, "worker" | "extConfig"> {
-  /** Of tls://: certificate, trust, ALPN. Only in the stack's process. */
+  /** Of tls://: certificate, trust, ALPN. */
   readonly tls?: TlsOptions;
 }
 
@@ -19,7 +19,7 @@ export interface ConnectOptions {
   readonly from?: string;
   /** Attributes of the connection from its first segment on. A value out of range: INVALID; none of the transport's: NOSUPPORT. */
   readonly attributes?: ConnectionAttributes;
-  /** Of tls://: certificate, trust, ALPN. Only in the stack's process. */
+  /** Of tls://: certificate, trust, ALPN. */
   readonly tls?: TlsOptions;
 }
 

@@ -10,6 +10,9 @@ import {
   SESSION_E_WRONG_NS_SECRET,
   SessionError,
 } from "../session/session-errors.js";
+import type { TlsProfile } from "../transport/tls/crypto-store.js";
+import type { TlsPairText } from "../transport/tls/engine.js";
+import { ClientCrypto } from "./client-crypto.js";
 import type { ClientListener } from "./client-listener.js";
 import { ClientMemory } from "./client-memory.js";
 import { attachRequest, type ClientOptions, socketOf } from "./client-options.js";
@@ -44,6 +47,7 @@ export class ClientApp implements App {
   readonly name: string;
   readonly #options: ClientOptions;
   readonly #memory: ClientMemory;
+  readonly #crypto: ClientCrypto;
   readonly #readiness: Readiness | undefined;
   readonly #owner: WorkerOwner;
   /** Those that are attached, or are to be again. */
@@ -61,7 +65,9 @@ export class ClientApp implements App {
     this.#options = options;
     this.#readiness = readiness;
     this.#memory = new ClientMemory();
+    this.#crypto = new ClientCrypto(async (request, what) => this.#default(what).askSocket(request, what));
     this.#owner = {
+      crypto: this.#crypto,
       reportError: onError,
       lost: (worker) => {
         if (reattach) this.#rejoinLater(worker, RETRY_FIRST_MS);
@@ -143,36 +149,32 @@ export class ClientApp implements App {
     return events;
   }
 
-  async addCertificate(): Promise<number> {
-    throw this.#noCrypto("add certificate");
+  addCertificate(pair: TlsPairText): Promise<number> {
+    return this.#crypto.addCertificate(pair);
   }
 
-  async delCertificate(): Promise<void> {
-    throw this.#noCrypto("delete certificate");
+  delCertificate(index: number): Promise<void> {
+    return this.#crypto.delCertificate(index);
   }
 
-  async addTrust(): Promise<number> {
-    throw this.#noCrypto("add trust");
+  addTrust(certificates: Uint8Array, crl?: Uint8Array): Promise<number> {
+    return this.#crypto.addTrust(certificates, crl);
   }
 
-  async updateCrl(): Promise<void> {
-    throw this.#noCrypto("update crl");
+  updateCrl(trust: number, crl: Uint8Array): Promise<void> {
+    return this.#crypto.updateCrl(trust, crl);
   }
 
-  async delTrust(): Promise<void> {
-    throw this.#noCrypto("delete trust");
+  delTrust(index: number): Promise<void> {
+    return this.#crypto.delTrust(index);
   }
 
-  async addTlsProfile(): Promise<number> {
-    throw this.#noCrypto("add tls profile");
+  addTlsProfile(profile: TlsProfile): Promise<number> {
+    return this.#crypto.addTlsProfile(profile);
   }
 
-  async delTlsProfile(): Promise<void> {
-    throw this.#noCrypto("delete tls profile");
-  }
-
-  #noCrypto(what: string): SessionError {
-    return new SessionError(SESSION_E_NOSUPPORT, what, "for the stack's process");
+  delTlsProfile(index: number): Promise<void> {
+    return this.#crypto.delTlsProfile(index);
   }
 
   async detach(): Promise<void> {
@@ -223,6 +225,7 @@ export class ClientApp implements App {
   }
 
   async #rejoin(worker: ClientWorker, delayMs: number): Promise<void> {
+    const isNew = this.appHandle < 0;
     try {
       if (this.#workers.includes(worker)) await this.#join(worker);
     } catch (error) {
@@ -233,6 +236,8 @@ export class ClientApp implements App {
       } else this.#rejoinLater(worker, Math.min(2 * delayMs, RETRY_MOST_MS));
       return;
     }
+    // Before it listens with what it has there.
+    if (isNew) await this.#crypto.restore((error) => this.#owner.reportError(error));
     // The next worker need not wait for its listeners.
     void worker.reopened();
   }
@@ -274,7 +279,7 @@ export async function attachWorker(options: WorkerOptions, callbacks: AppCallbac
   checkCallbacks(callbacks, what);
   const { appHandle, onError = (error: unknown) => console.error(error) } = options;
   const memory = new ClientMemory();
-  const owner = { reportError: onError, lost: () => false, detached: () => memory.close() };
+  const owner = { reportError: onError, lost: () => false, detached: () => memory.close(), crypto: undefined };
   const worker = new ClientWorker(owner, callbacks);
   const request: WorkerRequest = { type: "WORKER_ADD_DEL", context: 0, isAdd: true, appHandle, worker: 0 };
   try {

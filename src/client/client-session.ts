@@ -29,6 +29,7 @@ import {
 } from "../session/session-errors.js";
 import { handleIndex, type SessionHandle } from "../session/session-handle.js";
 import { MAX_DATAGRAM4_BYTES, MAX_DATAGRAM6_BYTES, type PeekCallback } from "../session/session-io.js";
+import type { TlsInfo } from "../transport/tls/engine.js";
 import { type ConnectionAttribute, type Endpoint, type SessionIndex, TRANSPORT_UDP } from "../transport/transport.js";
 import type { ClientIo } from "./client-io.js";
 
@@ -55,6 +56,7 @@ export class ClientSession implements Session {
   readonly #isDatagram: boolean;
   /** The datagram that was put last is in the fifo: one of no bytes, too. */
   #isTaken = false;
+  readonly #tlsInfo: TlsInfo | undefined;
   readonly #local: Endpoint | undefined;
   readonly #remote: Endpoint | undefined;
   #index: SessionIndex;
@@ -71,8 +73,15 @@ export class ClientSession implements Session {
   #isClosed = false;
 
   /** Throws RangeError when the fields cannot be. */
-  constructor(io: ClientIo, fields: SessionFields, isListener: boolean, spoilt: (session: ClientSession) => void) {
+  constructor(
+    io: ClientIo,
+    fields: SessionFields,
+    isListener: boolean,
+    spoilt: (session: ClientSession) => void,
+    tlsInfo?: TlsInfo,
+  ) {
     this.#io = io;
+    this.#tlsInfo = tlsInfo;
     this.#spoilt = spoilt;
     this.isListener = isListener;
     this.#handle = fields.handle;
@@ -339,9 +348,8 @@ export class ClientSession implements Session {
     );
   }
 
-  /** Known only in the stack's process. */
-  tlsInfo(): undefined {
-    return undefined;
+  tlsInfo(): TlsInfo | undefined {
+    return this.#index < 0 ? undefined : this.#tlsInfo;
   }
 
   statistics(): Answer<SessionStatistics | undefined> {

@@ -4,10 +4,12 @@ import { resetError } from "../app/reset-error.js";
 import { SESSION_E_UNKNOWN, SessionError } from "../session/session-errors.js";
 import { handleIndex, type SessionHandle } from "../session/session-handle.js";
 import { softErrorOf } from "../session/soft-error.js";
+import type { TlsInfo } from "../transport/tls/engine.js";
 import type { SessionIndex } from "../transport/transport.js";
 import type { ClientIo } from "./client-io.js";
 import type { ClientListener } from "./client-listener.js";
 import { ClientSession } from "./client-session.js";
+import { tlsInfoOf } from "./tls-info.js";
 
 type SessionMessageName =
   | "DISCONNECTED"
@@ -27,10 +29,17 @@ export class ClientSessions {
   readonly #callbacks: AppCallbacks;
   readonly #reportError: (error: unknown) => void;
   readonly #sessions = new Map<SessionIndex, ClientSession>();
+  /** Of the session that the next message gives. */
+  #info: { readonly handle: SessionHandle; readonly info: TlsInfo } | undefined;
 
   constructor(callbacks: AppCallbacks, reportError: (error: unknown) => void) {
     this.#callbacks = callbacks;
     this.#reportError = reportError;
+  }
+
+  /** What was agreed on with the peer of a session that is about to be given. */
+  tlsInfo(message: MessageOf<"TLS_INFO">): void {
+    this.#info = { handle: message.handle, info: tlsInfoOf(message) };
   }
 
   /** How many there are. */
@@ -46,7 +55,9 @@ export class ClientSessions {
 
   /** The object of a session, made now. Throws RangeError when its fields cannot be. */
   adopt(io: ClientIo, fields: SessionFields, isListener = false): ClientSession {
-    const session = new ClientSession(io, fields, isListener, (each) => this.#spoilt(each));
+    const info = this.#info?.handle === fields.handle ? this.#info.info : undefined;
+    this.#info = undefined;
+    const session = new ClientSession(io, fields, isListener, (each) => this.#spoilt(each), info);
     this.#sessions.get(session.index)?.forget("gone");
     this.#sessions.set(session.index, session);
     return session;

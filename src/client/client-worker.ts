@@ -7,7 +7,6 @@ import {
   SESSION_E_INVALID,
   SESSION_E_NOAPP,
   SESSION_E_NOLISTEN,
-  SESSION_E_NOSUPPORT,
   SESSION_E_OWNER,
   SESSION_E_REFUSED,
   SESSION_E_UNKNOWN,
@@ -16,7 +15,9 @@ import {
 import type { SessionHandle } from "../session/session-handle.js";
 import { SUBSCRIBED_EVENTS } from "../session/subscribed-event.js";
 import { parseUri } from "../session/uri.js";
+import { cryptoExtConfig, isIndex, type TlsOptions } from "../transport/tls/crypto-config.js";
 import type { SessionIndex } from "../transport/transport.js";
+import type { ClientCrypto } from "./client-crypto.js";
 import { ClientFlowHook, type FlowHookOwner } from "./client-flow-hook.js";
 import { ClientIo } from "./client-io.js";
 import { ClientListener } from "./client-listener.js";
@@ -25,6 +26,7 @@ import type { ClientSession } from "./client-session.js";
 import { ClientSessions } from "./client-sessions.js";
 import type { Attached } from "./handshake.js";
 import { Requests } from "./requests.js";
+import type { SocketRequest } from "./socket-requests.js";
 import { statsOf } from "./session-stats.js";
 import { type LinkListener, WorkerLink } from "./worker-link.js";
 
@@ -39,6 +41,8 @@ export interface WorkerOwner {
   lost(worker: ClientWorker): boolean;
   /** The worker is attached no more. */
   detached(worker: ClientWorker): void;
+  /** What the application has added to the crypto store; undefined: another process knows that. */
+  readonly crypto: ClientCrypto | undefined;
 }
 
 /** What a worker has done. */
@@ -48,11 +52,6 @@ export interface ClientCounters {
   /** Bytes that it has read and written, headers of datagrams included. */
   readonly readBytes: number;
   readonly writtenBytes: number;
-}
-
-/** Certificates belong to the stack's process, for now. */
-function refuseTls({ tls }: { readonly tls?: unknown }, what: string): void {
-  if (tls !== undefined) throw new SessionError(SESSION_E_NOSUPPORT, what, "tls options are for the stack's process");
 }
 
 /** A worker of an application in its own process. */
@@ -134,7 +133,6 @@ export class ClientWorker implements AppWorker {
   async listen(uri: string, options: ListenOptions = {}): Promise<ClientListener> {
     const what = `listen ${uri}`;
     const io = this.#attached(what);
-    refuseTls(options, what);
     parseUri(uri);
     return this.#listen(io, uri, options, what, (session) => {
       const listener = new ClientListener(this, uri, options, session);
@@ -147,11 +145,12 @@ export class ClientWorker implements AppWorker {
   #listen(
     io: ClientIo,
     uri: string,
-    { backlog = 0, connected = false, proxy = false }: ListenOptions,
+    { backlog = 0, connected = false, proxy = false, tls }: ListenOptions,
     what: string,
     make: (session: ClientSession) => ClientListener,
   ): Promise<ClientListener> {
-    const request = { type: "LISTEN_URI", uri, backlog, connected, proxy, extConfig: new Uint8Array() } as const;
+    const extConfig = this.#extConfig(uri, tls, what);
+    const request = { type: "LISTEN_URI", uri, backlog, connected, proxy, extConfig } as const;
     return io.answer(request, "BOUND", what, (reply) => {
       const listener = make(this.#sessions.adopt(io, reply, true));
       this.#sessions.guard(undefined, () => this.#callbacks.listened?.(listener));
@@ -163,10 +162,9 @@ export class ClientWorker implements AppWorker {
     const what = `connect ${uri}`;
     const io = this.#attached(what);
     const { from = "", attributes = {} } = options;
-    refuseTls(options, what);
-    parseUri(uri);
+    const extConfig = this.#extConfig(uri, options.tls, what);
     if (from !== "") parseUri(from);
-    const request = { type: "CONNECT_URI", uri, from, attributes, extConfig: new Uint8Array() } as const;
+    const request = { type: "CONNECT_URI", uri, from, attributes, extConfig } as const;
     const failed = (error: SessionError): void =>
       this.#sessions.guard(undefined, () => this.#callbacks.connected?.(undefined, error));
     return io.answer(
@@ -180,6 +178,21 @@ export class ClientWorker implements AppWorker {
       },
       failed,
     );
+  }
+
+  /** What an endpoint of TLS is to be like, as the transport reads it; of others nothing. */
+  #extConfig(uri: string, tls: TlsOptions = {}, what: string): Uint8Array {
+    const { protocol, hostname } = parseUri(uri);
+    if (protocol !== "tls") return new Uint8Array(0);
+    const extConfig = cryptoExtConfig(this.#owner.crypto?.translate(tls) ?? tls, hostname);
+    if (typeof extConfig === "string") throw new SessionError(SESSION_E_INVALID, what, extConfig);
+    return extConfig;
+  }
+
+  /** Asks the stack by the socket. */
+  askSocket(request: SocketRequest, what: string): Promise<number> {
+    this.#attached(what);
+    return this.#link?.requests.ask(request, what) ?? Promise.reject(new SessionError(SESSION_E_NOAPP, what));
   }
 
   async take(session: Pick<Session, "handle">): Promise<ClientSession> {
@@ -318,6 +331,12 @@ export class ClientWorker implements AppWorker {
       case "APP_WRK_RPC":
         this.#sessions.guard(undefined, () => this.#callbacks.rpc?.(message.data, message.worker));
         break;
+      case "TLS_INFO":
+        this.#sessions.tlsInfo(message);
+        break;
+      case "APP_CRYPTO_ASYNC":
+        void this.#certificate(io, message);
+        break;
       case "FLOW":
         this.#flowHook?.told(message);
         break;
@@ -355,6 +374,22 @@ export class ClientWorker implements AppWorker {
         this.#requests.answer(message);
         break;
     }
+  }
+
+  /** Says the certificate of a handshake: whatever the application answers, the stack has an answer. */
+  async #certificate(
+    io: ClientIo,
+    { token, listener: handle, serverName }: MessageOf<"APP_CRYPTO_ASYNC">,
+  ): Promise<void> {
+    let answer: unknown;
+    try {
+      const listener = this.#isEnding ? undefined : this.#listeners.get(handle);
+      answer = listener && (await this.#callbacks.certificate?.(serverName, listener));
+    } catch {
+      // A refusal.
+    }
+    const pair = isIndex(answer) ? (this.#owner.crypto?.pair(answer) ?? answer) : -1;
+    io.say({ type: "APP_CRYPTO_ASYNC_REPLY", token, pair });
   }
 
   #accepted(io: ClientIo, link: WorkerLink, message: MessageOf<"ACCEPTED">): void {

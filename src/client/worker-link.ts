@@ -11,6 +11,7 @@ import type { SessionIndex } from "../transport/transport.js";
 import type { ClientMemory } from "./client-memory.js";
 import { type Attached, closeFds } from "./handshake.js";
 import { OutgoingMessages } from "./outgoing.js";
+import { SocketRequests } from "./socket-requests.js";
 import { WorkerMemory } from "./worker-memory.js";
 
 /** Records taken before others have their turn. */
@@ -44,6 +45,8 @@ function segmentsOf(message: MessageTowards<"to-app">): readonly number[] {
  */
 export class WorkerLink {
   readonly memory: WorkerMemory;
+  /** What is asked by the socket. */
+  readonly requests: SocketRequests;
   readonly #listener: LinkListener;
   readonly #socket: Attached["socket"];
   readonly #consumer: MessageConsumer;
@@ -65,6 +68,7 @@ export class WorkerLink {
     const { socket, reply, controlFd, segmentFd, waitFd, signalFd } = attached;
     this.#listener = listener;
     this.#socket = socket;
+    this.requests = new SocketRequests(socket);
     this.#reader = new WakeReader(waitFd);
     this.#writer = new WakeWriter(signalFd);
     try {
@@ -220,9 +224,12 @@ export class WorkerLink {
     }
   }
 
-  /** A packet of the socket: the descriptor of a segment, or why the stack has had enough. */
+  /** A packet of the socket: the descriptor of a segment, an answer, or why the stack has had enough. */
   #packet(packet: Uint8Array, fds: readonly number[]): void {
     const message = parseSocketMessage(packet);
+    const isAnswer =
+      "type" in message && (message.type === "CERT_KEY_ADD_DEL_REPLY" || message.type === "CRYPTO_REPLY");
+    if (isAnswer && fds.length === 0 && this.requests.answer(message)) return;
     if ("error" in message || message.type !== "SEND_FDS" || fds.length !== 1) {
       closeFds(fds);
       const why = "text" in message ? message.text : `${message.type} with ${fds.length} descriptors`;
@@ -256,6 +263,7 @@ export class WorkerLink {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     clearTimeout(this.#stallTimer);
+    this.requests.failAll();
     this.#reader.close();
     this.#writer.close();
     this.#socket.close();

@@ -1,5 +1,10 @@
 import { encodeSocketMessage, parseSocketMessage, socketErrorReply } from "../app/messages/socket-messages.js";
-import { NO_WORKER_FIELDS, type SocketMessage, type WorkerFields } from "../app/messages/socket-table.js";
+import {
+  type CryptoRequest,
+  NO_WORKER_FIELDS,
+  type SocketMessage,
+  type WorkerFields,
+} from "../app/messages/socket-table.js";
 import type { AttachedWorker, ExternalApps, WorkerRequest } from "../app/external/external-apps.js";
 import type { ClientSegment } from "../app/external/client-segments.js";
 import type { ClientLink } from "../app/external/external-worker.js";
@@ -9,16 +14,19 @@ import {
   SESSION_E_INVALID,
   SESSION_E_INVALID_NS,
   SESSION_E_NOAPP,
-  SESSION_E_NOSUPPORT,
   SESSION_E_REFUSED,
   sessionErrorEntry,
 } from "../session/session-errors.js";
 import type { MemfdHost } from "./shared-memory.js";
+import { TokenBucket } from "./token-bucket.js";
 import type { SeqpacketSocket } from "./unix-socket.js";
 import { createWakePipe, type WakeReader, type WakeWriter } from "./wake-pipe.js";
 
 /** A client that has connected attaches within this time, or is let go of. */
 const ATTACH_WITHIN_MS = 5000;
+
+/** Requests to the crypto store of one client, in a second and at once: room to add and delete all that it may have. */
+const MAX_CRYPTO_REQUESTS = 500;
 
 /** Sizes that clients get who name none, and what they can have at most. */
 export interface AttachDefaults {
@@ -37,6 +45,8 @@ export interface AttachService {
   readonly defaults: AttachDefaults;
   /** Whether one more attempt to attach may be made now. */
   mayTry(): boolean;
+  /** A clock that does not go back. */
+  nowUs(): number;
   /** The stack must take a turn: a client has asked for something. */
   wake(): void;
   /** One line about a client for whoever runs the stack, unless there were too many just now. */
@@ -54,6 +64,7 @@ export class AttachConnection implements ClientLink {
   readonly #socket: SeqpacketSocket;
   readonly #namespace: string;
   readonly #timer: NodeJS.Timeout;
+  readonly #cryptoRequests = new TokenBucket(MAX_CRYPTO_REQUESTS);
   #attached: AttachedWorker | undefined;
   #writer: WakeWriter | undefined;
   #reader: WakeReader | undefined;
@@ -125,15 +136,25 @@ export class AttachConnection implements ClientLink {
       case "WORKER_ADD_DEL":
         this.#workerAddDel(message);
         break;
-      case "CERT_KEY_ADD_DEL": {
-        const { context } = message;
-        const reply = { type: "CERT_KEY_ADD_DEL_REPLY", context, retval: SESSION_E_NOSUPPORT, index: 0 } as const;
-        this.#socket.send(encodeSocketMessage(reply));
+      case "CERT_KEY_ADD_DEL":
+      case "TRUST_ADD_DEL":
+      case "CRL_UPDATE":
+      case "TLS_PROFILE_ADD_DEL":
+        this.#crypto(message);
         break;
-      }
       default:
         this.#refuseAll(`sent ${message.type}`);
     }
+  }
+
+  /** To read a certificate takes a while, so there may be so many in a second; who has not attached has none. */
+  #crypto(message: CryptoRequest): void {
+    const worker = this.#attached?.worker;
+    if (worker !== undefined && !this.#cryptoRequests.take(this.#service.nowUs())) {
+      this.#refuseAll("asks too much of the crypto store");
+      return;
+    }
+    this.#socket.send(encodeSocketMessage(this.#service.apps.cryptoRequest(worker, message)));
   }
 
   /** A retval, if it may not even try. */

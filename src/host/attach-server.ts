@@ -126,6 +126,10 @@ export class AttachServer implements AttachService {
     return this.#attempts.take(this.#clock.nowUs());
   }
 
+  nowUs(): number {
+    return this.#clock.nowUs();
+  }
+
   wake(): void {
     this.#wake();
   }

@@ -9,8 +9,8 @@ import {
   WATCH_WRITABLE,
 } from "./addon.js";
 
-/** Longest message, bytes. */
-export const MESSAGE_MAX_BYTES = 65536;
+/** Longest message, bytes: a certificate of 64 KiB with a key as long. The kernel takes it by its default limits (net.core.wmem_default). */
+export const MESSAGE_MAX_BYTES = 132 * 1024;
 /** Messages that wait for room in the kernel, at most. */
 export const QUEUED_MESSAGES_MAX = 64;
 /** Messages taken in one turn of the event loop: others want theirs too. */

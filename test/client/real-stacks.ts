@@ -28,8 +28,8 @@ export interface RealStacks {
   stop(): Promise<void>;
 }
 
-/** Makes them before each test; afterwards all is gone, and no descriptor is left over. */
-export function realStacks(): RealStacks {
+/** Makes them before each test; afterwards all is gone, and no descriptor is left over. `isTlsFar`: the far one has TLS, too. */
+export function realStacks(isTlsFar = false): RealStacks {
   let directory = "";
   let near: LiveStack | undefined;
   let far: LiveStack | undefined;
@@ -45,7 +45,9 @@ export function realStacks(): RealStacks {
     const attaching =
       i === 0
         ? { attach: { directory, attemptsPerSecond: 1000, flowHooks: ["default"], evtCollectors: ["default"] } }
-        : {};
+        : isTlsFar
+          ? { attach: { directory: join(directory, "far") } }
+          : {};
     return createStack({ interfaces, limits: LIMITS, ...attaching }, { onError });
   };
   const stop = async (): Promise<void> => {

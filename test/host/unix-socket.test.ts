@@ -322,7 +322,7 @@ describe.skipIf(lacks("python3"))("a process that keeps to no rule", () => {
   }
 
   it("sends a message that is too long: it is closed and told", async () => {
-    const { messages, closes } = await hearFrom("s.send(b'ok')\ns.send(bytes(65537))");
+    const { messages, closes } = await hearFrom(`s.send(b'ok')\ns.send(bytes(${MESSAGE_MAX_BYTES + 1}))`);
     expect([messages, closes]).toEqual([["ok"], ["EBADMSG"]]);
   });
 
@@ -385,7 +385,7 @@ s.close()`);
       `
 s = connected()
 try: s.sendmsg([b'take this'], rights(os.pipe()))
-except PermissionError: s.send(bytes(70000))
+except PermissionError: s.send(bytes(${MESSAGE_MAX_BYTES + 1}))
 ended(s)`,
     );
     await until(() => heard[0]?.closes.length === 1);

@@ -157,7 +157,7 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl", "openssl"))("TLS with other 
     await program.stop();
   });
 
-  it("an application in another process serves and connects, with the defaults", async () => {
+  it("an application in another process serves and connects, with the defaults and with its own", async () => {
     const outside = await attach(
       { name: "outside", directory: join(directory, "attach") },
       { accept: () => true, rx: serveBody, tx: serveBody, disconnect: (session) => void session.close() },
@@ -166,7 +166,12 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl", "openssl"))("TLS with other 
     const trust = ["--cacert", trusted, "--resolve", `localhost:8443:${STACK4}`];
     const what = ["-gsS", "--http1.1", "--max-time", "20", "-w", "%{http_code} %{size_download}", "-o", "/dev/null"];
     expect(await netns.must("curl", [...trust, ...what, "https://localhost:8443/"])).toBe(`200 ${BODY.length}`);
-    await expect(outside.listen("tls://0.0.0.0/8444", { tls: { pair: 0 } })).rejects.toThrow("NOSUPPORT");
+    const [key, own] = await certificate("outside.test");
+    const pair = await outside.addCertificate({ certificate: readFileSync(own), key: readFileSync(key) });
+    await outside.listen("tls://0.0.0.0/8444", { tls: { pair } });
+    const verify = ["-CAfile", own, "-verify_return_error", "-verify_hostname", "outside.test"];
+    const { stdout } = await netns.run("openssl", ["s_client", "-connect", `${STACK4}:8444`, ...verify]);
+    expect(stdout).toContain("Verification: OK");
     const [program] = await openssl(4436, "peer.test", false);
     // Node's root certificates do not know it.
     await expect(outside.connect(`tls://[peer.test]${KERNEL4}/4436`)).rejects.toThrow("TLS_HANDSHAKE");

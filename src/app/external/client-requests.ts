@@ -13,7 +13,7 @@ import type { SessionLayer } from "../../session/session-layer.js";
 import { S_CONNECTION, S_PROTO, S_WORKER } from "../../session/session-table.js";
 import { parseUri, type SessionUri } from "../../session/uri.js";
 import { cryptoExtConfig } from "../../transport/tls/crypto-config.js";
-import { type Endpoint, type SessionIndex, TRANSPORT_TLS } from "../../transport/transport.js";
+import type { Endpoint, SessionIndex } from "../../transport/transport.js";
 import { decodeMessage } from "../messages/decode.js";
 import { IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "../messages/io-events.js";
 import { type MessageOf, type MessageTowards, NO_SESSION_FIELDS } from "../messages/message-table.js";
@@ -182,6 +182,9 @@ export class ClientRequests {
       case "FLOW_ANSWER":
         this.#flowHooks.answer(worker, message);
         break;
+      case "APP_CRYPTO_ASYNC_REPLY":
+        worker.answerCertificate(message.token, message.pair);
+        break;
       case "APP_DETACH":
         // What it has written before is still sent, as by an application of this process.
         this.takeOver(worker);
@@ -217,13 +220,20 @@ export class ClientRequests {
   }
 
   #listen(worker: ExternalWorker, message: ListenMessage): void {
-    const { context, backlog, connected, proxy } = message;
+    const { context, backlog, connected, proxy, extConfig } = message;
     const where = this.#where(
       message.type === "LISTEN_URI" ? message : { proto: message.proto, endpoint: message.local },
     );
     let retval = typeof where === "number" ? where : 0;
     if (typeof where !== "number") {
-      const options = { connected, proxy, worker: worker.number, ...(backlog > 0 ? { backlog } : {}) };
+      const chunk = extConfig.length > 0 ? extConfig : where.extConfig;
+      const options = {
+        connected,
+        proxy,
+        worker: worker.number,
+        extConfig: chunk,
+        ...(backlog > 0 ? { backlog } : {}),
+      };
       retval = this.#sessions.listen(worker.app, where.proto, where.endpoint, options);
     }
     const session = retval < 0 ? undefined : worker.adopt(retval);
@@ -260,11 +270,7 @@ export class ClientRequests {
     if (retval === 0 && typeof where !== "number") {
       const chunk = extConfig.length > 0 ? extConfig : where.extConfig;
       const options = { local, attributes, worker: worker.number, extConfig: chunk };
-      // Certificates have no owner yet, so those of others are not for it to name.
-      const isRefused = where.proto === TRANSPORT_TLS && extConfig.length > 0;
-      retval = isRefused
-        ? this.#sessions.counted(SESSION_E_NOSUPPORT)
-        : this.#sessions.connect(worker.app, where.proto, where.endpoint, options);
+      retval = this.#sessions.connect(worker.app, where.proto, where.endpoint, options);
     }
     if (retval < 0) worker.outbox.send({ type: "CONNECTED", context, retval, ...NO_SESSION_FIELDS });
     else worker.connecting.set(retval, context);
@@ -384,6 +390,7 @@ export class ClientRequests {
       to.outbox.send({ type: "WORKER_UPDATE_REPLY", context, retval: SESSION_E_NOSESSION, ...NO_SESSION_FIELDS });
       return;
     }
+    to.tellTls(adopted);
     to.outbox.send({ type: "WORKER_UPDATE_REPLY", context, retval: 0, ...to.fieldsOf(adopted) });
     to.announce(adopted);
   }

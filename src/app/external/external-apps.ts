@@ -15,6 +15,8 @@ import {
 } from "../../session/session-errors.js";
 import type { SessionLayer } from "../../session/session-layer.js";
 import { MIN_MESSAGE_RING_BYTES } from "../messages/message-table.js";
+import type { CryptoRequest } from "../messages/socket-table.js";
+import { answerCrypto, type CryptoReply } from "./client-crypto.js";
 import { ClientRequests } from "./client-requests.js";
 import {
   type ClientSegment,
@@ -227,6 +229,11 @@ export class ExternalApps implements Timed {
 
   #reset(worker: ExternalWorker, index: number): void {
     if (worker.owns(index)) this.#sessions.terminate(index);
+  }
+
+  /** Does what a client asks of the crypto store; `worker`: of whom it is, undefined: it has not attached. */
+  cryptoRequest(worker: ExternalWorker | undefined, request: CryptoRequest): CryptoReply {
+    return answerCrypto(this.#sessions, worker?.isAttached === true ? worker.app : -1, request);
   }
 
   /** The segment of that number, as clients know it. */

@@ -3,6 +3,7 @@ import { type FifoMirrors, LARGEST_DATAGRAM_BYTES, MIRROR_BROKEN } from "../../m
 import type { MirrorOffset } from "../../mem/fifo-mirror-layout.js";
 import type { ApplicationCallbacks, CleanupPhase } from "../../session/application.js";
 import { sessionAttribute } from "../../session/attributes.js";
+import type { CertificateRequest } from "../../session/certificate-request.js";
 import type { ActiveFlowHook } from "../../session/flow-hooks.js";
 import type { SessionErrorValue } from "../../session/session-errors.js";
 import type { SessionHandle } from "../../session/session-handle.js";
@@ -22,11 +23,29 @@ import {
 import { SUBSCRIBED_EVENTS, type SubscribedEvent } from "../../session/subscribed-event.js";
 import type { SessionIndex } from "../../transport/transport.js";
 import { IO_RX, IO_TX_ROOM } from "../messages/io-events.js";
-import { NO_SESSION_FIELDS, type SessionFields } from "../messages/message-table.js";
+import { MAX_TLS_INFO_DER, NO_SESSION_FIELDS, type SessionFields } from "../messages/message-table.js";
+import { tlsInfo } from "../tls-info.js";
 import type { ClientSegment, ClientSegmentTable, SegmentOwner } from "./client-segments.js";
 import type { ControlSegment } from "./control-segment.js";
 import type { ExternalSession } from "./external-session.js";
 import { Outbox } from "./outbox.js";
+
+/** Messages that wait for a client from which on it is asked for no more certificates. */
+const MAX_WAITING_ASKS = 1024;
+/** Longest name of a server or protocol (RFC 6066 3, RFC 7301 3.1). */
+const MAX_NAME = 255;
+
+/** Certificates one after the other, none when they are too long for a message. */
+function joined(certificates: readonly Uint8Array[]): Uint8Array {
+  const length = certificates.reduce((sum, each) => sum + each.length, 0);
+  const all = new Uint8Array(length > MAX_TLS_INFO_DER ? 0 : length);
+  let at = 0;
+  for (const each of all.length === 0 ? [] : certificates) {
+    all.set(each, at);
+    at += each.length;
+  }
+  return all;
+}
 
 /** What the host does for a client worker. */
 export interface ClientLink {
@@ -82,6 +101,9 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
   /** Those whose row has gone and whom the client has not forgotten yet. */
   readonly #forgotten = new Map<SessionHandle, ExternalSession>();
   readonly #known = new Set<ClientSegment>();
+  /** Handshakes that wait for a certificate. */
+  readonly #asked = new Map<number, CertificateRequest>();
+  #lastToken = 0;
   #isOpen = false;
   #first: ClientSegment | undefined;
 
@@ -225,11 +247,55 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
 
   // ---- ApplicationCallbacks ----
 
+  certificate(request: CertificateRequest): void {
+    // One that does not listen would be asked for ever more.
+    if (!this.isAttached || this.outbox.waiting >= MAX_WAITING_ASKS) {
+      request.answer(undefined);
+      return;
+    }
+    const token = ++this.#lastToken;
+    this.#asked.set(token, request);
+    request.cancelled = () => void this.#asked.delete(token);
+    const listener = this.#parts.sessions.table.handle(request.listener);
+    const serverName = request.serverName.slice(0, MAX_NAME);
+    this.outbox.send({ type: "APP_CRYPTO_ASYNC", token, listener, serverName });
+  }
+
+  /** The certificate of a handshake that the client was asked about. */
+  answerCertificate(token: number, pair: number): void {
+    const request = this.#asked.get(token);
+    this.#asked.delete(token);
+    request?.answer(pair);
+  }
+
+  /** Tells what was agreed on with the peer of a session of TLS, before the message that gives the session. */
+  tellTls({ index, handle }: ExternalSession): void {
+    const info = tlsInfo(this.#parts.sessions, index);
+    if (info === undefined) return;
+    const { version, cipher = "", standardCipher = "", alpn = "", serverName = "", resumed } = info;
+    const { certificate = new Uint8Array(0), issuers = [], verifyError = "", verifyReason = "" } = info;
+    this.outbox.send({
+      type: "TLS_INFO",
+      handle,
+      version,
+      cipher,
+      standardCipher,
+      alpn: alpn.slice(0, MAX_NAME),
+      serverName: serverName.slice(0, MAX_NAME),
+      certificate: certificate.length > MAX_TLS_INFO_DER ? new Uint8Array(0) : certificate,
+      issuers: joined(issuers),
+      resumed,
+      verifyError,
+      verifyReason,
+    });
+  }
+
   accept(s: SessionIndex, listener: SessionIndex): boolean | "later" {
     const session = this.adopt(s);
     if (session === undefined) return false;
     session.isAsked = true;
     const handle = this.#parts.sessions.table.handle(listener);
+    this.tellTls(session);
     this.outbox.send({ type: "ACCEPTED", session: s, listener: handle, ...this.fieldsOf(session) });
     this.announce(session);
     return "later";
@@ -248,6 +314,7 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
       this.#parts.sessions.terminate(s);
       return;
     }
+    this.tellTls(session);
     this.outbox.send({ type: "CONNECTED", context, retval: 0, ...this.fieldsOf(session) });
     this.announce(session);
   }
@@ -383,5 +450,7 @@ export class ExternalWorker implements ApplicationCallbacks, SegmentOwner {
     this.dropFlowHook();
     for (const session of [...this.sessions.values(), ...this.#forgotten.values()]) this.forget(session);
     this.connecting.clear();
+    for (const request of this.#asked.values()) request.answer(undefined);
+    this.#asked.clear();
   }
 }

@@ -7,7 +7,7 @@ import { IO_RX, IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "./io-events.js";
 // 2 to 7 VPP keeps to itself. Layouts are our own. What changes here changes MESSAGES_VERSION.
 
 /** Version of both tables of messages, of the queue and of the socket; both sides must have the same. */
-export const MESSAGES_VERSION = 4;
+export const MESSAGES_VERSION = 5;
 
 /** Smallest ring of a queue that takes the longest message, bytes. */
 export const MIN_MESSAGE_RING_BYTES = 32 * 1024;
@@ -89,6 +89,9 @@ const CONNECT_FIELDS = [
   { name: "attributes", kind: "attributes", doc: "set before the first segment" },
   EXT_CONFIG,
 ] as const satisfies readonly Field[];
+
+/** Longest certificate of a peer that TLS_INFO has, and most of its issuers, bytes. */
+export const MAX_TLS_INFO_DER = 6144;
 
 /** `decision` of FLOW_ANSWER: an application; below it the FLOW_VERDICTS by number, above it the default. */
 export const FLOW_ANSWER_APPLICATION = 3;
@@ -463,6 +466,56 @@ export const MESSAGES = {
       },
     ],
     doc: "a session has ended",
+  },
+  TLS_INFO: {
+    number: 59,
+    direction: "to-app",
+    argument: "none",
+    fields: [
+      HANDLE,
+      { name: "version", kind: "text", max: 64, doc: "as `TLSv1.3`" },
+      { name: "cipher", kind: "text", max: 128, doc: "suite, by OpenSSL's name" },
+      { name: "standardCipher", kind: "text", max: 128, doc: "the same by that of the standards" },
+      { name: "alpn", kind: "text", max: 512, doc: "application protocol; empty: none" },
+      { name: "serverName", kind: "text", max: 1024, doc: "as the client said it (SNI); empty: none" },
+      {
+        name: "certificate",
+        kind: "bytes",
+        max: MAX_TLS_INFO_DER,
+        doc: "the peer's, DER; empty: none, or it is longer",
+      },
+      {
+        name: "issuers",
+        kind: "bytes",
+        max: MAX_TLS_INFO_DER,
+        doc: "those of its issuers, one after the other; empty: it was not verified, or they are longer",
+      },
+      { name: "resumed", kind: "flag", doc: "whether the handshake was short" },
+      { name: "verifyError", kind: "text", max: 64, doc: "what is wrong with the certificate; empty: nothing" },
+      { name: "verifyReason", kind: "text", max: 512, doc: "the same in OpenSSL's words" },
+    ],
+    doc: "what was agreed on with the peer of a session of TLS; before the message that gives the session",
+  },
+  APP_CRYPTO_ASYNC: {
+    number: 60,
+    direction: "to-app",
+    argument: "none",
+    fields: [
+      { name: "token", kind: "handle", doc: "names the handshake" },
+      { name: "listener", kind: "handle", doc: "where it is" },
+      { name: "serverName", kind: "text", max: 1024, doc: "as the client said it (SNI); empty: none" },
+    ],
+    doc: "a handshake waits for a certificate; APP_CRYPTO_ASYNC_REPLY says it",
+  },
+  APP_CRYPTO_ASYNC_REPLY: {
+    number: 61,
+    direction: "to-stack",
+    argument: "none",
+    fields: [
+      { name: "token", kind: "handle", doc: "names the handshake" },
+      { name: "pair", kind: "i32", doc: "index of the certificate; negative: there is none" },
+    ],
+    doc: "the certificate of a handshake; too late: it is for nobody",
   },
   APP_DETACH: {
     number: 27,

@@ -16,7 +16,7 @@ export const SOCKET_MAGIC = 0x5446_4557;
 /** Bytes before the fields. */
 export const SOCKET_HEADER_BYTES = 12;
 /** Room that takes the longest message, bytes. */
-export const MAX_SOCKET_MESSAGE_BYTES = 24 * 1024;
+export const MAX_SOCKET_MESSAGE_BYTES = 132 * 1024;
 
 /** What was received is no message. */
 export interface SocketFailure {

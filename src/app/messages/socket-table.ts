@@ -19,8 +19,20 @@ const CONTEXT = {
   doc: "a number that a request and its reply have in common",
 } as const satisfies Field;
 const RETVAL = { name: "retval", kind: "i32", doc: "0 or a negative session error" } as const satisfies Field;
-const TEXT = { name: "text", kind: "text", max: 512, doc: "what was wrong" } as const satisfies Field;
+/** Longest text that says what was wrong. */
+export const MAX_REASON_BYTES = 512;
+const TEXT = { name: "text", kind: "text", max: MAX_REASON_BYTES, doc: "what was wrong" } as const satisfies Field;
+const INDEX = { name: "index", kind: "u32", doc: "its index" } as const satisfies Field;
+/** Longest PEM text of a certificate, key or list that comes by a message; longer ones are for who runs the stack. */
+export const MAX_PEM_MESSAGE_BYTES = 65_536;
 const IS_ADD = { name: "isAdd", kind: "flag", doc: "adds; otherwise deletes" } as const satisfies Field;
+
+const CRL = {
+  name: "crl",
+  kind: "bytes",
+  max: MAX_PEM_MESSAGE_BYTES,
+  doc: "lists of revoked certificates, PEM; empty: none",
+} as const satisfies Field;
 
 /** What a worker finds in the memory that it is given; all of it 0 in a refusal. */
 export const WORKER_FIELDS = [
@@ -145,18 +157,61 @@ export const SOCKET_MESSAGES = {
       CONTEXT,
       IS_ADD,
       { name: "index", kind: "u32", doc: "the pair to delete" },
-      { name: "cert", kind: "bytes", max: 10_000, doc: "the certificate, PEM" },
-      { name: "key", kind: "bytes", max: 10_000, doc: "its private key, PEM" },
+      { name: "cert", kind: "bytes", max: MAX_PEM_MESSAGE_BYTES, doc: "the certificate, its chain after it, PEM" },
+      { name: "key", kind: "bytes", max: MAX_PEM_MESSAGE_BYTES, doc: "its private key, PEM" },
     ],
     descriptors: [],
-    doc: "adds a pair of certificate and key, or deletes one; CERT_KEY_ADD_DEL_REPLY answers (NOSUPPORT without TLS)",
+    doc: "adds a pair of certificate and key, or deletes one; CERT_KEY_ADD_DEL_REPLY answers",
   },
   CERT_KEY_ADD_DEL_REPLY: {
     number: 7,
     direction: "to-app",
-    fields: [CONTEXT, RETVAL, { name: "index", kind: "u32", doc: "the pair" }],
+    fields: [CONTEXT, RETVAL, TEXT, INDEX],
     descriptors: [],
-    doc: "a pair is there, or gone",
+    doc: "a pair is there, or gone; or why not",
+  },
+  TRUST_ADD_DEL: {
+    number: 9,
+    direction: "to-stack",
+    fields: [
+      CONTEXT,
+      IS_ADD,
+      { name: "index", kind: "u32", doc: "the list to delete" },
+      { name: "certificates", kind: "bytes", max: MAX_PEM_MESSAGE_BYTES, doc: "trusted certificates, PEM" },
+      CRL,
+    ],
+    descriptors: [],
+    doc: "adds a list of trusted certificates, or deletes one; CRYPTO_REPLY answers",
+  },
+  CRL_UPDATE: {
+    number: 10,
+    direction: "to-stack",
+    fields: [CONTEXT, { name: "index", kind: "u32", doc: "the list of trusted certificates" }, CRL],
+    descriptors: [],
+    doc: "other lists of revoked certificates in place of those it has; CRYPTO_REPLY answers",
+  },
+  TLS_PROFILE_ADD_DEL: {
+    number: 11,
+    direction: "to-stack",
+    fields: [
+      CONTEXT,
+      IS_ADD,
+      { name: "index", kind: "u32", doc: "the profile to delete" },
+      { name: "minVersion", kind: "u32", doc: "least version, by its number on the wire; 0: the default" },
+      { name: "maxVersion", kind: "u32", doc: "last version, likewise" },
+      { name: "ciphers", kind: "text", max: 512, doc: "suites of TLS 1.2; empty: the default" },
+      { name: "suites", kind: "text", max: 512, doc: "suites of TLS 1.3, likewise" },
+      { name: "groups", kind: "text", max: 512, doc: "groups of the key exchange, likewise" },
+    ],
+    descriptors: [],
+    doc: "adds a TLS profile, or deletes one; CRYPTO_REPLY answers",
+  },
+  CRYPTO_REPLY: {
+    number: 12,
+    direction: "to-app",
+    fields: [CONTEXT, RETVAL, TEXT, INDEX],
+    descriptors: [],
+    doc: "trust or a profile is there, changed or gone; or why not",
   },
   ERROR: {
     number: 8,
@@ -182,3 +237,9 @@ export type SocketMessageOf<N extends SocketMessageName> = { readonly type: N } 
 
 /** Any message of the socket. */
 export type SocketMessage = { [N in SocketMessageName]: SocketMessageOf<N> }[SocketMessageName];
+
+/** What an application asks for that has to do with the crypto store. */
+export type CryptoRequestName = "CERT_KEY_ADD_DEL" | "TRUST_ADD_DEL" | "CRL_UPDATE" | "TLS_PROFILE_ADD_DEL";
+
+/** Any of these requests. */
+export type CryptoRequest = { [N in CryptoRequestName]: SocketMessageOf<N> }[CryptoRequestName];

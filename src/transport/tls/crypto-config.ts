@@ -53,7 +53,8 @@ function nothingSaid(): CryptoConfig {
 // The part: three indices (int32), verify (int8), length and names of ALPN, length and hostname. Big-endian.
 const FIXED_BYTES = 13;
 
-function isIndex(value: unknown): value is number {
+/** Whether a value may be an index of the crypto store. */
+export function isIndex(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0x7fff_ffff;
 }
 

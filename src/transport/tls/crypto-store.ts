@@ -120,7 +120,7 @@ export class CryptoStore {
     checkBytes(key, "certificate: key");
     return this.#pairs.add(owner, name, () => {
       const number = this.#must(this.engine.addPair(certificate, key), "certificate");
-      return { number, certificate: certificate.slice() };
+      return { number, certificate: new Uint8Array(certificate) };
     });
   }
 
@@ -155,11 +155,15 @@ export class CryptoStore {
     checkBytes(certificates, "trust");
     checkBytes(crl, "trust: crl");
     this.#checkTrustBytes(certificates.length + crl.length, owner);
-    return this.#trust.add(owner, name, () => this.#makeTrust(certificates.slice(), crl));
+    return this.#trust.add(owner, name, () => this.#makeTrust(new Uint8Array(certificates), crl));
   }
 
   #makeTrust(certificates: Uint8Array, crl: Uint8Array): Trust {
-    return { number: this.#must(this.engine.addStore(certificates, crl), "trust"), certificates, crl: crl.slice() };
+    return {
+      number: this.#must(this.engine.addStore(certificates, crl), "trust"),
+      certificates,
+      crl: new Uint8Array(crl),
+    };
   }
 
   #checkTrustBytes(more: number, owner: CryptoOwner): void {

@@ -48,8 +48,8 @@ describe("socket messages", () => {
     );
   });
 
-  it("have numbers from 1 on: VPP's, and ERROR", () => {
-    expect(forms.map(([, { number }]) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  it("have numbers from 1 on: VPP's, ERROR, and those of the crypto store", () => {
+    expect(forms.map(([, { number }]) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 8]);
   });
 
   it("lie in the packet byte by byte", () => {
@@ -74,7 +74,7 @@ describe("socket messages", () => {
     ["nothing", new Uint8Array(0), "too short", 0],
     ["half a header", sendFds.subarray(0, SOCKET_HEADER_BYTES - 1), "too short", 0],
     ["another magic", changed(sendFds, 0, 0x58), "first word", 0],
-    ["an unknown number", changed(sendFds, 6, 9), "no message of that number", MESSAGES_VERSION],
+    ["an unknown number", changed(sendFds, 6, 99), "no message of that number", MESSAGES_VERSION],
     ["less than it says", sendFds.subarray(0, 20), "SEND_FDS of a wrong length", MESSAGES_VERSION],
     ["more than it says", changed(sendFds, 8, 8), "SEND_FDS of a wrong length", MESSAGES_VERSION],
     ["part of a word", changed(sendFds.subarray(0, 23), 8, 11), "SEND_FDS of a wrong length", MESSAGES_VERSION],
@@ -100,7 +100,7 @@ describe("socket messages", () => {
 
   it("never throw: random bytes", () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(8), (bytes, number) => {
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(13), (bytes, number) => {
         expect("error" in parseSocketMessage(bytes)).toBe(true);
         // With a header that fits.
         const packet = new Uint8Array(SOCKET_HEADER_BYTES + (bytes.length & ~3));

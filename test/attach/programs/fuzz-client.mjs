@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { rootCertificates } from "node:tls";
 import { MESSAGES } from "../../../dist/src/app/messages/message-table.js";
 import { encodeSocketMessage } from "../../../dist/src/app/messages/socket-messages.js";
 import { ClientMemory } from "../../../dist/src/client/client-memory.js";
@@ -17,6 +18,8 @@ import { randomOf } from "./random.mjs";
 const [directory, uri, seed, lives, python] = process.argv.slice(2);
 const path = join(directory, "default");
 const random = randomOf(Math.imul(Number(seed), 2654435761));
+/** A certificate of Node's own. */
+const PEM = new TextEncoder().encode(rootCertificates[0]);
 const pick = (list) => list[random(list.length)];
 const word = () => pick([0, 1, -1, 2, 0x7fffffff, -0x80000000, random(4096), (random(1 << 30) << 2) | random(4)]);
 
@@ -44,12 +47,20 @@ function packet() {
   };
   const handle = { appHandle: random(9), worker: random(9) };
   const pair = { index: 0, cert: new Uint8Array(9), key: new Uint8Array(9) };
+  const crypto = { context: random(9), isAdd: random(3) > 0, index: random(3) };
+  const pem = () => pick([new Uint8Array(0), new Uint8Array(random(65_536)), PEM, PEM.slice(random(PEM.length))]);
+  const profile = { minVersion: pick([0, 0x303, 0x304, 7]), maxVersion: pick([0, 0x303, 0x304, 7]) };
+  const lists = { ciphers: pick(["", "ALL", "x".repeat(512)]), suites: pick(["", "\0"]), groups: pick(["", "X25519"]) };
   let bytes = encodeSocketMessage(
     pick([
       request(),
       { ...request(), ...sizes, maxSessions: random(1 << 22), lowWatermark: random(300) },
       { type: "WORKER_ADD_DEL", context: random(9), isAdd: random(2) === 0, ...handle },
       { type: "CERT_KEY_ADD_DEL", context: 1, isAdd: true, ...pair },
+      { type: "CERT_KEY_ADD_DEL", ...crypto, cert: pem(), key: pem() },
+      { type: "TRUST_ADD_DEL", ...crypto, certificates: pem(), crl: pem() },
+      { type: "CRL_UPDATE", context: 1, index: random(3), crl: pem() },
+      { type: "TLS_PROFILE_ADD_DEL", ...crypto, ...profile, ...lists },
     ]),
   );
   const kind = random(6);
@@ -63,6 +74,7 @@ function packet() {
 /** Packets in no order; the last ones may come after the worker is there. */
 async function socketLife() {
   const socket = SeqpacketSocket.connect(path);
+  if (random(2) === 0) socket.send(encodeSocketMessage(request()));
   for (let i = random(4); i >= 0; i--) socket.send(packet());
   await sleep(random(10));
   socket.close();
