@@ -39,6 +39,7 @@ export function checkConfig(config: StackConfig, source: ConfigSource): void {
     if (root !== undefined && kind !== "http") throw new ConfigError(`apps[${i}].root`, `kind ${kind} has no files`);
     if (listen?.length === 0) throw new ConfigError(`apps[${i}].listen`, "empty");
   }
+  checkTls(config);
   for (const [i, app] of apps.entries()) checkProxy(app, `apps[${i}]`, config);
   const { minSrcPort = 1024, maxSrcPort = 65_535 } = config.session ?? {};
   if (minSrcPort > maxSrcPort) {
@@ -63,6 +64,32 @@ function checkProxy({ kind, namespace, listen, to, allow }: AppConfig, where: st
     if (!leads(to, protocol)) throw new ConfigError(at, `${protocol} does not go on to there: ${quoteValue(uri)}`);
     if (endpoint.port === 0 && isAnyAddress(endpoint) && !mayTakeAll) {
       throw new ConfigError(at, `needs session.anyProxy, or a namespace with an interface: ${quoteValue(uri)}`);
+    }
+  }
+}
+
+function checkTls({ tls = {}, apps = [] }: StackConfig): void {
+  const { certificates = [], trust = [], profiles = [] } = tls;
+  const names = Object.entries({ certificates, trust, profiles }).map(([key, list]) => {
+    const all = list.map(({ name }) => name);
+    const second = all.findIndex((name, i) => all.indexOf(name) < i);
+    if (second < 0) return all;
+    const first = all.indexOf(all[second]);
+    const text = `the name of tls.${key}[${first}] already: ${quoteValue(all[second])}`;
+    throw new ConfigError(`tls.${key}[${second}].name`, text);
+  });
+  for (const [i, { kind, listen = [], tls: own }] of apps.entries()) {
+    if (own === undefined) continue;
+    const where = `apps[${i}].tls`;
+    if (kind !== "http") throw new ConfigError(where, `kind ${kind} has no TLS of its own`);
+    if (!listen.some((uri) => parseUri(uri).protocol === "tls")) {
+      throw new ConfigError(where, "it listens on no tls URI");
+    }
+    for (const [j, key] of (["certificate", "trust", "profile"] as const).entries()) {
+      const name = own[key];
+      if (name !== undefined && !names[j].includes(name)) {
+        throw new ConfigError(`${where}.${key}`, `no such ${key}: ${quoteValue(name)}`);
+      }
     }
   }
 }

@@ -2,6 +2,8 @@ import { isAssignable, parsePrefix, tryParseAddress } from "../ip/address.js";
 import { isRuleAction, isTag, MAX_TAG_LENGTH } from "../session/rule-record.js";
 import { SessionError } from "../session/session-errors.js";
 import { parseUri } from "../session/uri.js";
+import { isCryptoName } from "../transport/tls/crypto-things.js";
+import { TLS_VERSION_WORDS } from "../transport/tls/versions.js";
 import { quoteValue } from "./config-error.js";
 import { parseMetricsListen } from "./metrics/metrics-listen.js";
 import { parseAllowed, parseProxyTo } from "./proxy-config.js";
@@ -104,6 +106,22 @@ export const collectorLeaf: Leaf = (value) => {
   const isTcp = typeof value === "string" && /^tcp:/i.test(value);
   return isTcp ? uriLeaf(value) : `not an absolute path or a tcp URI: ${quoteValue(value)}`;
 };
+
+/** What operators call a thing of the crypto store. */
+export const cryptoNameLeaf: Leaf = (value) =>
+  typeof value === "string" && isCryptoName(value)
+    ? undefined
+    : `not a name of 1 to 64 characters, not digits alone: ${quoteValue(value)}`;
+
+/** A version of TLS. Without quotes YAML has it as a number. */
+export const tlsVersionLeaf: Leaf = (value) =>
+  TLS_VERSION_WORDS.some((word) => word === value) ? undefined : `not "1.2" or "1.3", in quotes: ${quoteValue(value)}`;
+
+/** Name of an application protocol (RFC 7301). */
+export const alpnLeaf: Leaf = (value) =>
+  typeof value === "string" && /^[\x20-\x7e]{1,255}$/.test(value)
+    ? undefined
+    : `not a name of 1 to 255 characters: ${quoteValue(value)}`;
 
 /** Where a proxy leads to. */
 export const proxyToLeaf: Leaf = (value) =>

@@ -7,8 +7,10 @@ import {
   actionLeaf,
   addressLeaf,
   allowedLeaf,
+  alpnLeaf,
   booleanLeaf,
   collectorLeaf,
+  cryptoNameLeaf,
   interfaceNameLeaf,
   intLeaf,
   type Leaf,
@@ -22,10 +24,14 @@ import {
   secretLeaf,
   tagLeaf,
   textLeaf,
+  tlsVersionLeaf,
   uriLeaf,
   wordLeaf,
 } from "./config-leaf.js";
+import { MAX_PROFILE_TEXT } from "../transport/tls/crypto-store.js";
 import { APP_KINDS, INTERFACE_KINDS, type StackConfig } from "./config-types.js";
+
+import { type TlsStoreConfig, VERIFY_WORDS } from "./tls-config.js";
 
 /** What of zod the schema is made with: zod is loaded only when there is something to check. */
 export type ZodModule = typeof Zod;
@@ -97,7 +103,7 @@ const UDP_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["udp"]>, Leaf>> 
   hopLimit: intLeaf(1, 255),
 };
 
-const TLS_LEAVES: Readonly<Record<keyof NonNullable<StackConfig["tls"]>, Leaf>> = {
+const TLS_LEAVES: Readonly<Record<Exclude<keyof NonNullable<StackConfig["tls"]>, keyof TlsStoreConfig>, Leaf>> = {
   maxConnections: intLeaf(1, MAX_ROWS),
   maxHandshakes: intLeaf(1, MAX_ROWS),
   handshakeMs: intLeaf(100, 600_000),
@@ -146,8 +152,9 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     });
   const maybe = (check: Leaf): Zod.ZodType => leaf(check).optional();
   const list = (element: Zod.ZodType): Zod.ZodType => z.array(element).optional();
-  const section = (leaves: Readonly<Record<string, Leaf>>): Zod.ZodType =>
-    z.strictObject(Object.fromEntries(Object.entries(leaves).map(([key, check]) => [key, maybe(check)]))).optional();
+  const maybeAll = (leaves: Readonly<Record<string, Leaf>>): Record<string, Zod.ZodType> =>
+    Object.fromEntries(Object.entries(leaves).map(([key, check]) => [key, maybe(check)]));
+  const section = (leaves: Readonly<Record<string, Leaf>>): Zod.ZodType => z.strictObject(maybeAll(leaves)).optional();
 
   const kernelRoute = z.strictObject({ prefix: leaf(prefixLeaf(false)), via: maybe(addressLeaf) });
   const hostEnd = z.strictObject({ addresses: list(leaf(prefixLeaf(true))), routes: list(kernelRoute) });
@@ -200,6 +207,15 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     namespace: maybe(nameLeaf(64)),
     listen: list(leaf(uriLeaf)),
     root: maybe(pathLeaf),
+    tls: z
+      .strictObject({
+        certificate: maybe(cryptoNameLeaf),
+        trust: maybe(cryptoNameLeaf),
+        profile: maybe(cryptoNameLeaf),
+        verify: maybe(wordLeaf(VERIFY_WORDS)),
+        alpn: list(leaf(alpnLeaf)),
+      })
+      .optional(),
     to: maybe(proxyToLeaf),
     allow: list(leaf(allowedLeaf)),
   });
@@ -230,7 +246,25 @@ export function configSchema(z: ZodModule): Zod.ZodType {
     evtCollector: z.strictObject({ to: leaf(collectorLeaf) }).optional(),
     tcp: section(TCP_LEAVES),
     udp: section(UDP_LEAVES),
-    tls: section(TLS_LEAVES),
+    tls: z
+      .strictObject({
+        ...maybeAll(TLS_LEAVES),
+        certificates: list(
+          z.strictObject({ name: leaf(cryptoNameLeaf), certificate: leaf(pathLeaf), key: leaf(pathLeaf) }),
+        ),
+        trust: list(z.strictObject({ name: leaf(cryptoNameLeaf), certificates: leaf(pathLeaf), crl: maybe(pathLeaf) })),
+        profiles: list(
+          z.strictObject({
+            name: leaf(cryptoNameLeaf),
+            minVersion: maybe(tlsVersionLeaf),
+            maxVersion: maybe(tlsVersionLeaf),
+            ciphers: maybe(textLeaf(MAX_PROFILE_TEXT)),
+            suites: maybe(textLeaf(MAX_PROFILE_TEXT)),
+            groups: maybe(textLeaf(MAX_PROFILE_TEXT)),
+          }),
+        ),
+      })
+      .optional(),
     session: section(SESSION_LEAVES),
     ip: section(IP_LEAVES),
     limits: section(LIMITS_LEAVES),

@@ -6,6 +6,7 @@ import type { SdlEntry } from "../session/sdl-record.js";
 import type { SessionConfig } from "../session/session-config.js";
 import type { TcpConfig } from "../transport/tcp/config.js";
 import type { TlsConfig } from "../transport/tls/config.js";
+import type { AppTlsConfig, TlsStoreConfig } from "./tls-config.js";
 import type { UdpConfig } from "../transport/udp/config.js";
 
 /** Interface kinds that there are. */
@@ -105,6 +106,8 @@ export interface AppConfig {
   readonly listen?: readonly string[];
   /** Kind `http`: directory of files to serve. Default: a built-in page. */
   readonly root?: string;
+  /** Kind `http`: of its tls:// listeners. */
+  readonly tls?: AppTlsConfig;
   /**
    * Kind `proxy`, which needs it: the URI that sessions go on to through the stack; `direct`, to where they wanted to go, by
    * sockets of the kernel; or `socks5://[USER:PASSWORD@]HOST:PORT`, through that server.
@@ -183,10 +186,11 @@ export interface StackConfig {
   readonly evtCollector?: EvtCollectorConfig;
   readonly tcp?: Partial<TcpConfig>;
   readonly udp?: Partial<UdpConfig>;
-  readonly tls?: Partial<TlsConfig> & {
-    /** File to which the secrets of all handshakes are added, so that a capture can be decrypted. Default: none. */
-    readonly keylog?: string;
-  };
+  readonly tls?: Partial<TlsConfig> &
+    TlsStoreConfig & {
+      /** File to which the secrets of all handshakes are added, so that a capture can be decrypted. Default: none. */
+      readonly keylog?: string;
+    };
   readonly session?: Partial<SessionConfig>;
   readonly ip?: IpConfig;
   readonly limits?: LimitsConfig;
@@ -222,6 +226,7 @@ export interface ResolvedApp {
   readonly namespace: string | undefined;
   readonly listen: readonly string[];
   readonly root: string | undefined;
+  readonly tls: AppTlsConfig | undefined;
   readonly to: string | undefined;
   readonly allow: readonly string[] | undefined;
 }
@@ -244,7 +249,7 @@ export interface ResolvedConfig {
   readonly evtCollector: string | undefined;
   readonly tcp: TcpConfig;
   readonly udp: UdpConfig;
-  readonly tls: TlsConfig & { readonly keylog?: string };
+  readonly tls: TlsConfig & TlsStoreConfig & { readonly keylog?: string };
   readonly session: SessionConfig;
   readonly ip: Required<IpConfig>;
   readonly limits: Required<LimitsConfig>;

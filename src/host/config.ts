@@ -132,8 +132,8 @@ function fillAttach({ attach, cli }: StackConfig): AttachConfig {
   return { directory, ...DEFAULT_ATTACH_CONFIG, ...defined(attach) };
 }
 
-function fillApp({ kind, namespace, listen, root, to, allow }: AppConfig): ResolvedApp {
-  return { kind, namespace, listen: listen ?? defaultListen(kind, to), root, to, allow };
+function fillApp({ kind, namespace, listen, root, tls, to, allow }: AppConfig): ResolvedApp {
+  return { kind, namespace, listen: listen ?? defaultListen(kind, to), root, tls, to, allow };
 }
 
 /** Reads a YAML (or JSON) text. Throws {@link ConfigError} that names `where` and the line. */

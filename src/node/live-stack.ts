@@ -15,6 +15,7 @@ import { NativeWindow } from "../host/native-window.js";
 import { NetworkNamespace } from "../host/netns.js";
 import type { PollableDevice } from "../host/poller.js";
 import { keylogFile } from "../host/keylog-file.js";
+import { appTlsOptions, loadTlsStore } from "../host/load-tls-store.js";
 import { opensslEngine } from "../host/openssl-engine.js";
 import { SystemClock } from "../host/system-clock.js";
 import { SystemRandom } from "../host/system-random.js";
@@ -141,8 +142,10 @@ export class LiveStack {
     if (evtCollector !== undefined) {
       this.#collector = await startEvtCollector(this.#within(DEFAULT_NAMESPACE), evtCollector);
     }
-    for (const app of this.config.apps)
-      this.#demoApps.push(await startApp(this.#within(app.namespace ?? DEFAULT_NAMESPACE), app));
+    for (const app of this.config.apps) {
+      const options = { ...app, tls: appTlsOptions(this.cryptoStore, app.tls) };
+      this.#demoApps.push(await startApp(this.#within(app.namespace ?? DEFAULT_NAMESPACE), options));
+    }
   }
 
   /** What the demo applications of a namespace attach to. */
@@ -224,6 +227,7 @@ export async function openStack(
     core = makeCore(config, native, () => stack?.wake(), reportError);
     const driver = new InlineDriver(core.engine);
     stack = new LiveStack(core, driver, config, namespaces, runCommand);
+    loadTlsStore(core.host.tls?.store, config.tls);
     if (config.tls.keylog !== undefined) core.host.tls?.logKeys(keylogFile(config.tls.keylog));
     for (const each of config.interfaces) addInterface(core, driver, each, native, namespaces);
     for (const route of config.routes) addRoute(core, route);

@@ -26,6 +26,44 @@ function tap(keys: object, rest: object = {}): object {
 
 const RULE = { proto: "tcp", remote: "9.0.0.0/8", action: "drop" };
 
+/** Lines about TLS. */
+function wrongTls(): (readonly [line: string, config: unknown])[] {
+  const store = (tls: object): object => tap({}, { tls });
+  const pair = { name: "site", certificate: "site.crt", key: "site.key" };
+  const http = (tls: object, listen: readonly string[] = ["tls://0.0.0.0/443"]): object =>
+    tap({}, { tls: { certificates: [pair] }, apps: [{ kind: "http", listen, tls }] });
+  const noName = "not a name of 1 to 64 characters, not digits alone";
+  return [
+    ["tls.certificates: not a list", store({ certificates: pair })],
+    ["tls.certificates[0].key: is missing", store({ certificates: [{ ...pair, key: undefined }] })],
+    ['tls.certificates[0].certificate: not a path: ""', store({ certificates: [{ ...pair, certificate: "" }] })],
+    [`tls.certificates[0].name: ${noName}: "17"`, store({ certificates: [{ ...pair, name: "17" }] })],
+    [`tls.certificates[0].name: ${noName}: "a b"`, store({ certificates: [{ ...pair, name: "a b" }] })],
+    ["tls.certificates[0].crl: unknown key", store({ certificates: [{ ...pair, crl: "x" }] })],
+    [
+      'tls.certificates[1].name: the name of tls.certificates[0] already: "site"',
+      store({ certificates: [pair, pair], trust: [{ name: "site", certificates: "ca.crt" }] }),
+    ],
+    ["tls.trust[0].certificates: is missing", store({ trust: [{ name: "ours" }] })],
+    [
+      'tls.profiles[0].minVersion: not "1.2" or "1.3", in quotes: 1.2',
+      store({ profiles: [{ name: "modern", minVersion: 1.2 }] }),
+    ],
+    [
+      "tls.profiles[0].ciphers: not a text of at most 511 characters: 7",
+      store({ profiles: [{ name: "modern", ciphers: 7 }] }),
+    ],
+    ['apps[0].tls.certificate: no such certificate: "other"', http({ certificate: "other" })],
+    ['apps[0].tls.trust: no such trust: "site"', http({ certificate: "site", trust: "site" })],
+    ['apps[0].tls.profile: no such profile: "site"', http({ profile: "site" })],
+    ['apps[0].tls.verify: not one of none, request, require, report: "maybe"', http({ verify: "maybe" })],
+    ['apps[0].tls.alpn[0]: not a name of 1 to 255 characters: ""', http({ alpn: [""] })],
+    ["apps[0].tls: it listens on no tls URI", http({ certificate: "site" }, ["tcp://0.0.0.0/80"])],
+    ["apps[0].tls: kind echo has no TLS of its own", tap({}, { apps: [{ kind: "echo", tls: {} }] })],
+    ["apps[0].tls.pair: unknown key", http({ pair: 1 })],
+  ];
+}
+
 /** Lines about proxies. */
 function wrongProxies(): (readonly [line: string, config: unknown])[] {
   const proxy = (keys: object, session: object = { anyProxy: true }): object =>
@@ -282,6 +320,7 @@ const WRONG: readonly (readonly [line: string, config: unknown])[] = [
   ["tls.handshakeMs: not a whole number from 100 to 600000: 5", tap({}, { tls: { handshakeMs: 5 } })],
   ["tls.recordBytes: not a whole number from 64 to 16384: 16385", tap({}, { tls: { recordBytes: 16_385 } })],
   ["tls.tickets: unknown key", tap({}, { tls: { tickets: true } })],
+  ...wrongTls(),
   ["ip.hopLimit: not a whole number from 1 to 255: 256", tap({}, { ip: { hopLimit: 256 } })],
 ];
 
@@ -375,7 +414,15 @@ interfaces:
     mode: normal
     table: 0
 routes: [ { prefix: 0.0.0.0/0, via: 198.18.0.1, interface: tap0, table: 0 } ]
-apps: [ { kind: http, listen: [ "tcp://0.0.0.0/80", "tcp://[::]:80", "tls://0.0.0.0/443" ], root: ./public } ]
+tls:
+  certificates: [ { name: site, certificate: site.crt, key: site.key } ]
+  trust: [ { name: ours, certificates: ca.crt, crl: ca.crl } ]
+  profiles: [ { name: modern, minVersion: "1.3", maxVersion: "1.3", ciphers: ALL, suites: TLS_AES_128_GCM_SHA256, groups: X25519 } ]
+apps:
+  - kind: http
+    listen: [ "tcp://0.0.0.0/80", "tcp://[::]:80", "tls://0.0.0.0/443" ]
+    root: ./public
+    tls: { certificate: site, trust: ours, profile: modern, verify: require, alpn: [ h2 ] }
 cli: { socket: /run/weft/one.sock }
 tcp: { synRcvdTimeoutMs: 1000 }
 `;

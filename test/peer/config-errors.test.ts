@@ -57,6 +57,35 @@ describe.concurrent("a wrong configuration", () => {
   });
 });
 
+describe.concurrent("a wrong file of TLS", () => {
+  const key = join(directory, "secret.key");
+  writeFileSync(key, "-----BEGIN PRIVATE KEY-----\nMIIsecretkey\n-----END PRIVATE KEY-----\n");
+  const config = (tls: string): string =>
+    `interfaces: [ { name: weftcfg0, kind: tap } ]\ncli: { socket: ${join(directory, randomUUID())} }\ntls: { ${tls} }`;
+
+  it.each([
+    [
+      "that is not there",
+      `certificates: [ { name: a, certificate: /none.crt, key: ${key} } ]`,
+      'tls.certificates[0].certificate: "/none.crt": cannot be read (ENOENT)',
+    ],
+    [
+      "that is no certificate",
+      `certificates: [ { name: a, certificate: ${key}, key: ${key} } ]`,
+      "tls.certificates[0].certificate: no start line",
+    ],
+    [
+      "that is none",
+      `trust: [ { name: a, certificates: ${directory} } ]`,
+      `tls.trust[0].certificates: "${directory}": not a file`,
+    ],
+    ["of suites", "profiles: [ { name: a, ciphers: NONSENSE } ]", "tls.profiles[0].ciphers: no cipher match"],
+  ])("%s: exit status 2 and one line, with nothing of what is in it", async (_, tls, line) => {
+    const { status, stdout, stderr } = await withConfig(config(tls));
+    expect({ status, stdout, stderr }).toEqual({ status: 2, stdout: "", stderr: `weft: ${line}\n` });
+  });
+});
+
 describe.concurrent("wrong arguments", () => {
   it.each([
     [["run", "--config", join(directory, "absent.yaml")]],

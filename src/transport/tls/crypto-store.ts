@@ -51,7 +51,7 @@ const MAX_IDLE_CONTEXTS = 64;
 /** Texts of all the trusted certificates of an application, bytes; a single list may have as many. */
 const MAX_TRUST_BYTES = 16 << 20;
 /** Longest list of suites or groups. */
-const MAX_PROFILE_TEXT = 511;
+export const MAX_PROFILE_TEXT = 511;
 
 function serialOf(thing: CryptoThing<unknown> | string): number | string {
   return typeof thing === "string" ? thing : thing.serial;

@@ -16,6 +16,11 @@ const MAX_THINGS = 4096;
 /** Things of one kind that an application may have. */
 export const MAX_APP_THINGS = 64;
 
+/** Whether a thing may be called so: a word, and no number, for numbers are indices. */
+export function isCryptoName(name: string): boolean {
+  return /^(?!\d+$)\S{1,64}$/.test(name);
+}
+
 /** What a thing is known by. */
 export interface ThingLabel {
   readonly index: number;
@@ -59,8 +64,7 @@ export class CryptoThings<T> {
     };
     if (index > MAX_THINGS) refuse(`more than ${MAX_THINGS}`);
     if (owner !== STACK_OWNER && this.of(owner).length >= MAX_APP_THINGS) refuse(`more than ${MAX_APP_THINGS}`);
-    // Numbers are indices.
-    if (name !== "" && !/^(?!\d+$)\S{1,64}$/.test(name)) refuse("not a name of 1 to 64 characters, not digits alone");
+    if (name !== "" && !isCryptoName(name)) refuse("not a name of 1 to 64 characters, not digits alone");
     if (name !== "" && this.named(name) !== undefined) refuse(`there is one named ${JSON.stringify(name)}`);
     const value = make();
     this.#list[index] = { serial: ++this.#lastSerial, owner, name, value, users: 0, isGone: false };
