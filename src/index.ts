@@ -4,6 +4,7 @@ import { type LiveStack, type OpenOptions, openStack } from "./node/live-stack.j
 
 export type { AppWorker, ConnectOptions, ListenOptions } from "./app/app-worker.js";
 export type { App } from "./app/app.js";
+export type { AppCrypto } from "./app/app-crypto.js";
 export type { AppCallbacks } from "./app/callbacks.js";
 export type { FlowHookHandle, InboundFlow, OnFlow } from "./app/flow-hook.js";
 export type { Listener } from "./app/listener.js";
@@ -19,7 +20,7 @@ export type { LiveStack, OpenOptions } from "./node/live-stack.js";
 export type { NamespaceHandle } from "./node/namespace-scope.js";
 export type { TlsOptions } from "./transport/tls/crypto-config.js";
 export type { CryptoStore, TlsProfile } from "./transport/tls/crypto-store.js";
-export type { TlsInfo, TlsPairText } from "./transport/tls/engine.js";
+export { TLS_1_2, TLS_1_3, type TlsInfo, type TlsPairText } from "./transport/tls/engine.js";
 export type { FlowDecision, FlowVerdict } from "./session/flow-record.js";
 export { SESSION_ERRORS, SessionError, type SessionErrorEntry } from "./session/session-errors.js";
 export {

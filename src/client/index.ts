@@ -1,5 +1,6 @@
 // Applications in processes of their own, and programs that manage a stack: `weft/client`.
 export type { App } from "../app/app.js";
+export type { AppCrypto } from "../app/app-crypto.js";
 export type { AppWorker, ConnectOptions, ListenOptions } from "../app/app-worker.js";
 export type { AppCallbacks } from "../app/callbacks.js";
 export type { FlowHookHandle, InboundFlow, OnFlow } from "../app/flow-hook.js";
@@ -8,6 +9,9 @@ export type { Answer, SendOptions, Session, SessionAddress, SessionStatistics } 
 export { DatagramBatch } from "../session/datagram-batch.js";
 export type { DatagramInfo } from "../session/datagram-header.js";
 export { startApp, type AppHandle, type AppOptions } from "../node/apps/index.js";
+export type { TlsOptions } from "../transport/tls/crypto-config.js";
+export type { TlsProfile } from "../transport/tls/crypto-store.js";
+export { TLS_1_2, TLS_1_3, type TlsInfo, type TlsPairText } from "../transport/tls/engine.js";
 export type { FlowDecision, FlowVerdict } from "../session/flow-record.js";
 export { SESSION_ERRORS, SessionError, type SessionErrorEntry } from "../session/session-errors.js";
 export { attach, attachWorker, type ClientApp, type WorkerOptions } from "./client-app.js";

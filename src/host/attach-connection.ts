@@ -147,7 +147,7 @@ export class AttachConnection implements ClientLink {
     }
   }
 
-  /** To read a certificate takes a while, so there may be so many in a second; who has not attached has none. */
+  /** To read a certificate takes a while, so there may be so many in a second; who has not attached is let go of. */
   #crypto(message: CryptoRequest): void {
     const worker = this.#attached?.worker;
     if (worker !== undefined && !this.#cryptoRequests.take(this.#service.nowUs())) {
@@ -155,6 +155,7 @@ export class AttachConnection implements ClientLink {
       return;
     }
     this.#socket.send(encodeSocketMessage(this.#service.apps.cryptoRequest(worker, message)));
+    if (worker === undefined) this.end("asks of the crypto store before it has attached");
   }
 
   /** A retval, if it may not even try. */

@@ -4,6 +4,10 @@ import type { AppCallbacks } from "../../src/app/callbacks.js";
 import type { Session } from "../../src/app/session.js";
 import type { CryptoStore } from "../../src/transport/tls/crypto-store.js";
 import { TLS_1_2, TLS_1_3 } from "../../src/transport/tls/engine.js";
+import { SESSION_E_NOAPP } from "../../src/session/session-errors.js";
+import { SeqpacketSocket } from "../../src/host/unix-socket.js";
+import { encodeSocketMessage, parseSocketMessage } from "../../src/app/messages/socket-messages.js";
+import { hear } from "../host/sockets.js";
 import type { LiveStack } from "../../src/node/live-stack.js";
 import { lacks } from "../needs.js";
 import { Authority } from "../transport/tls/authority.js";
@@ -136,6 +140,16 @@ test("what is refused has a name: limits, broken texts, foreign indices, and non
   await app.delTrust(trust);
   await expect(app.delTrust(trust)).rejects.toThrow("NOCRYPTOCKP");
   expect(storeOf(it.near).certificates()).toHaveLength(1);
+});
+
+test("who asks before it has attached is told so, and let go of", async () => {
+  const request = { type: "CRL_UPDATE", context: 1, index: 1, crl: new Uint8Array() } as const;
+  const stranger = hear(SeqpacketSocket.connect(`${it.directory}/default`));
+  const replies: unknown[] = [];
+  stranger.socket.onMessage = (bytes) => replies.push(parseSocketMessage(bytes));
+  stranger.socket.send(encodeSocketMessage(request));
+  await until(() => stranger.closes.length === 1);
+  expect(replies).toMatchObject([{ type: "CRYPTO_REPLY", context: 1, retval: SESSION_E_NOAPP }]);
 });
 
 test("its things go when it detaches", async () => {
