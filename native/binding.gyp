@@ -22,6 +22,7 @@
         "tls-connection.c",
         "tls-bio.c",
         "tls-keylog.c",
+        "tls-ocsp.c",
         "tls-peer.c",
         "tls-random.c",
         "tls-step.c",

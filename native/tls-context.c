@@ -20,6 +20,7 @@ void tls_context_drop(void *thing) {
   }
   SSL_CTX_free(context->ctx);
   tls_resumption_drop(context);
+  tls_staple_drop(context->staple);
   free(context);
 }
 
@@ -61,7 +62,7 @@ static bool is_alpn(const uint8_t *list, size_t length) {
 }
 
 struct profile {
-  bool server, datagram, asks;
+  bool server, datagram, asks, ocsp;
   int64_t pair, store, verify, min_version, max_version, ticket_seconds;
   char ciphers[PROFILE_TEXT], suites[PROFILE_TEXT], groups[PROFILE_TEXT];
 };
@@ -71,7 +72,7 @@ static bool read_profile(napi_env env, napi_value options, struct profile *profi
   *profile = (struct profile){.pair = -1, .store = -1, .min_version = TLS1_2_VERSION, .max_version = TLS1_3_VERSION};
   snprintf(profile->ciphers, sizeof profile->ciphers, "%s", CIPHER_LIST);
   if (!to_object(env, options, "options") || !option_flag(env, options, "server", &profile->server) ||
-      !option_flag(env, options, "asks", &profile->asks) ||
+      !option_flag(env, options, "asks", &profile->asks) || !option_flag(env, options, "ocsp", &profile->ocsp) ||
       !option_flag(env, options, "datagram", &profile->datagram) ||
       !option_integer(env, options, "pair", false, -1, INT32_MAX, &profile->pair) ||
       !option_integer(env, options, "store", false, -1, INT32_MAX, &profile->store) ||
@@ -125,10 +126,13 @@ static const char *apply(const struct profile *profile, struct tls_engine *engin
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (profile->verify == VERIFY_REQUIRE ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
                        context->reports ? go_on : NULL);
   if (context->server) {
+    if (pair != NULL) tls_staple_use(context, pair->staple);
     /* Session ids are not used, but who verifies must name their realm. */
     SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"weft", 4);
     if (context->alpn_length > 0) SSL_CTX_set_alpn_select_cb(ctx, select_alpn, context);
     if (profile->asks) SSL_CTX_set_cert_cb(ctx, ask_for_certificate, NULL);
+  } else if (profile->ocsp && SSL_CTX_set_tlsext_status_type(ctx, TLSEXT_STATUSTYPE_ocsp) != 1) {
+    return "ocsp";
   } else if (context->alpn_length > 0 && SSL_CTX_set_alpn_protos(ctx, context->alpn, context->alpn_length) != 0) {
     return "alpn";
   }
@@ -144,7 +148,7 @@ static const SSL_METHOD *method_of(const struct tls_context *context) {
 /*
  * addContext(options): its number, or why not. options: { server, pair, store, verify: 0 none | 1 if the peer has one |
  * 2 required | 3 only reported, ticketSeconds: 0 no resumption, minVersion, maxVersion, ciphers, suites, groups, alpn,
- * asks, datagram }
+ * asks, datagram, ocsp: a client asks for the response that is stapled to the certificate }
  */
 static napi_value add_context(napi_env env, napi_callback_info info) {
   napi_value argument, result;

@@ -32,6 +32,7 @@ void tls_pair_drop(void *thing) {
   X509_free(pair->certificate);
   sk_X509_pop_free(pair->chain, X509_free);
   EVP_PKEY_free(pair->key);
+  tls_staple_drop(pair->staple);
   free(pair);
 }
 
@@ -46,8 +47,7 @@ static int no_passphrase(char *out, int room, int writes, void *data) {
   return -1;
 }
 
-/* A Uint8Array; false after throwing. */
-static bool to_bytes(napi_env env, napi_value value, const char *what, uint8_t **bytes, size_t *length) {
+bool to_bytes(napi_env env, napi_value value, const char *what, uint8_t **bytes, size_t *length) {
   bool is_view = false;
   void *at;
   napi_typedarray_type type;
@@ -88,7 +88,8 @@ static napi_value add_pair(napi_env env, napi_callback_info info) {
   BIO *certificate = BIO_new_mem_buf(texts[0], (int)lengths[0]);
   BIO *key = BIO_new_mem_buf(texts[1], (int)lengths[1]);
   napi_value refusal = NULL;
-  if (pair == NULL || certificate == NULL || key == NULL || (pair->chain = sk_X509_new_null()) == NULL) {
+  if (pair == NULL || certificate == NULL || key == NULL || (pair->chain = sk_X509_new_null()) == NULL ||
+      (pair->staple = tls_staple_new()) == NULL) {
     throw_error(env, ENOMEM, "no memory for a certificate");
   } else if ((pair->certificate = PEM_read_bio_X509_AUX(certificate, NULL, no_passphrase, NULL)) == NULL) {
     refusal = tls_refusal(env, "certificate", "not PEM");

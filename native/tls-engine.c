@@ -60,7 +60,8 @@ napi_value tls_engine_create(napi_env env, napi_callback_info info) {
   }
   bool built = napi_create_object(env, &object) == napi_ok && tls_credential_methods(env, object, engine) &&
                tls_context_methods(env, object, engine) && tls_connection_methods(env, object, engine) &&
-               tls_keylog_methods(env, object, engine) && tls_ticket_methods(env, object, engine) && tls_datagram_methods(env, object, engine) &&
+               tls_keylog_methods(env, object, engine) && tls_ocsp_methods(env, object, engine) &&
+               tls_ticket_methods(env, object, engine) && tls_datagram_methods(env, object, engine) &&
                add_method(env, object, "setTime", set_time, &engine->shared);
   shared_release(&engine->shared); /* the functions hold it now */
   if (!built) return throw_error(env, ENOMEM, "cannot build the TLS engine");

@@ -66,6 +66,13 @@ static bool set_issuers(napi_env env, napi_value object, SSL *ssl) {
   return napi_set_named_property(env, object, "issuers", array) == napi_ok;
 }
 
+/* What was stapled to the certificate. */
+static bool set_ocsp(napi_env env, napi_value object, SSL *ssl) {
+  const unsigned char *response = NULL;
+  long length = SSL_get_tlsext_status_ocsp_resp(ssl, &response);
+  return SSL_is_server(ssl) || length <= 0 || set_bytes(env, object, "ocsp", response, (size_t)length);
+}
+
 bool tls_set_peer(napi_env env, napi_value object, SSL *ssl) {
   X509 *certificate = SSL_get1_peer_certificate(ssl);
   bool asked = SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE;
@@ -79,7 +86,7 @@ bool tls_set_peer(napi_env env, napi_value object, SSL *ssl) {
     int length = i2d_X509(certificate, &der);
     set = length <= 0 || set_bytes(env, object, "certificate", der, (size_t)length);
     OPENSSL_free(der);
-    set = set && (!asked || set_issuers(env, object, ssl));
+    set = set && (!asked || set_issuers(env, object, ssl)) && set_ocsp(env, object, ssl);
   }
   X509_free(certificate);
   return set;

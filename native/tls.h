@@ -57,6 +57,7 @@ struct tls_pair {
   X509 *certificate;
   STACK_OF(X509) *chain;
   EVP_PKEY *key;
+  struct tls_staple *staple;
 };
 
 /* One piece of the window. */
@@ -85,6 +86,7 @@ struct tls_context {
   struct tls_resumption *resumption; /* NULL: none */
   bool datagram; /* DTLS */
   struct tls_connection *spare; /* of such a server: for the next peer; not counted among refs */
+  struct tls_staple *staple; /* of the certificate; NULL: it has none */
 };
 void tls_context_drop(void *context);
 
@@ -156,6 +158,8 @@ bool tls_set_peer(napi_env env, napi_value object, SSL *ssl);
 void tls_log_line(const SSL *ssl, const char *line);
 void tls_forget_keys(struct tls_engine *engine);
 
+/* A Uint8Array; false after throwing. */
+bool to_bytes(napi_env env, napi_value value, const char *what, uint8_t **bytes, size_t *length);
 void tls_pair_drop(void *pair);
 void tls_store_drop(void *store);
 void tls_connection_drop(void *connection);
@@ -170,12 +174,19 @@ void tls_resumed(const struct tls_connection *connection);
 /* A new connection offers the session that its peer gave last. */
 void tls_resume(struct tls_connection *connection);
 
+/* The OCSP response of a certificate, without one at first. NULL without memory. */
+struct tls_staple *tls_staple_new(void);
+void tls_staple_drop(struct tls_staple *staple);
+/* The clients of a server's context that ask get it. */
+void tls_staple_use(struct tls_context *context, struct tls_staple *staple);
+
 /* Methods of the engine, by file. */
 bool tls_credential_methods(napi_env env, napi_value object, struct tls_engine *engine);
 bool tls_context_methods(napi_env env, napi_value object, struct tls_engine *engine);
 bool tls_connection_methods(napi_env env, napi_value object, struct tls_engine *engine);
 bool tls_ticket_methods(napi_env env, napi_value object, struct tls_engine *engine);
 bool tls_datagram_methods(napi_env env, napi_value object, struct tls_engine *engine);
+bool tls_ocsp_methods(napi_env env, napi_value object, struct tls_engine *engine);
 bool tls_keylog_methods(napi_env env, napi_value object, struct tls_engine *engine);
 napi_value tls_step(napi_env env, napi_callback_info info);
 

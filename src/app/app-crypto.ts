@@ -11,6 +11,11 @@ import type { TlsPairText } from "../transport/tls/engine.js";
 export interface AppCrypto {
   /** Adds a certificate, its chain after it, with its key: at most 64 KiB each. Resolves to its index. */
   addCertificate(pair: TlsPairText): Promise<number>;
+  /**
+   * The OCSP response, in DER, at most 16,380 bytes, that clients which ask for it get with a certificate until it has run out, in
+   * handshakes to come, of open listeners, too. An empty one takes it away.
+   */
+  setOcsp(certificate: number, response: Uint8Array): Promise<void>;
   delCertificate(index: number): Promise<void>;
   /** Adds trusted certificates; with `crl`, lists of revoked ones, that of a peer's issuer has to be there. */
   addTrust(certificates: Uint8Array, crl?: Uint8Array): Promise<number>;

@@ -77,6 +77,10 @@ export class LocalApp implements App {
     return this.#store("add certificate").addPair(pair, this.#index);
   }
 
+  async setOcsp(certificate: number, response: Uint8Array): Promise<void> {
+    this.#store("set ocsp").setOcsp(certificate, response, this.#index);
+  }
+
   async delCertificate(index: number): Promise<void> {
     this.#store("delete certificate").delPair(index, this.#index);
   }

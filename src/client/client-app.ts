@@ -153,6 +153,10 @@ export class ClientApp implements App {
     return this.#crypto.addCertificate(pair);
   }
 
+  setOcsp(): Promise<void> {
+    return this.#crypto.setOcsp();
+  }
+
   delCertificate(index: number): Promise<void> {
     return this.#crypto.delCertificate(index);
   }

@@ -66,6 +66,11 @@ export class ClientCrypto implements AppCrypto {
     await this.#del(index, (current) => ({ type: "CERT_KEY_ADD_DEL", index: current, ...nothing }));
   }
 
+  /** Not there yet: NOSUPPORT. */
+  async setOcsp(): Promise<void> {
+    throw new SessionError(SESSION_E_NOSUPPORT, "set ocsp", "for the stack's process");
+  }
+
   async addTrust(certificates: Uint8Array, crl: Uint8Array = NO_BYTES): Promise<number> {
     const texts = { certificates: pem(certificates, "trust"), crl: pem(crl, "trust: crl") };
     return this.#add({ type: "TRUST_ADD_DEL", isAdd: true, index: 0, ...texts }, "add trust");

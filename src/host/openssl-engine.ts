@@ -39,6 +39,10 @@ export function opensslEngine({ window, native }: NativeWindow, sources?: Engine
       setTime();
       return engine.open(context, peer);
     },
+    setOcsp(pair, response) {
+      setTime();
+      return engine.setOcsp(pair, response);
+    },
     // Node's own list, read when it is wanted first.
     roots() {
       if (roots >= 0) return roots;

@@ -1,5 +1,6 @@
 // Drives the TLS engine of the addon, rightly and wrongly: part of exercise.mjs.
 import assert from "node:assert/strict";
+import { ocspResponse } from "./ocsp-response.mjs";
 
 const AREA = 64;
 const NONE = new Uint8Array(0);
@@ -171,6 +172,43 @@ function exerciseDatagrams(window, engine, pair, store, refused) {
   for (const context of [client, server, stream]) engine.removeContext(context);
 }
 
+/** Stapled responses: set anew under a context that outlives its certificate, cut anywhere, with any byte another one. */
+function exerciseOcsp(window, engine, refused) {
+  const { certificate, key } = engine.makePair("weft.test");
+  const pair = engine.addPair(certificate, key);
+  const server = engine.addContext({ server: true, pair });
+  const client = engine.addContext({ server: false, ocsp: true });
+  const stapled = () => {
+    const ends = new Pair(window, engine, [client, server]);
+    ends.shake();
+    const { ocsp } = engine.info(ends.connections[0]);
+    assert.equal(engine.info(ends.connections[1]).ocsp, undefined);
+    ends.close();
+    return ocsp?.length ?? 0;
+  };
+  assert.equal(stapled(), 0);
+  const response = ocspResponse(certificate, { next: new Date(4e12) });
+  for (let i = 0; i < response.length; i++) {
+    engine.setOcsp(pair, response.subarray(0, i));
+    for (const bit of [1, 0x80]) {
+      const other = response.slice();
+      other[i] ^= bit;
+      engine.setOcsp(pair, other);
+    }
+  }
+  assert.equal(engine.setOcsp(pair, new Uint8Array(20_000)), "ocsp: longer than 16380 bytes");
+  assert.equal(engine.setOcsp(pair, response), undefined);
+  assert.equal(stapled(), response.length);
+  engine.setOcsp(pair, NONE);
+  assert.equal(stapled(), 0);
+  engine.setOcsp(pair, ocspResponse(certificate));
+  for (const bytes of ["response", undefined, new Int32Array(4)]) refused("EINVAL", () => engine.setOcsp(pair, bytes));
+  engine.removePair(pair);
+  refused("ENOENT", () => engine.setOcsp(pair, response));
+  assert.ok(stapled() > 0);
+  for (const context of [client, server]) engine.removeContext(context);
+}
+
 /** @param {(code: string, action: () => unknown) => void} refused @param {(target: object) => void} feedNonsense */
 export function exerciseTls(addon, refused, feedNonsense) {
   const window = addon.createWindow(8 << 20);
@@ -199,6 +237,7 @@ export function exerciseTls(addon, refused, feedNonsense) {
   }
   exerciseTickets(window, engine, pair, store, refused);
   exerciseDatagrams(window, engine, pair, store, refused);
+  exerciseOcsp(window, engine, refused);
   engine.logKeys(true);
   const client = engine.addContext({ server: false, store, verify: 2, alpn: Uint8Array.of(2, 104, 50) });
   const old = engine.addContext({

@@ -5,7 +5,7 @@ import { TLS_VERIFY_NONE, TLS_VERIFY_REQUIRE } from "./engine.js";
 /** What a context is to be like for an endpoint, with the defaults where an application has said nothing. */
 export function contextRequest(
   server: boolean,
-  { pair, trust, profile, verify, alpn }: CryptoConfig,
+  { pair, trust, profile, verify, alpn, ocsp }: CryptoConfig,
   datagram = false,
 ): ContextRequest {
   const asks = pair === PAIR_ASK;
@@ -19,5 +19,6 @@ export function contextRequest(
     alpn,
     asks,
     datagram,
+    ocsp: ocsp && !server,
   };
 }

@@ -28,6 +28,8 @@ export interface TlsOptions {
   readonly verify?: keyof typeof TLS_VERIFY_WORDS;
   /** Names of application protocols, best first (RFC 7301). */
   readonly alpn?: readonly string[];
+  /** A client asks the server to staple an OCSP response to its certificate: `tlsInfo().ocsp`. Default false. */
+  readonly ocsp?: boolean;
 }
 
 /** The same as the transport has it: -1 where nothing was said. */
@@ -39,6 +41,7 @@ export interface CryptoConfig {
   readonly verify: number;
   /** A length byte before each name. */
   readonly alpn: Uint8Array;
+  readonly ocsp: boolean;
   readonly hostname: string;
 }
 
@@ -47,11 +50,12 @@ export const PAIR_ASK = -2;
 
 /** When nothing was said. */
 function nothingSaid(): CryptoConfig {
-  return { pair: -1, trust: -1, profile: -1, verify: -1, alpn: new Uint8Array(0), hostname: "" };
+  return { pair: -1, trust: -1, profile: -1, verify: -1, alpn: new Uint8Array(0), ocsp: false, hostname: "" };
 }
 
-// The part: three indices (int32), verify (int8), length and names of ALPN, length and hostname. Big-endian.
-const FIXED_BYTES = 13;
+// The part: three indices (int32), verify (int8), ocsp (int8), length and names of ALPN, length and hostname.
+// Big-endian.
+const FIXED_BYTES = 14;
 
 /** Whether a value may be an index of the crypto store. */
 export function isIndex(value: unknown): value is number {
@@ -88,13 +92,14 @@ function alpnBytes(names: readonly string[]): Uint8Array | undefined {
  * anywhere.
  */
 export function cryptoExtConfig(options: TlsOptions, hostname = ""): Uint8Array | string {
-  const { trust, profile, verify, alpn = [] } = options;
+  const { trust, profile, verify, alpn = [], ocsp = false } = options;
   const pair = options.pair === "ask" ? undefined : options.pair;
   for (const [name, value] of Object.entries({ pair, trust, profile })) {
     if (value !== undefined && !isIndex(value)) return `tls: ${name} is no index`;
   }
   if (verify !== undefined && !Object.hasOwn(TLS_VERIFY_WORDS, verify))
     return "tls: verify is not none, request, require, report";
+  if (typeof ocsp !== "boolean") return "tls: ocsp is not true or false";
   const names = Array.isArray(alpn) ? alpnBytes(alpn) : undefined;
   if (names === undefined) return "tls: alpn is no list of names of 1 to 255 characters, 255 with a byte for each";
   const host = asciiBytes(hostname);
@@ -104,6 +109,7 @@ export function cryptoExtConfig(options: TlsOptions, hostname = ""): Uint8Array 
   [pair, trust, profile].forEach((value, i) => view.setInt32(4 * i, value ?? -1));
   if (options.pair === "ask") view.setInt32(0, PAIR_ASK);
   view.setInt8(12, verify === undefined ? -1 : TLS_VERIFY_WORDS[verify]);
+  view.setInt8(13, ocsp ? 1 : 0);
   part[FIXED_BYTES] = names.length;
   part.set(names, FIXED_BYTES + 1);
   part[FIXED_BYTES + 1 + names.length] = host.length;
@@ -124,7 +130,8 @@ export function parseCryptoConfig(chunk: Uint8Array | undefined): CryptoConfig |
   const hostAt = FIXED_BYTES + 1 + part[FIXED_BYTES];
   if (hostAt >= part.length || hostAt + 1 + part[hostAt] !== part.length) return SESSION_E_INVALID;
   const verify = view.getInt8(12);
-  if (verify < -1 || verify > TLS_VERIFY_REPORT) return SESSION_E_INVALID;
+  const ocsp = view.getInt8(13);
+  if (verify < -1 || verify > TLS_VERIFY_REPORT || (ocsp & ~1) !== 0) return SESSION_E_INVALID;
   const alpn = part.slice(FIXED_BYTES + 1, hostAt);
   const hostname = String.fromCharCode(...part.subarray(hostAt + 1));
   if (!areNames(alpn) || !ASCII.test(hostname) || hostname.length > MAX_HOSTNAME) return SESSION_E_INVALID;
@@ -134,6 +141,7 @@ export function parseCryptoConfig(chunk: Uint8Array | undefined): CryptoConfig |
     profile: view.getInt32(8),
     verify,
     alpn,
+    ocsp: ocsp === 1,
     hostname,
   };
 }

@@ -17,6 +17,7 @@ export interface ContextRequest {
   readonly asks?: boolean;
   /** DTLS. */
   readonly datagram?: boolean;
+  readonly ocsp?: boolean;
 }
 
 /** A certificate in PEM, and the engine's number of it with its key. */
@@ -122,6 +123,13 @@ export class CryptoStore {
       const number = this.#must(this.engine.addPair(certificate, key), "certificate");
       return { number, certificate: new Uint8Array(certificate) };
     });
+  }
+
+  /** The OCSP response (DER) that is stapled to a certificate in handshakes to come, of open listeners, too; empty: none any more. */
+  setOcsp(index: number, response: Uint8Array, owner: CryptoOwner = STACK_OWNER): void {
+    checkBytes(response, "certificate: ocsp");
+    const refusal = this.engine.setOcsp(this.#pairs.own(index, owner).value.number, response);
+    if (refusal !== undefined) throw new SessionError(SESSION_E_INVALID, "certificate", refusal);
   }
 
   /** Takes a certificate away; 0, the test certificate, stays. */
@@ -266,9 +274,9 @@ export class CryptoStore {
   }
 
   #acquire(made: Made): number {
-    const { server, verify, alpn, asks = false, datagram = false } = made.request;
+    const { server, verify, alpn, asks = false, datagram = false, ocsp = false } = made.request;
     const things = [made.pair, made.trust, made.profile].map(serialOf);
-    const key = `${things.join(" ")} ${server} ${verify} ${asks} ${datagram} ${alpn.join()}`;
+    const key = `${things.join(" ")} ${server} ${verify} ${asks} ${datagram} ${ocsp} ${alpn.join()}`;
     const known = this.#byKey.get(key);
     const context = known === undefined ? undefined : this.#contexts.get(known);
     if (known !== undefined && context !== undefined) {
@@ -283,6 +291,7 @@ export class CryptoStore {
       verify,
       asks,
       datagram,
+      ocsp,
       ticketSeconds: datagram ? 0 : this.#ticketSeconds,
       ...(alpn.length === 0 ? {} : { alpn }),
     });

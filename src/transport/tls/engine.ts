@@ -92,6 +92,8 @@ export interface TlsContextSettings {
   readonly groups?: string;
   /** Names of application protocols, a length byte before each (RFC 7301). */
   readonly alpn?: Uint8Array;
+  /** A client asks for the OCSP response that is stapled to the certificate. */
+  readonly ocsp?: boolean;
   /** A server's certificate is asked for at each connection: {@link TLS_OUT_ASKS}. */
   readonly asks?: boolean;
   /**
@@ -115,6 +117,8 @@ export interface TlsInfo {
   readonly serverName?: string;
   /** The peer's, in DER. */
   readonly certificate?: Uint8Array;
+  /** Of a client that asked for it: the OCSP response that the server stapled to its certificate, in DER. Not verified; none of a resumed session. */
+  readonly ocsp?: Uint8Array;
   /** The handshake was short, by what an earlier session left (RFC 8446 2.2). */
   readonly resumed: boolean;
   /** Those of its issuers, one after the other, if it was verified. */
@@ -157,6 +161,11 @@ export interface TlsEngine {
   addPair(certificate: Uint8Array, key: Uint8Array): number | string;
   /** Contexts that have it keep it. */
   removePair(pair: number): boolean;
+  /**
+   * The OCSP response, in DER, that is stapled to a certificate from now on, also in contexts that have it; empty: none. Why it
+   * is refused, undefined: it is not. It is not stapled any more when it has run out.
+   */
+  setOcsp(pair: number, response: Uint8Array): string | undefined;
   /** The number of a store of trusted certificates, or why it is refused. With `crl` the peer's certificate, not those of its issuers, must not be on its issuer's list, which there has to be. */
   addStore(certificates: Uint8Array, crl: Uint8Array): number | string;
   removeStore(store: number): boolean;

@@ -4,7 +4,7 @@ import { EXT_CONFIG_CRYPTO, EXT_CONFIG_HTTP, ExtConfig } from "../../../src/sess
 import { SESSION_E_INVALID } from "../../../src/session/session-errors.js";
 import { cryptoExtConfig, PAIR_ASK, parseCryptoConfig } from "../../../src/transport/tls/crypto-config.js";
 
-const NOTHING = { pair: -1, trust: -1, profile: -1, verify: -1, alpn: new Uint8Array(0), hostname: "" };
+const NOTHING = { pair: -1, trust: -1, profile: -1, verify: -1, alpn: new Uint8Array(0), ocsp: false, hostname: "" };
 
 function chunkOf(part: Uint8Array, kind = EXT_CONFIG_CRYPTO): Uint8Array {
   const config = new ExtConfig();
@@ -14,7 +14,14 @@ function chunkOf(part: Uint8Array, kind = EXT_CONFIG_CRYPTO): Uint8Array {
 
 describe("what an application says of a TLS endpoint", () => {
   test("comes back as it was said", () => {
-    const options = { pair: 3, trust: 70_000, profile: 0, verify: "request", alpn: ["h2", "http/1.1"] } as const;
+    const options = {
+      pair: 3,
+      trust: 70_000,
+      profile: 0,
+      verify: "request",
+      alpn: ["h2", "http/1.1"],
+      ocsp: true,
+    } as const;
     const chunk = cryptoExtConfig(options, "a.test");
     expect(chunk).toBeInstanceOf(Uint8Array);
     expect(parseCryptoConfig(chunk as Uint8Array)).toEqual({
@@ -23,6 +30,7 @@ describe("what an application says of a TLS endpoint", () => {
       profile: 0,
       verify: 1,
       alpn: new TextEncoder().encode("\u0002h2\u0008http/1.1"),
+      ocsp: true,
       hostname: "a.test",
     });
     expect(parseCryptoConfig(cryptoExtConfig({ pair: "ask" }) as Uint8Array)).toEqual({ ...NOTHING, pair: PAIR_ASK });
@@ -41,6 +49,7 @@ describe("what an application says of a TLS endpoint", () => {
     [{ verify: "maybe" }, "", "verify is not none, request, require, report"],
     [{ verify: "toString" }, "", "verify is not none, request, require, report"],
     [{ alpn: "h2" }, "", "alpn is no list"],
+    [{ ocsp: 1 }, "", "ocsp is not true or false"],
     [{ alpn: [7] }, "", "alpn is no list"],
     [{ alpn: ["é"] }, "", "alpn is no list"],
     [{ alpn: ["x".repeat(200), "y".repeat(60)] }, "", "alpn is no list"],
@@ -60,13 +69,14 @@ describe("a chunk from another process", () => {
       expect(parseCryptoConfig(chunkOf(part.subarray(0, n)))).toBe(SESSION_E_INVALID);
     }
     expect(parseCryptoConfig(chunkOf(Uint8Array.of(...part, 0)))).toBe(SESSION_E_INVALID);
-    // Of verify, of the length of a protocol's name, of the hostname.
+    // Of verify, of ocsp, of the length of a protocol's name, of the hostname.
     for (const [at, value] of [
       [12, 4],
-      [14, 3],
-      [14, 0],
-      [19, 0],
-      [19, 200],
+      [13, 2],
+      [15, 3],
+      [15, 0],
+      [20, 0],
+      [20, 200],
     ]) {
       const odd = part.slice();
       odd[at] = value;
