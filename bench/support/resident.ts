@@ -53,6 +53,12 @@ export function residentBytes(bytes: number): number {
   return findMapping(bytes).residentBytes;
 }
 
+/** Resident bytes of the heap of C, of which all that is not a large piece of its own is taken. */
+export function cHeapBytes(): number {
+  const [, kilobytes = "0"] = /\[heap\]\n(?:.*\n)*?Rss: +(\d+) kB/.exec(readFileSync("/proc/self/smaps", "utf8")) ?? [];
+  return Number(kilobytes) * 1024;
+}
+
 /**
  * Resident bytes of each region of the window of `bytes`, by name; regions of one name together. A page counts for the
  * region that its first byte is in.
