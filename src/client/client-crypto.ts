@@ -1,6 +1,12 @@
 import type { AppCrypto } from "../app/app-crypto.js";
 import { MAX_PEM_MESSAGE_BYTES } from "../app/messages/socket-table.js";
-import { SESSION_E_INVALID, SESSION_E_NOAPP, SESSION_E_NOCRYPTOCKP, SessionError } from "../session/session-errors.js";
+import {
+  SESSION_E_INVALID,
+  SESSION_E_NOAPP,
+  SESSION_E_NOCRYPTOCKP,
+  SESSION_E_NOSUPPORT,
+  SessionError,
+} from "../session/session-errors.js";
 import { isIndex, type TlsOptions } from "../transport/tls/crypto-config.js";
 import type { TlsProfile } from "../transport/tls/crypto-store.js";
 import type { TlsPairText } from "../transport/tls/engine.js";

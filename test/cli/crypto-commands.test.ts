@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -7,6 +7,7 @@ import { requestLine } from "../../src/cli/methods/request-form.js";
 import { TLS_1_3 } from "../../src/transport/tls/engine.js";
 import type { CryptoStore } from "../../src/transport/tls/crypto-store.js";
 import { lacks } from "../needs.js";
+import { ocspResponse } from "../native/ocsp-response.mjs";
 import { mustRun } from "../support/program.js";
 import { Authority } from "../transport/tls/authority.js";
 import { TlsStacks } from "../transport/tls/two-stacks.js";
@@ -71,7 +72,7 @@ describe("certificates", () => {
       ["2", "app0[0]", "-", "CN=a.test"],
       ["3", "app0[0]", "-", "CN=a.test"],
     ]);
-    expect(await ok("show app certificate")).toMatch(/ \d{4} GMT {2}[0-9a-f]{64}$/m);
+    expect(await ok("show app certificate")).toMatch(/ \d{4} GMT {2}no {4}[0-9a-f]{64}$/m);
     expect(await cells("show app certificate app app0")).toHaveLength(3);
     // The application uses what was added for it.
     await app.listen("tls://0.0.0.0/443", { tls: { pair: 3 } });
@@ -117,7 +118,7 @@ describe("certificates", () => {
     expect(await refusal(`app crypto add certificate certificate ${certificate}`)).toContain("key is missing");
     expect(await refusal(`app crypto add certificate crl ${certificate}`)).toContain('unknown argument "crl"');
     expect(await refusal("app crypto add pair")).toContain(
-      'kind: not one of certificate, trust, crl, tls-profile: "pair"',
+      'kind: not one of certificate, trust, crl, ocsp, tls-profile: "pair"',
     );
     expect(await refusal("app crypto add certificate app nobody")).toContain('no app "nobody"');
     expect(await refusal(`app crypto add certificate app 7 certificate ${certificate} key ${key}`)).toContain(
@@ -129,6 +130,31 @@ describe("certificates", () => {
     await ok(named("twice"));
     expect(await refusal(named("twice"))).toContain('there is one named "twice"');
   });
+});
+
+test("an OCSP response for a certificate, by its name or index", async () => {
+  const { certificate, key } = pairFiles("a.test");
+  const app = await net.attach(1);
+  await ok(`app crypto add certificate name site certificate ${certificate} key ${key}`);
+  await ok(`app crypto add certificate app app0 certificate ${certificate} key ${key}`);
+  const response = file("ocsp.der", ocspResponse(readFileSync(certificate)));
+  const stapled = async (): Promise<(string | undefined)[]> =>
+    (await cells("show app certificate")).slice(1).map((row) => row.at(-2));
+  expect(await stapled()).toEqual(["no", "no"]);
+  expect(await ok(`app crypto add ocsp pair site ocsp ${response}`)).toBe("");
+  expect(await stapled()).toEqual(["yes", "no"]);
+  expect(await ok(`app crypto add ocsp app app0 pair 2 ocsp ${response}`)).toBe("");
+  expect(await stapled()).toEqual(["yes", "yes"]);
+  expect(await refusal(`app crypto add ocsp pair 2 ocsp ${response}`)).toContain("certificate 2: application 0's");
+  expect(await refusal(`app crypto add ocsp pair other ocsp ${response}`)).toContain('no certificate named "other"');
+  expect(await refusal(`app crypto add ocsp pair site ocsp ${certificate}`)).toContain("not a response in DER");
+  expect(await refusal(`app crypto add ocsp pair site ocsp ${file("e", "")}`)).toContain("ocsp: nothing in it");
+  const long = file("long", "x".repeat(16_381));
+  expect(await refusal(`app crypto add ocsp pair site ocsp ${long}`)).toContain("longer than 16380 bytes");
+  expect(await refusal(`app crypto add ocsp name x pair site ocsp ${response}`)).toContain("name: not of kind ocsp");
+  expect(await refusal(`app crypto add ocsp ocsp ${response}`)).toContain("pair is missing");
+  expect(await refusal("app crypto add ocsp pair site")).toContain("ocsp is missing");
+  await app.detach();
 });
 
 describe.skipIf(lacks("openssl"))("trust", () => {
@@ -218,6 +244,7 @@ describe("methods", () => {
           subject: "CN=a.test",
           validTo: expect.any(String),
           sha256: expect.any(String),
+          ocsp: false,
         },
       ],
       trust: [],

@@ -10,7 +10,7 @@ type Add = MethodParams<"crypto.add">;
 type Kind = Add["kind"];
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-const KINDS: readonly Kind[] = ["certificate", "trust", "crl", "tls-profile"];
+const KINDS: readonly Kind[] = ["certificate", "trust", "crl", "ocsp", "tls-profile"];
 
 /** Takes an application by name or index. */
 function takeApp(words: Words, { host }: CommandRun): number {
@@ -50,6 +50,7 @@ const WORDS: Readonly<Record<Kind, Readonly<Record<string, Take>>>> = {
   certificate: { certificate: takeText("certificate"), key: takeText("key") },
   trust: { certificates: takeText("certificates"), crl: takeText("crl") },
   crl: { trust: takeText("trust"), crl: takeText("crl") },
+  ocsp: { pair: takeText("pair"), ocsp: takeText("ocsp") },
   "tls-profile": {
     "cipher-list": takeText("ciphers"),
     ciphersuites: takeText("suites"),
@@ -62,8 +63,8 @@ const WORDS: Readonly<Record<Kind, Readonly<Record<string, Take>>>> = {
 const addCrypto: Command = {
   name: "app crypto add",
   usage:
-    "certificate [app A] [name N] certificate FILE key FILE | trust [app A] [name N] certificates FILE [crl FILE] | crl [app A] trust T crl FILE | tls-profile [app A] [name N] [cipher-list C] [ciphersuites S] [groups G] [min-version V] [max-version V]",
-  help: "adds to the crypto store, for an application or for all, and prints the index; crl: other lists for a trust; files as the stack sees them",
+    "certificate [app A] [name N] certificate FILE key FILE | trust [app A] [name N] certificates FILE [crl FILE] | crl [app A] trust T crl FILE | ocsp [app A] pair P ocsp FILE | tls-profile [app A] [name N] [cipher-list C] [ciphersuites S] [groups G] [min-version V] [max-version V]",
+  help: "adds to the crypto store, for an application or for all, and prints the index; crl: other lists for a trust; ocsp: the response that is stapled to a certificate; files as the stack sees them",
   run(words, run) {
     const kind = takeKind(words, KINDS);
     const params: Mutable<Add> = { kind };
@@ -76,7 +77,7 @@ const addCrypto: Command = {
       else take(params, words, words.take(what));
     }
     const { index } = call(run, "crypto.add", params);
-    return kind === "crl" ? "" : `${kind} ${index}`;
+    return kind === "crl" || kind === "ocsp" ? "" : `${kind} ${index}`;
   },
 };
 
@@ -130,8 +131,8 @@ const showCertificates = shows(
   "certificate",
   "the certificates of the crypto store, by index",
   "certificates",
-  ["Subject", "Valid to", "SHA-256"],
-  ({ subject, validTo, sha256 }) => [subject, validTo, sha256],
+  ["Subject", "Valid to", "OCSP", "SHA-256"],
+  ({ subject, validTo, ocsp, sha256 }) => [subject, validTo, ocsp ? "yes" : "no", sha256],
 );
 
 const showTrust = shows(

@@ -8,7 +8,7 @@ import {
   SESSION_E_NOCRYPTOENG,
   SessionError,
 } from "../../session/session-errors.js";
-import type { CryptoStore } from "../../transport/tls/crypto-store.js";
+import { type CryptoStore, MAX_OCSP_BYTES } from "../../transport/tls/crypto-store.js";
 import { type CryptoOwner, STACK_OWNER } from "../../transport/tls/crypto-things.js";
 import { TLS_VERSIONS, tlsVersionName } from "../../transport/tls/versions.js";
 import type { HandlersOf, MethodRun } from "./handler.js";
@@ -23,6 +23,7 @@ const PARAMETERS: Readonly<Record<Kind, readonly string[]>> = {
   certificate: ["certificate", "key"],
   trust: ["certificates", "crl"],
   crl: ["trust", "crl"],
+  ocsp: ["pair", "ocsp"],
   "tls-profile": ["minVersion", "maxVersion", "ciphers", "suites", "groups"],
 };
 const ALL_KINDS = ["kind", "app", "name"];
@@ -55,7 +56,7 @@ function blameStore<T>(argument: string, change: () => T): T {
 }
 
 /** A file of the stack's side. What is in it is never part of an answer. */
-function readPem(argument: string, path: string | undefined, maxBytes = MAX_PEM_BYTES): Uint8Array {
+function readFile(argument: string, path: string | undefined, maxBytes = MAX_PEM_BYTES): Uint8Array {
   if (path === undefined) throw new MethodError(SESSION_E_INVALID, argument, `${argument} is missing`);
   if (!isAbsolute(path)) throw new MethodError(SESSION_E_INVALID, argument, `${argument}: not an absolute path`);
   const bytes = readLimited(path, maxBytes);
@@ -71,13 +72,13 @@ function add(run: MethodRun, params: Add): number {
   if (given !== undefined) throw new MethodError(SESSION_E_INVALID, given[0], `${given[0]}: not of kind ${kind}`);
   const owner = ownerOf(run, app);
   if (kind === "certificate") {
-    const certificate = readPem("certificate", params.certificate);
-    const key = readPem("key", params.key);
+    const certificate = readFile("certificate", params.certificate);
+    const key = readFile("key", params.key);
     return blameStore("certificate", () => store.addPair({ certificate, key }, owner, name));
   }
   if (kind === "trust") {
-    const certificates = readPem("certificates", params.certificates, MAX_TRUST_FILE_BYTES);
-    const crl = params.crl === undefined ? undefined : readPem("crl", params.crl, MAX_TRUST_FILE_BYTES);
+    const certificates = readFile("certificates", params.certificates, MAX_TRUST_FILE_BYTES);
+    const crl = params.crl === undefined ? undefined : readFile("crl", params.crl, MAX_TRUST_FILE_BYTES);
     return blameStore("certificates", () => store.addTrust(certificates, crl, owner, name));
   }
   if (kind === "tls-profile") {
@@ -89,12 +90,26 @@ function add(run: MethodRun, params: Add): number {
     const profile = { ...versions, ciphers, suites, groups };
     return blameStore("kind", () => store.addProfile(withoutUndefined(profile), owner, name));
   }
-  if (params.name !== undefined) throw new MethodError(SESSION_E_INVALID, "name", "name: not of kind crl");
+  if (params.name !== undefined) throw new MethodError(SESSION_E_INVALID, "name", `name: not of kind ${kind}`);
+  return kind === "crl" ? updateCrl(store, params, owner) : setOcsp(store, params, owner);
+}
+
+function updateCrl(store: CryptoStore, params: Add, owner: CryptoOwner): number {
   if (params.trust === undefined) throw new MethodError(SESSION_E_INVALID, "trust", "trust is missing");
   const trust = indexOf(store, "trust", "trust", params.trust);
-  const crl = readPem("crl", params.crl, MAX_TRUST_FILE_BYTES);
+  const crl = readFile("crl", params.crl, MAX_TRUST_FILE_BYTES);
   blameStore("crl", () => store.updateCrl(trust, crl, owner));
   return trust;
+}
+
+function setOcsp(store: CryptoStore, params: Add, owner: CryptoOwner): number {
+  if (params.pair === undefined) throw new MethodError(SESSION_E_INVALID, "pair", "pair is missing");
+  const pair = indexOf(store, "pair", "certificate", params.pair);
+  const response = readFile("ocsp", params.ocsp, MAX_OCSP_BYTES);
+  // A file that could not be fetched is no wish to staple nothing.
+  if (response.length === 0) throw new MethodError(SESSION_E_INVALID, "ocsp", "ocsp: nothing in it");
+  blameStore("ocsp", () => store.setOcsp(pair, response, owner));
+  return pair;
 }
 
 function withoutUndefined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
@@ -151,7 +166,7 @@ function list(run: MethodRun, { app }: MethodParams<"crypto.list">): Listing {
   };
   return {
     certificates: store.certificates().flatMap((each) => {
-      return isWanted(each) ? [{ ...label(each), ...viewCertificate(each.certificate) }] : [];
+      return isWanted(each) ? [{ ...label(each), ...viewCertificate(each.certificate), ocsp: each.hasOcsp }] : [];
     }),
     trust: store.trust().flatMap((each) => {
       if (!isWanted(each)) return [];

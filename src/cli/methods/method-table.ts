@@ -234,7 +234,11 @@ export const METHODS = {
   ),
   "crypto.add": {
     params: [
-      field("kind", word(["certificate", "trust", "crl", "tls-profile"]), "what; crl replaces the lists of a trust"),
+      field(
+        "kind",
+        word(["certificate", "trust", "crl", "ocsp", "tls-profile"]),
+        "what; crl replaces the lists of a trust, ocsp the response that is stapled to a certificate",
+      ),
       CRYPTO_APP,
       optional("name", name(64), "what to call it; one of a kind has it"),
       optional("certificate", PATH, "certificate: file, PEM, at most 64 KiB, its chain after it"),
@@ -242,6 +246,8 @@ export const METHODS = {
       optional("certificates", PATH, "trust: file with the trusted certificates, PEM, at most 16 MiB"),
       optional("crl", PATH, "trust, crl: file with lists of revoked ones, likewise"),
       optional("trust", name(64), "crl: the trust, by index or name"),
+      optional("ocsp", PATH, "ocsp: file with the response, DER, at most 16,380 bytes"),
+      optional("pair", name(64), "ocsp: the certificate, by index or name"),
       optional("minVersion", word(TLS_VERSION_WORDS), "tls-profile: least version"),
       optional("maxVersion", word(TLS_VERSION_WORDS), "tls-profile: last version"),
       optional("ciphers", text(511), "tls-profile: suites of TLS 1.2, in OpenSSL's words"),

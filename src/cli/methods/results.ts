@@ -184,6 +184,7 @@ export const CRYPTO = object(
         field("subject", text(), "whose it is"),
         field("validTo", text(), "its end"),
         field("sha256", text(), "fingerprint"),
+        field("ocsp", FLAG, "whether an OCSP response is stapled to it"),
       ),
     ),
     "certificates with keys; 0, the test certificate, once it was wanted",

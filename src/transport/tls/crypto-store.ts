@@ -20,10 +20,11 @@ export interface ContextRequest {
   readonly ocsp?: boolean;
 }
 
-/** A certificate in PEM, and the engine's number of it with its key. */
+/** A certificate in PEM, the engine's number of it with its key, and whether an OCSP response is stapled to it. */
 interface Pair {
   readonly number: number;
   readonly certificate: Uint8Array;
+  readonly hasOcsp: boolean;
 }
 
 /** Trusted certificates, lists of revoked ones, and the engine's number of the store with both. */
@@ -51,6 +52,8 @@ interface Context extends Made {
 const MAX_IDLE_CONTEXTS = 64;
 /** Texts of all the trusted certificates of an application, bytes; a single list may have as many. */
 const MAX_TRUST_BYTES = 16 << 20;
+/** Longest OCSP response, bytes: it has to fit into a message of TLS 1.2. */
+export const MAX_OCSP_BYTES = 16_380;
 /** Longest list of suites or groups. */
 export const MAX_PROFILE_TEXT = 511;
 
@@ -121,15 +124,17 @@ export class CryptoStore {
     checkBytes(key, "certificate: key");
     return this.#pairs.add(owner, name, () => {
       const number = this.#must(this.engine.addPair(certificate, key), "certificate");
-      return { number, certificate: new Uint8Array(certificate) };
+      return { number, certificate: new Uint8Array(certificate), hasOcsp: false };
     });
   }
 
   /** The OCSP response (DER) that is stapled to a certificate in handshakes to come, of open listeners, too; empty: none any more. */
   setOcsp(index: number, response: Uint8Array, owner: CryptoOwner = STACK_OWNER): void {
     checkBytes(response, "certificate: ocsp");
-    const refusal = this.engine.setOcsp(this.#pairs.own(index, owner).value.number, response);
+    const thing = this.#pairs.own(index, owner);
+    const refusal = this.engine.setOcsp(thing.value.number, response);
     if (refusal !== undefined) throw new SessionError(SESSION_E_INVALID, "certificate", refusal);
+    thing.value = { ...thing.value, hasOcsp: response.length > 0 };
   }
 
   /** Takes a certificate away; 0, the test certificate, stays. */
@@ -139,11 +144,13 @@ export class CryptoStore {
   }
 
   /** The certificates there are (PEM), by index; 0 once it was wanted. */
-  certificates(): readonly (ThingLabel & { readonly certificate: Uint8Array })[] {
-    const test = { index: 0, owner: STACK_OWNER, name: "" };
+  certificates(): readonly (ThingLabel & Omit<Pair, "number">)[] {
+    const test = { index: 0, owner: STACK_OWNER, name: "", hasOcsp: false };
     const first = this.#testPair === undefined ? [] : [{ ...test, certificate: this.#testPair.certificate }];
-    const others = this.#pairs.entries();
-    return [...first, ...others.map(({ value: { certificate }, ...label }) => ({ ...label, certificate }))];
+    const others = this.#pairs.entries().map(({ value: { certificate, hasOcsp }, ...label }) => {
+      return { ...label, certificate, hasOcsp };
+    });
+    return [...first, ...others];
   }
 
   /** Certificate 0: a fresh one for `localhost`, made when it is wanted first. */
