@@ -3,13 +3,13 @@ import type { AppCallbacks } from "../app/callbacks.js";
 import type { FlowHookHandle, OnFlow } from "../app/flow-hook.js";
 import type { AttachPoint } from "../node/attach-point.js";
 import { createNet } from "../node/net/index.js";
-import type { NamespaceHandle } from "../node/namespace-scope.js";
+import type { AppStack } from "../node/apps/app-host.js";
 import type { ApplicationOptions } from "../session/application.js";
 import { attach, type ClientApp } from "./client-app.js";
 import type { ClientOptions } from "./client-options.js";
 
 /** A stack in another process, as seen from one of its namespaces. */
-export interface RemoteStack extends NamespaceHandle {
+export interface RemoteStack extends AppStack {
   attach(options: ApplicationOptions, callbacks: AppCallbacks): Promise<ClientApp>;
 }
 

@@ -24,10 +24,11 @@ import type { ApplicationOptions } from "../session/application.js";
 import { DEFAULT_NAMESPACE } from "../session/app-namespace.js";
 import { Stack } from "../stack.js";
 import type { CryptoStore } from "../transport/tls/crypto-store.js";
-import { type AppHandle, type AppStack, startApp } from "./apps/index.js";
+import { type AppHandle, startApp } from "./apps/index.js";
 import { type EvtCollectorHandle, startEvtCollector } from "./apps/evt-collector.js";
 import { type NamespaceHandle, namespaceScope } from "./namespace-scope.js";
 import { createNet, type Net } from "./net/index.js";
+import { createTls, type Tls } from "./tls/index.js";
 
 /** Address space for one stack with kernel devices; memory is taken region by region. */
 const NATIVE_WINDOW_BYTES = 2 ** 31;
@@ -51,13 +52,15 @@ export class LiveStack {
   readonly host: Host;
   /** Shaped like node:net. */
   readonly net: Net;
+  /** Shaped like node:tls. */
+  readonly tls: Tls;
   readonly config: ResolvedConfig;
   readonly #core: Stack;
   readonly #apps: AppServer;
   readonly #driver: InlineDriver<Host>;
   readonly #namespaces: readonly NetworkNamespace[];
   readonly #runCommand: RunCommand;
-  readonly #scopes = new Map<string, AppStack>();
+  readonly #scopes = new Map<string, NamespaceHandle>();
   #demoApps: AppHandle[] = [];
   #attach: AttachServer | undefined;
   #collector: EvtCollectorHandle | undefined;
@@ -80,7 +83,9 @@ export class LiveStack {
     this.#runCommand = runCommand;
     this.#apps = new AppServer(core.host.sessions);
     const { secret } = config.session;
-    this.net = secret === "" ? createNet(this) : namespaceScope(this, DEFAULT_NAMESPACE, secret).net;
+    const own = secret === "" ? undefined : namespaceScope(this, DEFAULT_NAMESPACE, secret);
+    this.net = own?.net ?? createNet(this);
+    this.tls = own?.tls ?? createTls(this);
   }
 
   /** Attaches an application of this process. Rejects with SessionError: INVALID, INVALID_NS, WRONG_NS_SECRET, …. */
@@ -149,7 +154,7 @@ export class LiveStack {
   }
 
   /** What the demo applications of a namespace attach to. */
-  #within(namespace: string): AppStack {
+  #within(namespace: string): NamespaceHandle {
     const { secret: defaultSecret } = this.config.session;
     const isDefault = namespace === DEFAULT_NAMESPACE;
     let within = this.#scopes.get(namespace);
@@ -158,7 +163,8 @@ export class LiveStack {
       const secret = isDefault ? defaultSecret : (known?.secret ?? "");
       within = this.namespace(namespace, secret);
       // Without `@default` in their names.
-      if (isDefault && secret === "") within = { ...within, attach: this.attach.bind(this), net: this.net };
+      if (isDefault && secret === "")
+        within = { ...within, attach: this.attach.bind(this), net: this.net, tls: this.tls };
       this.#scopes.set(namespace, within);
     }
     return within;
@@ -181,8 +187,10 @@ export class LiveStack {
     await this.#metrics?.close();
     for (const app of this.#demoApps) await app.close();
     this.#demoApps = [];
-    for (const within of this.#scopes.values()) await within.net.close();
-    await this.net.close();
+    for (const { net, tls } of [...this.#scopes.values(), this]) {
+      await net.close();
+      await tls.close();
+    }
     this.#attach?.close();
     const { sessions } = this.host;
     const collectors = new Set(sessions.collectors.all.map(({ worker }) => worker.app));

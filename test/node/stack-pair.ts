@@ -9,6 +9,7 @@ import { SystemClock } from "../../src/host/system-clock.js";
 import { MemoryWindow } from "../../src/mem/window.js";
 import type { AppStack } from "../../src/node/apps/index.js";
 import { createNet, type Net } from "../../src/node/net/index.js";
+import { createTls, type Tls } from "../../src/node/tls/index.js";
 import { SeededRandom } from "../../src/random/seeded.js";
 import type { ApplicationOptions } from "../../src/session/application.js";
 import type { SessionConfig } from "../../src/session/session-config.js";
@@ -21,6 +22,7 @@ export class PairedHost implements AppStack {
   readonly address6: string;
   readonly core: Stack;
   readonly net: Net;
+  readonly tls: Tls;
   /** What callbacks threw. */
   readonly errors: unknown[] = [];
   readonly #apps: AppServer;
@@ -41,6 +43,7 @@ export class PairedHost implements AppStack {
     });
     this.#apps = new AppServer(this.core.host.sessions);
     this.net = createNet(this);
+    this.tls = createTls(this);
   }
 
   attach(options: ApplicationOptions, callbacks: AppCallbacks): Promise<App> {
@@ -114,7 +117,10 @@ export function stackPair(options: PairOptions = {}): StackPair {
     a: hosts[0],
     b: hosts[1],
     async close() {
-      for (const { net } of hosts) await net.close();
+      for (const { net, tls } of hosts) {
+        await net.close();
+        await tls.close();
+      }
       isClosed = true;
       clearTimeout(timer);
       for (const { core } of hosts) core.close();

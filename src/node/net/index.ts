@@ -1,11 +1,8 @@
 import { isIP, isIPv4, isIPv6 } from "node:net";
-import type { App } from "../../app/app.js";
-import type { Listener } from "../../app/listener.js";
-import type { Session } from "../../app/session.js";
 import type { AttachPoint } from "../attach-point.js";
-import { type ConnectArguments, normalizeConnect, streamUri, type Target } from "./arguments.js";
-import { Server, type ServerHome, type ServerOptions } from "./server.js";
-import { linkCallbacks } from "./session-link.js";
+import { type ConnectArguments, normalizeConnect } from "./arguments.js";
+import { NetApp } from "./net-app.js";
+import { Server, type ServerOptions } from "./server.js";
 import { Socket, type SocketOptions } from "./socket.js";
 
 /** What a server is made with: (options, onConnection) or (onConnection). */
@@ -37,76 +34,9 @@ export interface Net {
   close(): Promise<void>;
 }
 
-/** The application behind one {@link Net}. It attaches at first use. */
-class NetApp implements ServerHome {
-  readonly #stack: AttachPoint;
-  readonly #servers = new Map<Listener, Server>();
-  readonly #sockets = new Set<Socket>();
-  #app: Promise<App> | undefined = undefined;
-
-  constructor(stack: AttachPoint) {
-    this.#stack = stack;
-  }
-
-  app(): Promise<App> {
-    const callbacks = linkCallbacks((session, listener) => this.#servers.get(listener)?.take(session) ?? false);
-    const unlistened = (listener: Listener): void => void this.#servers.delete(listener);
-    const detached = (): void => this.#detached();
-    this.#app ??= this.#stack.attach({ name: "net" }, { ...callbacks, unlistened, detached });
-    return this.#app;
-  }
-
-  /** The stack took the application away, maybe with its namespace: connections break, and what comes next attaches anew. */
-  #detached(): void {
-    this.#app = undefined;
-    for (const server of new Set(this.#servers.values())) {
-      server.close();
-      server.destroyConnections(detachedError());
-    }
-    this.#servers.clear();
-    for (const socket of this.#sockets) socket.destroy(detachedError());
-  }
-
-  own(listener: Listener, server: Server): void {
-    this.#servers.set(listener, server);
-  }
-
-  /** Notes a socket, to be destroyed with the stack. */
-  keep(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
-  }
-
-  async dial(address: string, target: Target): Promise<Session> {
-    const { port, localAddress, localPort, tls } = target;
-    const any = address.includes(":") ? "::" : "0.0.0.0";
-    const isBound = localAddress !== undefined || localPort !== undefined;
-    return (await this.app()).connect(streamUri(address, port, tls), {
-      ...(isBound ? { from: streamUri(localAddress ?? any, localPort ?? 0, tls) } : {}),
-      ...(tls === undefined ? {} : { tls }),
-    });
-  }
-
-  async close(): Promise<void> {
-    for (const server of new Set(this.#servers.values())) {
-      server.close();
-      server.destroyConnections();
-    }
-    for (const socket of this.#sockets) socket.destroy();
-    const app = await this.#app?.catch(() => undefined);
-    this.#app = undefined;
-    // It rejects when the application has left already, which is what is wanted.
-    await app?.detach().catch(() => undefined);
-  }
-}
-
-function detachedError(): Error {
-  return Object.assign(new Error("the application was detached"), { code: "ECONNABORTED" });
-}
-
 /** Makes the net of a stack. Nothing is attached before the first socket or server needs it. */
 export function createNet(stack: AttachPoint): Net {
-  const home = new NetApp(stack);
+  const home = new NetApp(stack, "net");
   class StackSocket extends Socket {
     constructor(options: SocketOptions = {}) {
       super(options, (address, target) => home.dial(address, target));

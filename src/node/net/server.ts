@@ -6,7 +6,7 @@ import type { TlsOptions } from "../../transport/tls/crypto-config.js";
 import { checkPort, type ListenArguments, type ListenOptions, normalizeListen, streamUri } from "./arguments.js";
 import { publishAccepted, publishListenEnd, publishListenError, publishListenStart } from "./channels.js";
 import { asNetError } from "./net-error.js";
-import { Socket } from "./socket.js";
+import { Socket, type SocketOptions } from "./socket.js";
 
 /** How to make a {@link Server}. */
 export interface ServerOptions {
@@ -27,6 +27,13 @@ export interface ServerOptions {
 export interface ServerHome {
   app(): Promise<App>;
   own(listener: Listener, server: Server): void;
+}
+
+/** What a server listens with. */
+export interface Prepared {
+  readonly tls: TlsOptions | undefined;
+  /** It listens, or cannot. */
+  readonly release: () => void;
 }
 
 /** Where a server listens. */
@@ -86,13 +93,15 @@ export class Server extends EventEmitter {
 
   async #start(options: ListenOptions, port: number, epoch: number): Promise<void> {
     const { host, backlog } = options;
-    const tls = options.tls === undefined ? undefined : { ...this.#options.tls, ...options.tls };
-    const how = { ...(backlog === undefined ? {} : { backlog }), ...(tls === undefined ? {} : { tls }) };
     // Without a host: any address of both families, as Node's default of a dual-stack `::`.
     const hosts = host === undefined || (host === "::" && options.ipv6Only !== true) ? ["::", "0.0.0.0"] : [host];
     const opened: Listener[] = [];
+    let ready: Prepared | undefined;
     try {
       const app = await this.#home.app();
+      ready = await this.prepare(app, options);
+      const { tls } = ready;
+      const how = { ...(backlog === undefined ? {} : { backlog }), ...(tls === undefined ? {} : { tls }) };
       let at = port;
       for (const each of hosts) {
         const listener = await app.listen(streamUri(each, at, tls), how);
@@ -119,6 +128,8 @@ export class Server extends EventEmitter {
       publishListenError(this, shown);
       process.nextTick(() => this.emit("error", shown));
       return;
+    } finally {
+      ready?.release();
     }
     process.nextTick(() => {
       if (epoch !== this.#epoch) return;
@@ -139,7 +150,7 @@ export class Server extends EventEmitter {
       return false;
     }
     const { allowHalfOpen = false, pauseOnConnect = false, noDelay, keepAlive, keepAliveInitialDelay } = this.#options;
-    const socket = new Socket({ allowHalfOpen });
+    const socket = this.socketFor(session, { allowHalfOpen });
     if (noDelay === true) socket.setNoDelay();
     if (keepAlive === true) socket.setKeepAlive(true, keepAliveInitialDelay);
     this.#sockets.add(socket);
@@ -148,9 +159,24 @@ export class Server extends EventEmitter {
       this.#emitCloseWhenDone();
     });
     socket.adopt(session, pauseOnConnect);
-    this.emit("connection", socket);
+    this.announce(socket);
     publishAccepted(socket);
     return true;
+  }
+
+  /** What listening needs to be told of TLS; undefined: it is TCP. */
+  protected async prepare(_app: App, { tls }: ListenOptions): Promise<Prepared> {
+    return { tls: tls && { ...this.#options.tls, ...tls }, release: () => {} };
+  }
+
+  /** A socket for a session that was accepted. */
+  protected socketFor(_session: Session, options: SocketOptions): Socket {
+    return new Socket(options);
+  }
+
+  /** Tells of a new connection. */
+  protected announce(socket: Socket): void {
+    this.emit("connection", socket);
   }
 
   /** Stops listening; `close` comes when the last connection has ended. The callback gets an error if it did not listen. */

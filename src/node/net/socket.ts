@@ -119,8 +119,7 @@ export class Socket extends Duplex implements SessionEvents {
       }
       this.connecting = false;
       this.#take(session);
-      this.emit("connect");
-      this.emit("ready");
+      this.opened();
       this.#start(session);
     } catch (error) {
       this.connecting = false;
@@ -128,11 +127,22 @@ export class Socket extends Duplex implements SessionEvents {
     }
   }
 
+  /** Tells that it is connected. */
+  protected opened(): void {
+    this.emit("connect");
+    this.emit("ready");
+  }
+
   /** Takes over a session that a server accepted, and reads ahead unless it is to be paused. For the server. */
   adopt(session: Session, isPaused: boolean): void {
     this.#take(session);
     if (isPaused) this.pause();
     else this.#start(session);
+  }
+
+  /** Tells where a connection came from that never became a session. For servers. */
+  cameFrom(remote: SessionAddress): void {
+    this.#remote = remote;
   }
 
   #take(session: Session): void {
