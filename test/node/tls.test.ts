@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { createSecureContext } from "node:tls";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { TlsConnectOptions } from "../../src/node/tls/index.js";
 import type { TlsServer, TlsServerOptions } from "../../src/node/tls/tls-server.js";
@@ -251,6 +252,7 @@ describe.skipIf(lacks("openssl"))("stack.tls", () => {
       SNICallback: (name, callback) => {
         asked.push(name);
         if (name === "bad.test") callback(new Error("no such name"));
+        else if (name === "odd.test") callback(null, createSecureContext(own) as never);
         else setTimeout(callback, 1, null, name === "other.test" ? pair.b.tls.createSecureContext(other) : undefined);
       },
     });
@@ -262,8 +264,16 @@ describe.skipIf(lacks("openssl"))("stack.tls", () => {
     expect(await shown({ servername: "x.test", port: PORT + 1 })).toBe("b.test");
     const error = await failure({ servername: "bad.test", port: PORT + 1 });
     expect(error.code).toMatch(/^ERR_SSL_/);
-    expect(asked).toEqual(["other.test", "x.test", "bad.test"]);
-    await eventually(() => errors.length === 1, "the server hears of it");
+    await failure({ servername: "odd.test", port: PORT + 1 });
+    expect(asked).toEqual(["other.test", "x.test", "bad.test", "odd.test"]);
+    // What it said, and what became of the handshake.
+    await eventually(() => errors.length === 4, "the server hears of it");
+    expect(errors.map(({ code, message }) => code ?? message)).toEqual([
+      "no such name",
+      expect.stringMatching(/^ERR_SSL_/),
+      "ERR_TLS_INVALID_CONTEXT",
+      expect.stringMatching(/^ERR_SSL_/),
+    ]);
   });
 
   test("versions, suites and groups", async () => {
@@ -279,6 +289,7 @@ describe.skipIf(lacks("openssl"))("stack.tls", () => {
     expect((await failure({ minVersion: "TLSv1.3" })).code).toBe("ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION");
     expect((await failure({ ciphers: "TLS_AES_128_GCM_SHA256" })).code).toMatch(/PROTOCOL_VERSION/);
     expect((await failure({ ciphers: "NONSENSE" })).message).toMatch(/ciphers/);
+    expect(() => pair.b.tls.createServer(own).listen("tcp://0.0.0.0:1")).toThrow("tls speaks tls");
     expect(() => dial({ minVersion: "TLSv1.1" })).toThrow("not a valid minimum TLS protocol version");
     expect((await failure({ ALPNProtocols: ["x"], maxVersion: "TLSv1.2", ecdhCurve: "X448" })).code).toMatch(
       /^ERR_SSL_/,

@@ -1,13 +1,14 @@
 import type { App } from "../../app/app.js";
 import type { Session, SessionAddress } from "../../app/session.js";
 import type { SessionError } from "../../session/session-errors.js";
-import type { ListenOptions } from "../net/arguments.js";
+import type { ListenArguments, ListenOptions } from "../net/arguments.js";
+import { argumentError } from "../net/net-error.js";
 import { type Prepared, Server, type ServerHome, type ServerOptions } from "../net/server.js";
 import type { Socket, SocketOptions } from "../net/socket.js";
 import { alpnNames, type AlpnProtocols } from "./alpn.js";
 import type { Lease } from "./credentials.js";
 import { createSecureContext, SecureContext, type SecureContextOptions } from "./secure-context.js";
-import { tlsError, unsupported } from "./tls-error.js";
+import { codedError, tlsError, unsupported } from "./tls-error.js";
 import { TLSSocket } from "./tls-socket.js";
 
 /** Gives the application that listens, and what it listens with. */
@@ -16,7 +17,7 @@ export interface TlsServerHome extends ServerHome {
 }
 
 /** Answers with a secure context, with none (the server's own is taken), or with an error, which ends the handshake. */
-export type SniAnswer = (error: Error | null, context?: SecureContext) => void;
+export type SniAnswer = (error: Error | null, context?: SecureContext | null) => void;
 
 /** How to make a {@link TlsServer}. */
 export interface TlsServerOptions extends Omit<ServerOptions, "tls">, SecureContextOptions {
@@ -49,6 +50,15 @@ export class TlsServer extends Server {
     this.#alpn = alpnNames(options.ALPNProtocols);
     this.#context = createSecureContext(options);
     if (onConnection !== undefined) this.on("secureConnection", onConnection);
+  }
+
+  /** As net's, on `tls://` URIs. */
+  override listen(...args: ListenArguments): this {
+    const [first] = args;
+    if (typeof first === "string" && first.includes("://") && !/^tls:/i.test(first)) {
+      throw argumentError("ERR_INVALID_ARG_VALUE", `tls speaks tls: ${first}`);
+    }
+    return super.listen(...args);
   }
 
   /** The certificate for handshakes to come. Whom it trusts and what it speaks stay as it began to listen. */
@@ -84,7 +94,15 @@ export class TlsServer extends Server {
 
   /** The certificate of a handshake, by its index. For the rooms of tls. */
   async certificateFor(servername: string): Promise<number> {
-    const lease = await this.#home.lease(await this.#contextFor(servername));
+    let context: SecureContext;
+    try {
+      context = await this.#contextFor(servername);
+    } catch (error) {
+      // The handshake's own end does not know of it.
+      this.emit("tlsClientError", error, new TLSSocket().destroy());
+      throw error;
+    }
+    const lease = await this.#home.lease(context);
     // It is in use as soon as it is answered.
     setImmediate(lease.release);
     const { pair } = lease.options;
@@ -98,13 +116,14 @@ export class TlsServer extends Server {
       const name = servername.toLowerCase();
       return this.#named.findLast(({ pattern }) => pattern.test(name))?.context ?? this.#context;
     }
-    const chosen = await new Promise<SecureContext | undefined>((resolve, reject) => {
+    const chosen = await new Promise<SecureContext | null | undefined>((resolve, reject) => {
       choose(servername, (error, context) => {
         if (error) reject(error);
         else resolve(context);
       });
     });
-    return chosen ?? this.#context;
+    if (chosen === undefined || chosen === null || chosen instanceof SecureContext) return chosen ?? this.#context;
+    throw codedError("ERR_TLS_INVALID_CONTEXT", "SNICallback: not a context of this stack's createSecureContext");
   }
 
   /** A client did not get through its handshake. For the rooms of tls. */
