@@ -110,6 +110,20 @@ test("clients that go away in the middle, in each version, leave nothing", async
   expect(pair.b.errors).toEqual([]);
 });
 
+test("headers that are too long or too many end their request, not the connection", async () => {
+  await startApp(pair.b, { kind: "http", listen: LISTEN });
+  const session = session2(await secure(["h2"]));
+  await fetch2(session, { ":path": "/bytes/7" });
+  const many = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`x-${i}`, "y"]));
+  for (const headers of [{ x: "y".repeat(20_000) }, many]) {
+    const stream = session.request({ ":path": "/bytes/7", ...headers });
+    const [error] = (await once(stream, "error")) as [Error];
+    expect(error.message).toMatch(/NGHTTP2_ENHANCE_YOUR_CALM/);
+  }
+  expect((await fetch2(session, { ":path": "/bytes/7" })).body.length).toBe(7);
+  session.destroy();
+});
+
 test("who agreed on HTTP/2 and sends something else is cut off, and the server goes on", async () => {
   await startApp(pair.b, { kind: "http", listen: LISTEN });
   const socket = await secure(["h2"]);
