@@ -75,7 +75,7 @@ export class TlsServer extends Server {
     this.#named.push({ pattern, context: context instanceof SecureContext ? context : createSecureContext(context) });
   }
 
-  /** Throws ERR_WEFT_TLS_UNSUPPORTED: there are no tickets. */
+  /** Throws ERR_WEFT_TLS_UNSUPPORTED: keys of tickets are not handed out. */
   getTicketKeys(): never {
     throw unsupported("getTicketKeys");
   }
