@@ -3,18 +3,19 @@ import type { AppCallbacks } from "../app/callbacks.js";
 import type { FlowHookHandle, OnFlow } from "../app/flow-hook.js";
 import type { AttachPoint } from "../node/attach-point.js";
 import { createNet } from "../node/net/index.js";
-import type { AppStack } from "../node/apps/app-host.js";
+import { createTls } from "../node/tls/index.js";
+import type { NamespaceHandle } from "../node/namespace-scope.js";
 import type { ApplicationOptions } from "../session/application.js";
 import { attach, type ClientApp } from "./client-app.js";
 import type { ClientOptions } from "./client-options.js";
 
 /** A stack in another process, as seen from one of its namespaces. */
-export interface RemoteStack extends AppStack {
+export interface RemoteStack extends NamespaceHandle {
   attach(options: ApplicationOptions, callbacks: AppCallbacks): Promise<ClientApp>;
 }
 
 /**
- * A stack in another process with what `createStack` has beside the engine: `attach`, `net`, shaped like node:net, and `onFlow`. Nothing
+ * A stack in another process with what `createStack` has beside the engine: `attach`, `net` and `tls`, shaped like node:net and node:tls, and `onFlow`. Nothing
  * happens before one of them is used. Applications get `options.name` after their own, `NAME@…`, so that several processes can
  * run the same ones; default: the number of this process.
  */
@@ -41,5 +42,5 @@ export function remoteStack(options: Partial<ClientOptions> = {}): RemoteStack {
       throw error;
     }
   };
-  return { ...point, net: createNet(point), onFlow };
+  return { ...point, net: createNet(point), tls: createTls(point), onFlow };
 }
