@@ -236,7 +236,8 @@ function makeHost(parts: StackParts): Host {
   sessions.register(ct);
   const tls = parts.tls === undefined ? undefined : makeTls(sessions, parts.tls);
   if (tls !== undefined) engine.addTimed(tls);
-  const dtls = parts.tls === undefined || tls === undefined ? undefined : makeDtls(sessions, udp, tls, parts.tls);
+  const dtls =
+    parts.tls === undefined || tls === undefined ? undefined : makeDtls(sessions, udp, addresses, tls, parts.tls);
   if (dtls !== undefined) engine.addTimed(dtls);
   ip.icmpErrors.add(PROTOCOL_TCP, new TransportIcmpSink(window, lookup, tcp));
   ip.icmpErrors.add(PROTOCOL_UDP, new TransportIcmpSink(window, lookup, udp));
@@ -272,13 +273,14 @@ function makeTls(sessions: SessionLayer, { engine, config }: NonNullable<StackPa
 function makeDtls(
   sessions: SessionLayer,
   udp: UdpTransport,
+  addresses: LocalAddresses,
   tls: TlsTransport,
   { engine, config }: NonNullable<StackParts["tls"]>,
 ): DtlsTransport {
   const { store } = tls;
   const handOutKeys = (): void => tls.handOutKeys();
   const all = { ...DEFAULT_TLS_CONFIG, ...config };
-  const dtls = new DtlsTransport({ sessions, udp, engine, store, config: all, handOutKeys });
+  const dtls = new DtlsTransport({ sessions, udp, addresses, engine, store, config: all, handOutKeys });
   sessions.register(dtls);
   return dtls;
 }

@@ -92,7 +92,11 @@ export class DtlsDatagrams {
     const at = this.#engine.area + TLS_SPANS + direction * DIRECTION_WORDS;
     const from = DGRAM_HEADER_BYTES + i32[(header + DGRAM_DATA_OFFSET) >> 2];
     const count = bytes === 0 ? 0 : this.#fifos.spans(fifo, from, bytes, i32, TLS_MAX_SPANS, at);
-    i32[this.#engine.area + TLS_COUNTS + direction] = count;
+    let named = 0;
+    for (let i = 0; i < count; i++) named += i32[at + 2 * i + 1];
+    // In too many pieces: half a datagram is none.
+    if (named !== bytes) this.lost++;
+    i32[this.#engine.area + TLS_COUNTS + direction] = named === bytes ? count : 0;
     return true;
   }
 

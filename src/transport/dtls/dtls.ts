@@ -10,6 +10,7 @@ import {
   SESSION_E_UNKNOWN,
   sessionErrorEntry,
 } from "../../session/session-errors.js";
+import type { LocalAddresses } from "../../session/local-addresses.js";
 import type { SessionLayer } from "../../session/session-layer.js";
 import { S_CONNECTION, S_RX_FIFO, S_TX_FIFO } from "../../session/session-table.js";
 import { CertificateAsks } from "../tls/certificate-asks.js";
@@ -85,6 +86,7 @@ const COOKIE_MS = 60_000;
 export interface DtlsParts {
   readonly sessions: SessionLayer;
   readonly udp: UdpTransport;
+  readonly addresses: LocalAddresses;
   readonly engine: TlsEngine;
   readonly store: CryptoStore;
   readonly config: TlsConfig;
@@ -310,16 +312,20 @@ export class DtlsTransport implements Transport, Timed {
 
   /** A peer has shown that it is there. Returns its connection, -1: there is no room for it. */
   #accept(listener: ConnectionIndex, s: SessionIndex, connection: number): ConnectionIndex {
-    const { sessions, engine, udp, config } = this.#parts;
+    const { sessions, engine, udp, addresses, config } = this.#parts;
     const { local, remote } = this.#hello;
     const i32 = this.#i32;
     const l = this.rows.row(listener);
     const session = i32[l + C_SESSION];
+    const fib = i32[l + C_FIB];
+    // Groups and broadcast addresses are no address to answer from (RFC 1122 4.1.3.5).
+    const { family, address } = local;
+    const isOwn = addresses.isLocal(fib, family, address) || addresses.maySpoof(fib, family, -1, address);
     const isFull = this.#handshakes.count >= config.maxHandshakes;
     if (isFull) this.failures.count("too many handshakes under way");
-    const mayAccept = !isFull && sessions.mayAccept(session, true);
-    const c = mayAccept ? this.rows.alloc(TLS_HANDSHAKE, i32[l + C_FIB], local, remote) : -1;
-    const below = c < 0 ? -1 : udp.accept(s, i32[l + C_FIB], local, remote);
+    const mayAccept = isOwn && !isFull && sessions.mayAccept(session, true);
+    const c = mayAccept ? this.rows.alloc(TLS_HANDSHAKE, fib, local, remote) : -1;
+    const below = c < 0 ? -1 : udp.accept(s, fib, local, remote);
     if (below < 0) {
       if (c >= 0) this.rows.free(c);
       if (mayAccept) sessions.halfOpenEnded(session);

@@ -2,6 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { App } from "../../../src/app/app.js";
 import type { AppCallbacks } from "../../../src/app/callbacks.js";
 import type { Session } from "../../../src/app/session.js";
+import { DGRAM_LOCAL_IP, DGRAM_LOCAL_PORT, writeDatagram } from "../../../src/mem/fifo-datagram.js";
+import { writeDatagramHeader } from "../../../src/session/datagram-header.js";
+import { S_RX_FIFO } from "../../../src/session/session-table.js";
 import { SESSION_E_INVALID } from "../../../src/session/session-errors.js";
 import { SessionIo } from "../../../src/session/session-io.js";
 import { TLS_LOWER } from "../../../src/transport/tls/connection.js";
@@ -296,6 +299,42 @@ describe("what comes over the wire", () => {
     late.writeDatagram(hello(old));
     await net.pass(2);
     expect(net.stacks[1].host.dtls?.handshakes).toBe(0);
+  });
+
+  test("who shows that it is there at a broadcast address has no session there", async () => {
+    await listen();
+    const { hello } = await cookieOf();
+    const { sessions, window, fifos, dtls } = net.stacks[1].host;
+    const lower = window.i32[(dtls?.rows.row(0) ?? 0) + TLS_LOWER];
+    const header = window.reserve("header of the test", 64);
+    const peer = await rawSession();
+    /** As if it had come to that address, to the listener without peers. */
+    const arrive = async (bytes: Buffer, to: number): Promise<void> => {
+      writeDatagramHeader(
+        window.dv,
+        header,
+        false,
+        Int32Array.of(0xc612_0001, 0, 0, 0),
+        peer.local?.port ?? 0,
+        undefined,
+        -1,
+      );
+      window.dv.setInt32(header + DGRAM_LOCAL_IP + 12, to);
+      window.dv.setUint16(header + DGRAM_LOCAL_PORT, 443);
+      const rx = window.i32[sessions.table.row(lower) + S_RX_FIFO];
+      expect(writeDatagram(fifos, window, rx, header, bytes, 0, bytes.length)).toBe(true);
+      sessions.received(lower);
+      await net.pass(2);
+    };
+    for (const [to, handshakes] of [
+      [0xc612_00ff, 0],
+      [0xc612_0002, 1],
+    ] as const) {
+      got.length = 0;
+      await arrive(hello(Buffer.alloc(0)), to);
+      await arrive(hello(Buffer.from(got[0].subarray(28, 60))), to);
+      expect(dtls?.handshakes).toBe(handshakes);
+    }
   });
 
   test("random and cut datagrams are lost, before, in and after a handshake", async () => {
