@@ -87,7 +87,7 @@ export interface Session {
   setAttribute(name: ConnectionAttribute, value: number): Answer<number>;
   /** Counters and variables of the connection, for TCP by the names of RFC 4898; undefined once it has gone. */
   statistics(): Answer<SessionStatistics | undefined>;
-  /** Of tls://: version, cipher, protocol, the peer's certificate; undefined for others. In another process one of 6 KiB at most. */
+  /** Of tls://: version, cipher, protocol, the peer's certificate; undefined for others. In another process one of 6 KiB at most, and no OCSP response. */
   tlsInfo(): TlsInfo | undefined;
 
   /** Whose the datagram was that was read last by any session of the application's process: read it before the next. */

@@ -153,8 +153,8 @@ export class ClientApp implements App {
     return this.#crypto.addCertificate(pair);
   }
 
-  setOcsp(): Promise<void> {
-    return this.#crypto.setOcsp();
+  setOcsp(certificate: number, response: Uint8Array): Promise<void> {
+    return this.#crypto.setOcsp(certificate, response);
   }
 
   delCertificate(index: number): Promise<void> {

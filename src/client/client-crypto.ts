@@ -1,15 +1,9 @@
 import type { AppCrypto } from "../app/app-crypto.js";
 import { MAX_PEM_MESSAGE_BYTES } from "../app/messages/socket-table.js";
-import {
-  SESSION_E_INVALID,
-  SESSION_E_NOAPP,
-  SESSION_E_NOCRYPTOCKP,
-  SESSION_E_NOSUPPORT,
-  SessionError,
-} from "../session/session-errors.js";
+import { SESSION_E_INVALID, SESSION_E_NOAPP, SESSION_E_NOCRYPTOCKP, SessionError } from "../session/session-errors.js";
 import { isIndex, type TlsOptions } from "../transport/tls/crypto-config.js";
 import type { TlsProfile } from "../transport/tls/crypto-store.js";
-import type { TlsPairText } from "../transport/tls/engine.js";
+import { TLS_MAX_OCSP_BYTES, type TlsPairText } from "../transport/tls/engine.js";
 import type { SocketRequest } from "./socket-requests.js";
 
 /** Asks the stack by a worker that is attached; rejects with NOAPP when there is none. */
@@ -23,6 +17,8 @@ interface Added {
   request: Add;
   /** The index of the stack that is there now. */
   current: number;
+  /** Of a certificate: what is stapled to it. */
+  ocsp?: Uint8Array;
 }
 
 /** The indices of what another stack would have under a number that is taken begin here. */
@@ -34,15 +30,17 @@ const WHICH: Readonly<Record<Kind, string>> = {
   TLS_PROFILE_ADD_DEL: "profile",
 };
 
-/** A copy of a PEM text, as far as a message takes it. */
-function pem(value: unknown, what: string): Uint8Array {
+/** A copy of a text, as far as a message takes it. */
+function copy(value: unknown, what: string, most: number): Uint8Array {
   if (Object.prototype.toString.call(value) !== "[object Uint8Array]") {
     throw new SessionError(SESSION_E_INVALID, what, "no bytes");
   }
   const bytes = value as Uint8Array;
-  if (bytes.length <= MAX_PEM_MESSAGE_BYTES) return new Uint8Array(bytes);
-  throw new SessionError(SESSION_E_INVALID, what, `longer than ${MAX_PEM_MESSAGE_BYTES} bytes`);
+  if (bytes.length <= most) return new Uint8Array(bytes);
+  throw new SessionError(SESSION_E_INVALID, what, `longer than ${most} bytes`);
 }
+
+const pem = (value: unknown, what: string): Uint8Array => copy(value, what, MAX_PEM_MESSAGE_BYTES);
 
 /**
  * An application's own certificates, trust and profiles, of which the stack knows by its attach socket. They are kept here as
@@ -72,9 +70,12 @@ export class ClientCrypto implements AppCrypto {
     await this.#del(index, (current) => ({ type: "CERT_KEY_ADD_DEL", index: current, ...nothing }));
   }
 
-  /** Not there yet: NOSUPPORT. */
-  async setOcsp(): Promise<void> {
-    throw new SessionError(SESSION_E_NOSUPPORT, "set ocsp", "for the stack's process");
+  async setOcsp(certificate: number, response: Uint8Array): Promise<void> {
+    const ocsp = copy(response, "certificate: ocsp", TLS_MAX_OCSP_BYTES);
+    const index = this.#current("CERT_KEY_ADD_DEL", certificate);
+    await this.#ask({ type: "OCSP_UPDATE", index, response: ocsp }, "set ocsp");
+    const added = this.#added.CERT_KEY_ADD_DEL.get(certificate);
+    if (added !== undefined) added.ocsp = ocsp;
   }
 
   async addTrust(certificates: Uint8Array, crl: Uint8Array = NO_BYTES): Promise<number> {
@@ -162,7 +163,13 @@ export class ClientCrypto implements AppCrypto {
           kind.delete(index);
           reportError(error);
         }
+        await this.#restapled(added).catch(reportError);
       }
     }
+  }
+
+  /** Of a certificate that was added anew. What has run out meanwhile is refused. */
+  async #restapled({ current, ocsp }: Added): Promise<void> {
+    if (ocsp !== undefined) await this.#ask({ type: "OCSP_UPDATE", index: current, response: ocsp }, "set ocsp again");
   }
 }

@@ -138,6 +138,7 @@ export class AttachConnection implements ClientLink {
         break;
       case "CERT_KEY_ADD_DEL":
       case "TRUST_ADD_DEL":
+      case "OCSP_UPDATE":
       case "CRL_UPDATE":
       case "TLS_PROFILE_ADD_DEL":
         this.#crypto(message);

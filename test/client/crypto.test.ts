@@ -10,6 +10,7 @@ import { encodeSocketMessage, parseSocketMessage } from "../../src/app/messages/
 import { hear } from "../host/sockets.js";
 import type { LiveStack } from "../../src/node/live-stack.js";
 import { lacks } from "../needs.js";
+import { ocspResponse } from "../native/ocsp-response.mjs";
 import { Authority } from "../transport/tls/authority.js";
 import { realStacks } from "./real-stacks.js";
 import { until } from "./support.js";
@@ -17,6 +18,7 @@ import { until } from "./support.js";
 // Certificates, trust and profiles of an application in another process.
 
 const it = realStacks(true);
+const NOTHING = new Uint8Array(0);
 const URI = "tls://[localhost]198.18.0.1/443";
 
 function storeOf({ cryptoStore }: LiveStack): CryptoStore {
@@ -131,6 +133,10 @@ test("what is refused has a name: limits, broken texts, foreign indices, and non
     sessionError: "NOCRYPTOCKP",
   });
   await expect(app.updateCrl(trust, certificate)).rejects.toThrow("crl: nothing in it (INVALID)");
+  await expect(app.setOcsp(pair, certificate)).rejects.toThrow("ocsp: not a response in DER (INVALID)");
+  await expect(app.setOcsp(pair, long)).rejects.toThrow("ocsp: longer than 16380 bytes (INVALID)");
+  await expect(app.setOcsp(pair, none)).rejects.toThrow("certificate: ocsp: no bytes (INVALID)");
+  await expect(other.setOcsp(pair, ocspResponse(certificate))).rejects.toThrow("NOCRYPTOCKP");
   for (const index of [-1, 1.5, Number.NaN, "1", Symbol("index"), undefined]) {
     await expect(app.delTrust(index as never)).rejects.toThrow("there is none (NOCRYPTOCKP)");
   }
@@ -140,6 +146,24 @@ test("what is refused has a name: limits, broken texts, foreign indices, and non
   await app.delTrust(trust);
   await expect(app.delTrust(trust)).rejects.toThrow("NOCRYPTOCKP");
   expect(storeOf(it.near).certificates()).toHaveLength(1);
+});
+
+test("an OCSP response for its certificate, which it changes and takes away while it listens", async () => {
+  const app = await it.attach(accepting([]));
+  const own = storeOf(it.near).engine.makePair("localhost");
+  const pair = await app.addCertificate(own);
+  await app.listen("tls://0.0.0.0:443", { tls: { pair } });
+  const peer = await it.far.attach({ name: "peer" }, {});
+  const tls = { trust: await peer.addTrust(own.certificate), ocsp: true };
+  const responses = [NOTHING, ocspResponse(own.certificate), ocspResponse(own.certificate, { padding: 99 }), NOTHING];
+  for (const response of responses) {
+    await app.setOcsp(pair, response);
+    // A session that is resumed has none.
+    const profile = await peer.addTlsProfile({});
+    const { ocsp } = (await peer.connect(URI, { tls: { ...tls, profile } })).tlsInfo() ?? {};
+    expect(ocsp ?? NOTHING).toEqual(response);
+  }
+  expect(it.errors).toEqual([]);
 });
 
 test("who asks before it has attached is told so, and let go of", async () => {
@@ -172,6 +196,8 @@ test("the stack comes back: the application has its things again, by the same in
   const gone = await app.addCertificate(own);
   const pair = await app.addCertificate(own);
   await app.delCertificate(gone);
+  const response = ocspResponse(own.certificate);
+  await app.setOcsp(pair, response);
   const profile = await app.addTlsProfile({ maxVersion: TLS_1_2 });
   await app.listen("tls://0.0.0.0:443", { tls: { pair, profile } });
   await it.restart();
@@ -184,8 +210,8 @@ test("the stack comes back: the application has its things again, by the same in
   ).toEqual([1]);
   const peer = await it.far.attach({ name: "peer" }, {});
   const trust = await peer.addTrust(own.certificate);
-  const session = await peer.connect(URI, { tls: { trust } });
-  expect(session.tlsInfo()?.version).toBe("TLSv1.2");
+  const session = await peer.connect(URI, { tls: { trust, ocsp: true } });
+  expect(session.tlsInfo()).toMatchObject({ version: "TLSv1.2", ocsp: response });
   // Another one does not take the number that the application knows it by.
   const next = await app.addCertificate(own);
   expect(next).not.toBe(pair);

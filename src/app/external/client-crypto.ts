@@ -11,6 +11,7 @@ export type CryptoReply = SocketMessageOf<"CERT_KEY_ADD_DEL_REPLY"> | SocketMess
 /** Each request by its reply's name. */
 const REPLIES = {
   CERT_KEY_ADD_DEL: "CERT_KEY_ADD_DEL_REPLY",
+  OCSP_UPDATE: "CRYPTO_REPLY",
   TRUST_ADD_DEL: "CRYPTO_REPLY",
   CRL_UPDATE: "CRYPTO_REPLY",
   TLS_PROFILE_ADD_DEL: "CRYPTO_REPLY",
@@ -38,6 +39,9 @@ function change(sessions: SessionLayer, app: number, request: CryptoRequest): nu
     case "CERT_KEY_ADD_DEL":
       if (request.isAdd) return store.addPair({ certificate: request.cert, key: request.key }, app);
       store.delPair(index, app);
+      return index;
+    case "OCSP_UPDATE":
+      store.setOcsp(index, request.response, app);
       return index;
     case "TRUST_ADD_DEL":
       if (request.isAdd) return store.addTrust(request.certificates, request.crl, app);

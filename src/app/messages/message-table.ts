@@ -7,7 +7,7 @@ import { IO_RX, IO_RX_DEQUEUED, IO_TX, IO_TX_ROOM } from "./io-events.js";
 // 2 to 7 VPP keeps to itself. Layouts are our own. What changes here changes MESSAGES_VERSION.
 
 /** Version of both tables of messages, of the queue and of the socket; both sides must have the same. */
-export const MESSAGES_VERSION = 5;
+export const MESSAGES_VERSION = 6;
 
 /** Smallest ring of a queue that takes the longest message, bytes. */
 export const MIN_MESSAGE_RING_BYTES = 32 * 1024;

@@ -1,3 +1,4 @@
+import { TLS_MAX_OCSP_BYTES } from "../../transport/tls/engine.js";
 import type { Field, FieldValues } from "./fields.js";
 
 // The messages of the unix socket through which a process attaches, as in message-table.ts. Descriptors come with a message
@@ -211,7 +212,18 @@ export const SOCKET_MESSAGES = {
     direction: "to-app",
     fields: [CONTEXT, RETVAL, TEXT, INDEX],
     descriptors: [],
-    doc: "trust or a profile is there, changed or gone; or why not",
+    doc: "trust, a profile or a response is there, changed or gone; or why not",
+  },
+  OCSP_UPDATE: {
+    number: 13,
+    direction: "to-stack",
+    fields: [
+      CONTEXT,
+      { name: "index", kind: "u32", doc: "the pair" },
+      { name: "response", kind: "bytes", max: TLS_MAX_OCSP_BYTES, doc: "OCSP response, DER; empty: none any more" },
+    ],
+    descriptors: [],
+    doc: "what is stapled to a certificate; CRYPTO_REPLY answers",
   },
   ERROR: {
     number: 8,
@@ -239,7 +251,12 @@ export type SocketMessageOf<N extends SocketMessageName> = { readonly type: N } 
 export type SocketMessage = { [N in SocketMessageName]: SocketMessageOf<N> }[SocketMessageName];
 
 /** What an application asks for that has to do with the crypto store. */
-export type CryptoRequestName = "CERT_KEY_ADD_DEL" | "TRUST_ADD_DEL" | "CRL_UPDATE" | "TLS_PROFILE_ADD_DEL";
+export type CryptoRequestName =
+  | "CERT_KEY_ADD_DEL"
+  | "OCSP_UPDATE"
+  | "TRUST_ADD_DEL"
+  | "CRL_UPDATE"
+  | "TLS_PROFILE_ADD_DEL";
 
 /** Any of these requests. */
 export type CryptoRequest = { [N in CryptoRequestName]: SocketMessageOf<N> }[CryptoRequestName];

@@ -8,8 +8,9 @@ import {
   SESSION_E_NOCRYPTOENG,
   SessionError,
 } from "../../session/session-errors.js";
-import { type CryptoStore, MAX_OCSP_BYTES } from "../../transport/tls/crypto-store.js";
+import type { CryptoStore } from "../../transport/tls/crypto-store.js";
 import { type CryptoOwner, STACK_OWNER } from "../../transport/tls/crypto-things.js";
+import { TLS_MAX_OCSP_BYTES } from "../../transport/tls/engine.js";
 import { TLS_VERSIONS, tlsVersionName } from "../../transport/tls/versions.js";
 import type { HandlersOf, MethodRun } from "./handler.js";
 import { MethodError } from "./method-error.js";
@@ -105,7 +106,7 @@ function updateCrl(store: CryptoStore, params: Add, owner: CryptoOwner): number 
 function setOcsp(store: CryptoStore, params: Add, owner: CryptoOwner): number {
   if (params.pair === undefined) throw new MethodError(SESSION_E_INVALID, "pair", "pair is missing");
   const pair = indexOf(store, "pair", "certificate", params.pair);
-  const response = readFile("ocsp", params.ocsp, MAX_OCSP_BYTES);
+  const response = readFile("ocsp", params.ocsp, TLS_MAX_OCSP_BYTES);
   // A file that could not be fetched is no wish to staple nothing.
   if (response.length === 0) throw new MethodError(SESSION_E_INVALID, "ocsp", "ocsp: nothing in it");
   blameStore("ocsp", () => store.setOcsp(pair, response, owner));

@@ -52,8 +52,6 @@ interface Context extends Made {
 const MAX_IDLE_CONTEXTS = 64;
 /** Texts of all the trusted certificates of an application, bytes; a single list may have as many. */
 const MAX_TRUST_BYTES = 16 << 20;
-/** Longest OCSP response, bytes: it has to fit into a message of TLS 1.2. */
-export const MAX_OCSP_BYTES = 16_380;
 /** Longest list of suites or groups. */
 export const MAX_PROFILE_TEXT = 511;
 

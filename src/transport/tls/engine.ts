@@ -58,6 +58,9 @@ export const TLS_RECORD_OVERHEAD = 512;
 /** Most clear bytes of a record (RFC 8446 5.1). */
 export const TLS_MAX_RECORD_BYTES = 16_384;
 
+/** Longest OCSP response, bytes: it has to fit into a message of TLS 1.2. */
+export const TLS_MAX_OCSP_BYTES = 16_380;
+
 /** TLS 1.2, by its number on the wire. */
 export const TLS_1_2 = 0x0303;
 /** TLS 1.3, by its number in supported_versions. */

@@ -7,6 +7,7 @@ import { type CryptoRequest, type CryptoRequestName, SOCKET_MESSAGES } from "../
 import { SESSION_ERRORS } from "../../../src/session/session-errors.js";
 import { cryptoExtConfig, type TlsOptions } from "../../../src/transport/tls/crypto-config.js";
 import type { CryptoStore } from "../../../src/transport/tls/crypto-store.js";
+import { ocspResponse } from "../../native/ocsp-response.mjs";
 import { valuesOf } from "../messages/message-arbitraries.js";
 import { ExternalStack, type FakeClient } from "./fake-client.js";
 
@@ -144,7 +145,13 @@ describe("certificates", () => {
   });
 
   test("whatever a client asks for there is an answer that can be sent, and nothing is thrown", () => {
-    const names: CryptoRequestName[] = ["CERT_KEY_ADD_DEL", "TRUST_ADD_DEL", "CRL_UPDATE", "TLS_PROFILE_ADD_DEL"];
+    const names: CryptoRequestName[] = [
+      "CERT_KEY_ADD_DEL",
+      "OCSP_UPDATE",
+      "TRUST_ADD_DEL",
+      "CRL_UPDATE",
+      "TLS_PROFILE_ADD_DEL",
+    ];
     const { certificate, key } = store.testPair;
     const texts = fc.constantFrom(certificate, key, certificate.subarray(9), key.slice(0, 99), NO_BYTES);
     const requests = names.map((type) => valuesOf(SOCKET_MESSAGES[type].fields).map((values) => ({ type, ...values })));
@@ -155,6 +162,7 @@ describe("certificates", () => {
       key: texts,
       certificates: texts,
       crl: texts,
+      response: fc.constantFrom(ocspResponse(certificate), certificate.subarray(9), NO_BYTES),
       ciphers: fc.constantFrom("", "ALL", "NONSENSE", "\u0000", "x".repeat(512)),
       suites: fc.constantFrom("", "TLS_AES_128_GCM_SHA256", ":"),
       groups: fc.constantFrom("", "X25519", "é"),
@@ -172,7 +180,7 @@ describe("certificates", () => {
       expect(reply.context).toBe(asked.context);
       expect(["NONE", "INVALID", "NOCRYPTOCKP"]).toContain(nameOf(reply.retval));
     });
-    fc.assert(isSound, { numRuns: 1500, seed: 11 });
+    fc.assert(isSound, { numRuns: 2000, seed: 11 });
     expect(done).toBeGreaterThan(15);
     client.die();
     expect([store.certificates().length, store.trust().length, store.profiles().length]).toEqual([1, 0, 1]);

@@ -49,7 +49,7 @@ describe("socket messages", () => {
   });
 
   it("have numbers from 1 on: VPP's, ERROR, and those of the crypto store", () => {
-    expect(forms.map(([, { number }]) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 8]);
+    expect(forms.map(([, { number }]) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 8]);
   });
 
   it("lie in the packet byte by byte", () => {

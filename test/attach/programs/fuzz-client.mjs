@@ -59,6 +59,7 @@ function packet() {
       { type: "CERT_KEY_ADD_DEL", context: 1, isAdd: true, ...pair },
       { type: "CERT_KEY_ADD_DEL", ...crypto, cert: pem(), key: pem() },
       { type: "TRUST_ADD_DEL", ...crypto, certificates: pem(), crl: pem() },
+      { type: "OCSP_UPDATE", context: 1, index: random(3), response: new Uint8Array(random(16_380)) },
       { type: "CRL_UPDATE", context: 1, index: random(3), crl: pem() },
       { type: "TLS_PROFILE_ADD_DEL", ...crypto, ...profile, ...lists },
     ]),
