@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type WrittenFrame, writeCapture } from "../../src/device/pcap-write.js";
@@ -82,6 +82,18 @@ describe.skipIf(lacks("netns", "tun", "ip", "gnutls-cli", "nmap", "tshark", "tcp
     await dump.waitFor(/listening on/);
     const what = ["-gsS", "--http1.1", "-o", "/dev/null", "-A", "weft", "--cacert", host.trusted];
     await netns.must("curl", [...what, "--resolve", TLS_FAMILIES[0].resolve, "https://localhost/page"]);
+    // What it has not taken yet when it is ended is lost: it has all when nothing has come for a while.
+    let size = -1;
+    await expect
+      .poll(
+        () => {
+          const before = size;
+          ({ size } = statSync(capture));
+          return size > BODY.length && size === before;
+        },
+        { interval: 300, timeout: 20_000 },
+      )
+      .toBe(true);
     await dump.stop("SIGINT");
     const [asked, answered] = await decrypted(capture, host.keys, 443);
     expect(asked.toString()).toBe("GET /page HTTP/1.1\r\nHost: localhost\r\nUser-Agent: weft\r\nAccept: */*\r\n\r\n");
