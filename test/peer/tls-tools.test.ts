@@ -80,7 +80,7 @@ describe.skipIf(lacks("netns", "tun", "ip", "gnutls-cli", "nmap", "tshark", "tcp
       "port 443",
     );
     await dump.waitFor(/listening on/);
-    const what = ["-gsS", "--http1.1", "-o", "/dev/null", "-A", "weft", "--cacert", host.trusted];
+    const what = ["-gsS", "--http1.1", "--limit-rate", "5M", "-o", "/dev/null", "-A", "weft", "--cacert", host.trusted];
     await netns.must("curl", [...what, "--resolve", TLS_FAMILIES[0].resolve, "https://localhost/page"]);
     // What it has not taken yet when it is ended is lost: it has all when nothing has come for a while.
     let size = -1;
