@@ -28,9 +28,15 @@ import {
   type SessionErrorValue,
 } from "../session/session-errors.js";
 import { handleIndex, type SessionHandle } from "../session/session-handle.js";
-import { MAX_DATAGRAM4_BYTES, MAX_DATAGRAM6_BYTES, type PeekCallback } from "../session/session-io.js";
+import { isDatagramLength, type PeekCallback } from "../session/session-io.js";
 import type { TlsInfo } from "../transport/tls/engine.js";
-import { type ConnectionAttribute, type Endpoint, type SessionIndex, TRANSPORT_UDP } from "../transport/transport.js";
+import {
+  type ConnectionAttribute,
+  type Endpoint,
+  type SessionIndex,
+  TRANSPORT_DTLS,
+  TRANSPORT_UDP,
+} from "../transport/transport.js";
 import type { ClientIo } from "./client-io.js";
 
 /** As a length: to the end of the array. */
@@ -53,6 +59,7 @@ export class ClientSession implements Session {
   readonly #io: ClientIo;
   /** One of the fifos is spoilt: by who has it in common with us, or by this process itself. */
   readonly #spoilt: (session: ClientSession) => void;
+  readonly #proto: number;
   readonly #isDatagram: boolean;
   /** The datagram that was put last is in the fifo: one of no bytes, too. */
   #isTaken = false;
@@ -86,7 +93,8 @@ export class ClientSession implements Session {
     this.isListener = isListener;
     this.#handle = fields.handle;
     this.#index = handleIndex(fields.handle);
-    this.#isDatagram = fields.proto === TRANSPORT_UDP;
+    this.#proto = fields.proto;
+    this.#isDatagram = fields.proto === TRANSPORT_UDP || fields.proto === TRANSPORT_DTLS;
     this.#local = fields.local;
     this.#remote = fields.remote;
     this.#state = isListener ? "listening" : "ready";
@@ -310,9 +318,9 @@ export class ClientSession implements Session {
   ): number {
     this.#isTaken = false;
     const isIp6 = (this.#local ?? this.#remote)?.family === 6;
-    const most = isIp6 ? MAX_DATAGRAM6_BYTES : MAX_DATAGRAM4_BYTES;
     const bytes = remoteDatagramBytes(len);
-    if (!this.#isDatagram || !(len >= 0 && len <= most && bytes <= tx.capBytes)) return SESSION_E_INVALID;
+    if (!this.#isDatagram || !isDatagramLength(len, isIp6, this.#proto)) return SESSION_E_INVALID;
+    if (!(bytes <= tx.capBytes)) return SESSION_E_INVALID;
     if (!(from >= 0 && from + len <= src.length) || !isDscp(dscp)) return SESSION_E_INVALID;
     if (this.isListener && (remote === undefined || !(remotePort > 0 && remotePort <= 65535))) return SESSION_E_INVALID;
     const { window, header } = this.#io;

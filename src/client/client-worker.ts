@@ -180,10 +180,10 @@ export class ClientWorker implements AppWorker {
     );
   }
 
-  /** What an endpoint of TLS is to be like, as the transport reads it; of others nothing. */
+  /** What an endpoint of TLS or DTLS is to be like, as the transport reads it; of others nothing. */
   #extConfig(uri: string, tls: TlsOptions = {}, what: string): Uint8Array {
     const { protocol, hostname } = parseUri(uri);
-    if (protocol !== "tls") return new Uint8Array(0);
+    if (protocol !== "tls" && protocol !== "dtls") return new Uint8Array(0);
     const extConfig = cryptoExtConfig(this.#owner.crypto?.translate(tls) ?? tls, hostname);
     if (typeof extConfig === "string") throw new SessionError(SESSION_E_INVALID, what, extConfig);
     return extConfig;

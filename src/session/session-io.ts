@@ -37,7 +37,8 @@ export const MAX_DATAGRAM6_BYTES = 65527;
 /** Longest datagram over DTLS: that of a record (RFC 6347 4.1), in which there is at least a byte. */
 const MAX_DTLS_BYTES = 16_384;
 
-function isDatagramLength(len: number, isIp6: boolean, proto: number): boolean {
+/** Whether a session of a transport may send a datagram of so many bytes. */
+export function isDatagramLength(len: number, isIp6: boolean, proto: number): boolean {
   if (proto === TRANSPORT_DTLS) return len > 0 && len <= MAX_DTLS_BYTES;
   return len >= 0 && len <= (isIp6 ? MAX_DATAGRAM6_BYTES : MAX_DATAGRAM4_BYTES);
 }
