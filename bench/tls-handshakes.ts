@@ -67,7 +67,7 @@ class Handshakes {
     const tls = { profile: this.#profiles[0], verify: "none" } as const;
     for (let i = 0; i < HANDSHAKES; i += this.#atOnce) {
       const end = this.#done + this.#atOnce;
-      const connecting = Array.from({ length: this.#atOnce }, (_, port) =>
+      const connecting = Array.from({ length: this.#atOnce }, async (_, port) =>
         this.#client?.connect(`tls://${TLS_SERVER}/${FIRST_PORT + port}`, { tls }),
       );
       for (let turns = 0; turns < 1000 && this.#done < end; turns++) {
