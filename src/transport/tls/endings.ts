@@ -36,6 +36,8 @@ export interface EndingParts {
   readonly failures: TlsFailures;
   /** Frees a connection's row, after its sessions were told. */
   readonly forget: (c: ConnectionIndex) => void;
+  /** Ends both connections at once. */
+  readonly reset: (c: ConnectionIndex) => void;
 }
 
 /**
@@ -53,9 +55,10 @@ export class TlsEndings {
   readonly #lower: TlsLower;
   readonly #failures: TlsFailures;
   readonly #forget: (c: ConnectionIndex) => void;
+  readonly #reset: (c: ConnectionIndex) => void;
   readonly #lingering: TlsDeadlines;
 
-  constructor({ sessions, rows, engine, lower, failures, forget }: EndingParts) {
+  constructor({ sessions, rows, engine, lower, failures, forget, reset }: EndingParts) {
     this.#i32 = sessions.window.i32;
     this.#fifos = sessions.fifos;
     this.#sessions = sessions;
@@ -64,6 +67,7 @@ export class TlsEndings {
     this.#lower = lower;
     this.#failures = failures;
     this.#forget = forget;
+    this.#reset = reset;
     this.#lingering = new TlsDeadlines(this.#i32, rows, LINGER_TICKS);
   }
 
@@ -83,7 +87,7 @@ export class TlsEndings {
     }
     // As TCP answers data to one who has closed.
     if (isAppClosed && this.#fifos.maxDequeue(i32[r + C_RX_FIFO]) > 0) {
-      this.reset(c);
+      this.#reset(c);
       return false;
     }
     // Without a connection below, nothing will be sent any more.
@@ -176,18 +180,12 @@ export class TlsEndings {
     const r = this.#rows.row(c);
     // RFC 9293 3.6.1, SHLD-3, as for TCP: who closes with unread data resets.
     if (this.#fifos.maxDequeue(i32[r + C_RX_FIFO]) > 0) {
-      this.reset(c);
+      this.#reset(c);
       return;
     }
     i32[r + C_FLAGS] |= TLSF_END_WANTED | TLSF_APP_CLOSED;
     this.#linger(c);
     this.#sessions.wantControl(TRANSPORT_TLS, c);
-  }
-
-  /** Ends both connections at once. */
-  reset(c: ConnectionIndex): void {
-    this.#sessions.terminate(this.#i32[this.#rows.row(c) + TLS_LOWER]);
-    this.#forget(c);
   }
 
   /** TCP has sent all and got all, and both ends are closed. */
@@ -215,7 +213,7 @@ export class TlsEndings {
       this.#closeLower(c);
       this.#forget(c);
     } else if (this.#i32[r + TLS_SENT_UP_TO] !== this.#sentUpTo(r)) this.#linger(c);
-    else this.reset(c);
+    else this.#reset(c);
   }
 
   /** Ticks until there is something to do for {@link expire}; -1: nothing. */
