@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createStack, type LiveStack, type Session } from "../../src/index.js";
 import { lacks, PYTHON } from "../needs.js";
 import { Netns } from "../support/netns.js";
-import { KERNEL4, KERNEL6, STACK4, STACK6 } from "../support/weft.js";
+import { KERNEL4, KERNEL6, STACK4, STACK6, tapInterface } from "../support/weft.js";
 
 const BYTES = 100_000;
 
@@ -34,15 +34,10 @@ describe.skipIf(lacks("netns", "tun", "ip", "tcpdump", "python3"))("attribute ms
     netns = await Netns.create();
     stack = await createStack({
       interfaces: [
-        {
-          name: "tap0",
-          kind: "tap",
-          netns: netns.name,
-          addresses: [`${STACK4}/24`, `${STACK6}/64`],
-          host: { addresses: [`${KERNEL4}/24`, `${KERNEL6}/64`] },
+        tapInterface(netns.name, {
           // No superframes: what the capture holds is what would be on the wire.
           offloads: { checksum: true, gso: false },
-        },
+        }),
       ],
     });
   });

@@ -7,7 +7,7 @@ import { createStack, type LiveStack } from "../../src/index.js";
 import { lacks } from "../needs.js";
 import { Netns } from "../support/netns.js";
 import { patternDigest } from "../support/pattern-digest.js";
-import { KERNEL4, KERNEL6, STACK4, STACK6 } from "../support/weft.js";
+import { STACK4, STACK6, tapInterface } from "../support/weft.js";
 
 /** 64 MiB, not a multiple of the pattern's 251 bytes. WEFT_BULK_MIB makes it another size: acceptance runs 1024. */
 const BYTES = Number(process.env["WEFT_BULK_MIB"] ?? "64") << 20;
@@ -27,15 +27,7 @@ describe.skipIf(lacks("netns", "tun", "ip", "curl", "bash", "sha256sum"))("https
   beforeAll(async () => {
     netns = await Netns.create();
     stack = await createStack({
-      interfaces: [
-        {
-          name: "tap0",
-          kind: "tap",
-          netns: netns.name,
-          addresses: [`${STACK4}/24`, `${STACK6}/64`],
-          host: { addresses: [`${KERNEL4}/24`, `${KERNEL6}/64`] },
-        },
-      ],
+      interfaces: [tapInterface(netns.name)],
       apps: [{ kind: "http", listen: ["tls://0.0.0.0/443", "tls://::/443"] }],
     });
     if (stack.cryptoStore === undefined) throw new Error("no TLS");

@@ -10,7 +10,7 @@ import type { TLSSocket } from "../../src/node/tls/tls-socket.js";
 import { lacks } from "../needs.js";
 import { Netns } from "../support/netns.js";
 import { mustRun, type Program } from "../support/program.js";
-import { KERNEL4, KERNEL6, STACK4, STACK6 } from "../support/weft.js";
+import { KERNEL4, KERNEL6, STACK4, STACK6, tapInterface } from "../support/weft.js";
 import { Authority } from "../transport/tls/authority.js";
 
 const SCRIPT = join(import.meta.dirname, "node-tls.mjs");
@@ -70,15 +70,7 @@ describe.skipIf(lacks("netns", "tun", "ip", "openssl"))("stack.tls with Node's o
     await mustRun("openssl", ["req", "-x509", ...made, ...subject]);
     netns = await Netns.create();
     stack = await createStack({
-      interfaces: [
-        {
-          name: "tap0",
-          kind: "tap",
-          netns: netns.name,
-          addresses: [`${STACK4}/24`, `${STACK6}/64`],
-          host: { addresses: [`${KERNEL4}/24`, `${KERNEL6}/64`] },
-        },
-      ],
+      interfaces: [tapInterface(netns.name)],
     });
   });
   afterAll(async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createStack, type CryptoStore, type LiveStack, type Session } from "../../src/index.js";
 import { Netns } from "../support/netns.js";
-import { KERNEL4, KERNEL6, STACK4, STACK6 } from "../support/weft.js";
+import { KERNEL4, KERNEL6, STACK4, STACK6, tapInterface } from "../support/weft.js";
 
 /** Both families, for clients of port 443, which is `localhost`'s. */
 export const TLS_FAMILIES = [
@@ -57,15 +57,7 @@ export class TlsPeerStack {
     const keys = join(directory, "stack.keys");
     const netns = await Netns.create();
     const stack = await createStack({
-      interfaces: [
-        {
-          name: "tap0",
-          kind: "tap",
-          netns: netns.name,
-          addresses: [`${STACK4}/24`, `${STACK6}/64`],
-          host: { addresses: [`${KERNEL4}/24`, `${KERNEL6}/64`] },
-        },
-      ],
+      interfaces: [tapInterface(netns.name)],
       attach: { directory: join(directory, "attach") },
       limits: { appSegmentBytes: 128 << 20 },
       tls: { keylog: keys },

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { InterfaceConfig } from "../../src/index.js";
 import { Netns } from "./netns.js";
 import { type Finished, mustRun, Program, runProgram } from "./program.js";
 
@@ -28,7 +29,7 @@ export function weft(...args: readonly string[]): Promise<Finished> {
 }
 
 /** A TAP interface for a configuration: `tap0` in `netns`, with the addresses above. */
-export function tapInterface(netns: string, more: Configuration = {}): Configuration {
+export function tapInterface(netns: string, more: Partial<InterfaceConfig> = {}): InterfaceConfig {
   return {
     name: "tap0",
     kind: "tap",
