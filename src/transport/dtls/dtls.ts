@@ -87,6 +87,8 @@ export class DtlsTransport extends CryptoTransport {
   readonly #handOutKeys: () => void;
   readonly #datagrams: DtlsDatagrams;
   readonly #hello: HelloPeer;
+  /** The peer of a first datagram, as the engine wants it. */
+  readonly #who: { readonly name: Uint8Array; readonly mtu: number };
   readonly #retransmission: DtlsRetransmission;
   readonly #cookies: KeyPeriod;
 
@@ -101,6 +103,7 @@ export class DtlsTransport extends CryptoTransport {
     this.#handOutKeys = parts.handOutKeys;
     this.#datagrams = new DtlsDatagrams(sessions.window, sessions.fifos, engine);
     this.#hello = new HelloPeer(sessions.window, this.#datagrams.header);
+    this.#who = { name: this.#hello.name, mtu: DTLS_MTU_BYTES };
     this.#retransmission = new DtlsRetransmission(this.i32, rows);
     this.#cookies = new KeyPeriod(() => engine.changeCookieSecret(), COOKIE_MS);
   }
@@ -144,7 +147,7 @@ export class DtlsTransport extends CryptoTransport {
       this.#datagrams.begin(0);
       if (!this.#datagrams.show(rx, false)) return false;
       this.#hello.read();
-      const connection = engine.listen(context, { name: this.#hello.name, mtu: DTLS_MTU_BYTES });
+      const connection = engine.listen(context, this.#who);
       const c = connection < 0 ? -1 : this.#accept(listener, s, connection);
       // The datagram is the first of the connection, too.
       if (c >= 0) this.#exchange(c, 0, rx);

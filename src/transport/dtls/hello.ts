@@ -26,8 +26,9 @@ export class HelloPeer {
 
   /** The header has another datagram's now. */
   read(): void {
+    const { u8 } = this.#window;
     const from = this.#header + DGRAM_REMOTE_IP;
-    this.name.set(this.#window.u8.subarray(from, from + NAME_BYTES));
+    for (let i = 0; i < NAME_BYTES; i++) this.name[i] = u8[from + i];
   }
 
   /** Where the datagram came from. */
